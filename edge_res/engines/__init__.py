@@ -1,0 +1,68 @@
+"""Engines: what executes a model file. One module an engine, one protocol for all.
+
+A model file takes `frames` `(1, frames, bins, channels)` and gives `logits` `(1, labels)`, both as integers: int8 in TFLite,
+uint8 (the same integers plus 128) in ONNX. Scale, zero point, shape and dtype are read from the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_res.errors import ConfigError, EngineError
+
+DEFAULT_ENGINE = "litert"
+
+ENGINES = {  # name: module:Class
+    "litert": "edge_res.engines.litert:LiteRtRunner",
+    "tflite-runtime": "edge_res.engines.tflite_runtime:TfliteRuntimeRunner",
+    "onnxruntime": "edge_res.engines.onnxruntime:OnnxRuntimeRunner",
+}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of a model: real value = (integer - zero_point) * scale."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+
+class Runner(Protocol):
+    """A loaded model in one engine."""
+
+    engine: str  # name and version of the engine, for people
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def run(self, *inputs: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        """Compute the outputs; arrays have the shapes and dtypes of the specs."""
+        ...
+
+
+class RunnerClass(Protocol):
+    """How an engine's class is made: from the bytes of a model file."""
+
+    suffix: str  # of the model files that it executes: "tflite" or "onnx"
+
+    def __call__(self, model: bytes, threads: int) -> Runner: ...
+
+
+def load_engine(name: str) -> RunnerClass:
+    """The class behind an engine's name, its package imported; a missing one is an `EngineError` with the way out."""
+    if name not in ENGINES:
+        raise ConfigError(f"There is no engine {name!r}; known are {', '.join(ENGINES)}.")
+    module, _, attribute = ENGINES[name].partition(":")
+    runner: RunnerClass = getattr(importlib.import_module(module), attribute)
+    return runner
+
+
+__all__ = ["DEFAULT_ENGINE", "ENGINES", "EngineError", "Runner", "RunnerClass", "TensorSpec", "load_engine"]

@@ -1,0 +1,55 @@
+"""Every error that a user can cause, with its exit code.
+
+::
+
+    EdgeResError            1
+    ├── ConfigError         2   an option, a label, a device name, a configuration file  (ValueError)
+    ├── SourceError         3   a source that is not there or cannot be read             (OSError)
+    │   └── MicrophoneError 4   PortAudio or a microphone that is missing
+    ├── SignalError         5   samples that cannot be listened to                       (ValueError)
+    ├── ModelError          6   a bundle or model file that is damaged or unknown        (ValueError)
+    ├── EngineError         7   an engine that is not installed or cannot run            (ImportError)
+    ├── DataError           8   training data                                            (ValueError)
+    └── ExportError         9   a network that cannot be exported, a check that failed   (ValueError)
+
+Each message is one plain sentence: what it is about, what was found, what was expected, the way out.
+Exit code 2 is also what the command line gives for a call that does not parse.
+"""
+
+
+class EdgeResError(Exception):
+    """Base of all errors of this package; the command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(EdgeResError, ValueError):
+    exit_code = 2
+
+
+class SourceError(EdgeResError, OSError):
+    exit_code = 3
+
+
+class MicrophoneError(SourceError):
+    exit_code = 4
+
+
+class SignalError(EdgeResError, ValueError):
+    exit_code = 5
+
+
+class ModelError(EdgeResError, ValueError):
+    exit_code = 6
+
+
+class EngineError(EdgeResError, ImportError):
+    exit_code = 7
+
+
+class DataError(EdgeResError, ValueError):
+    exit_code = 8
+
+
+class ExportError(EdgeResError, ValueError):
+    exit_code = 9

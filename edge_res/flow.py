@@ -1,0 +1,66 @@
+"""What flows: Block → Frames → Scores → Event, as frozen dataclasses.
+
+Axis 0 is always time. A position (`at`) is an integer index into the stream; float seconds appear only in
+what is told to the outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]  # (samples, channels), full scale is ±1 for audio, any unit for a sensor
+Frames = NDArray[np.float32]  # (frames, bins, channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What a source delivers at once.
+
+    `at` is the index of the first sample in the source's stream, at the source's rate; lost samples are counted
+    in it. `lost` samples are missing directly before this block. `samples` may be a view into a buffer that the
+    source reuses: it holds until the next block is asked for.
+    """
+
+    source: str
+    at: int
+    samples: Samples
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One decision's worth: `values` float32 `(labels,)`, `at_s` the end of the last sample seen."""
+
+    at_s: float
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A label that switches on or off.
+
+    `start_s` is the threshold's crossing less the bundle's stated delay; `end_s` (only of "off") where the score
+    fell again, likewise less the delay.
+    """
+
+    event: Literal["on", "off"]
+    label: str
+    score: float
+    start_s: float
+    at_s: float
+    source: str
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Samples that the source lost: `lost` of them, `gap_s` long, ending at `at_s`."""
+
+    lost: int
+    gap_s: float
+    at_s: float
+    source: str

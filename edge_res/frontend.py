@@ -1,0 +1,189 @@
+"""The front-end: samples to normalised log spectra, the same code for training and for listening.
+
+Offline is streaming fed one block: there is no second implementation. All parameters are in `FrontEndParams`, which
+travels in the bundle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_res.errors import ModelError, SignalError
+from edge_res.flow import Frames, Samples
+from edge_res.stft import Stft
+
+
+@dataclass(frozen=True)
+class FrontEndParams:
+    """What the front-end needs to know; `mean` and `gain` are the fixed per-bin normalisation, `(bins,)` each.
+
+    A frame is ``(log(power + log_floor) - mean) * gain``, where power is ``|STFT|²`` per bin (`log-stft`) or summed
+    under triangular mel filters (`log-mel`). Bins reach from `low_hz`, which lies above DC (an accelerometer carries
+    gravity there), to `high_hz`.
+    """
+
+    kind: Literal["log-mel", "log-stft"]
+    sample_rate_hz: int
+    channels: int
+    n_fft: int
+    win_length: int
+    hop_length: int
+    low_hz: float
+    high_hz: float
+    log_floor: float
+    bins: int
+    mean: tuple[float, ...]
+    gain: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        problem = None
+        if self.kind not in ("log-mel", "log-stft"):
+            problem = f"kind is {self.kind!r}, known are log-mel and log-stft"
+        elif not 1 <= self.hop_length <= self.win_length <= self.n_fft <= 1 << 20:
+            problem = (
+                f"need 1 <= hop_length <= win_length <= n_fft, found "
+                f"{self.hop_length}, {self.win_length}, {self.n_fft}"
+            )
+        elif self.sample_rate_hz < 1 or not 1 <= self.channels <= 64:
+            problem = f"{self.sample_rate_hz} Hz with {self.channels} channels is out of range"
+        elif not 0 < self.low_hz < self.high_hz <= self.sample_rate_hz / 2:
+            problem = (
+                f"need 0 < low_hz < high_hz <= half of {self.sample_rate_hz} Hz, found "
+                f"{self.low_hz} and {self.high_hz}"
+            )
+        elif not self.log_floor > 0:
+            problem = f"log_floor must be positive, found {self.log_floor}"
+        elif not 1 <= self.bins <= self.n_fft:
+            problem = f"{self.bins} bins do not fit n_fft {self.n_fft}"
+        elif not len(self.mean) == len(self.gain) == self.bins:
+            problem = f"mean and gain have {len(self.mean)} and {len(self.gain)} values for {self.bins} bins"
+        elif not np.isfinite([*self.mean, *self.gain]).all():
+            problem = "mean and gain must be finite numbers"
+        if problem:
+            raise ModelError(f"These front-end parameters cannot be used: {problem}.")
+        if self.kind == "log-stft":
+            first, last = linear_bins(self)
+            if last - first != self.bins:
+                raise ModelError(
+                    f"These front-end parameters cannot be used: {self.low_hz} to {self.high_hz} Hz are "
+                    f"{last - first} bins of the STFT, not {self.bins}."
+                )
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> FrontEndParams:
+        """Read what `to_dict` wrote; anything else is a `ModelError`."""
+        try:
+            return cls(**{**fields, "mean": tuple(fields["mean"]), "gain": tuple(fields["gain"])})
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"These front-end parameters cannot be used: {error}.") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "mean": list(self.mean), "gain": list(self.gain)}
+
+    def samples_of(self, frames: int) -> int:
+        """Samples that `frames` frames look at."""
+        return self.win_length + (frames - 1) * self.hop_length
+
+
+def linear_bins(params: FrontEndParams) -> tuple[int, int]:
+    """First and one past the last STFT bin whose centre lies within `low_hz` and `high_hz`."""
+    centres = np.arange(params.n_fft // 2 + 1) * (params.sample_rate_hz / params.n_fft)
+    inside = np.flatnonzero((centres >= params.low_hz) & (centres <= params.high_hz))
+    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)
+
+
+def mel_filters(params: FrontEndParams) -> NDArray[np.float32]:
+    """Triangular filters, float32 `(n_fft // 2 + 1, bins)`, equally wide in mel, peak 1.
+
+    Mel scale: 2595 log10(1 + f / 700), O'Shaughnessy 1987, as in HTK (The HTK Book, 5.4).
+    """
+
+    def mel(hz: float) -> float:
+        return float(2595 * np.log10(1 + hz / 700))
+
+    corners = 700 * (10 ** (np.linspace(mel(params.low_hz), mel(params.high_hz), params.bins + 2) / 2595) - 1)
+    centres = np.arange(params.n_fft // 2 + 1)[:, None] * (params.sample_rate_hz / params.n_fft)
+    rising = (centres - corners[:-2]) / (corners[1:-1] - corners[:-2])
+    falling = (corners[2:] - centres) / (corners[2:] - corners[1:-1])
+    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+
+
+class FrontEnd:
+    """Turns pushed samples into frames, bit for bit the same however the samples are split into blocks.
+
+    Frames are computed in groups of `group`, and frame `k` always in row `k % group` of its group, the other rows being
+    whatever they are: a matrix product's rounding depends on its shape and on the row, not on other rows' content.
+    """
+
+    def __init__(self, params: FrontEndParams, group: int = 8) -> None:
+        self.params = params
+        self.group = group
+        self._stft = Stft(params.n_fft, params.win_length, params.hop_length, params.channels, group)
+        self._filters = mel_filters(params) if params.kind == "log-mel" else None
+        self._linear = slice(*linear_bins(params))
+        self._power = np.zeros((group, params.channels, self._stft.bins), np.float32)
+        self._scratch = np.zeros_like(self._power)
+        self._log = np.zeros((group, params.channels, params.bins), np.float32)
+        self._floor = np.float32(params.log_floor)
+        self._mean = np.array(params.mean, np.float32)
+        self._gain = np.array(params.gain, np.float32)
+        self._slot = 0  # row of the next frame
+
+    def reset(self) -> None:
+        """Start a new stream: the next sample pushed is its first."""
+        self._stft.reset()
+        self._slot = 0
+
+    def push(self, samples: Samples) -> Frames:
+        """Take float32 `(n, channels)` of finite samples; return the new frames, float32 `(k, bins, channels)`."""
+        if samples.ndim != 2 or samples.shape[1] != self.params.channels:
+            raise SignalError(
+                f"A block of samples has the shape {samples.shape}, the model listens to (samples, "
+                f"{self.params.channels})."
+            )
+        frames = np.empty(
+            (self._stft.frames_after(len(samples)), self.params.bins, self.params.channels), np.float32
+        )
+        done = taken = 0
+        while taken < len(samples) or done < len(frames):
+            taken += self._stft.push(samples[taken:])
+            while n := self._next_rows(frames[done:]):
+                done += n
+        return frames
+
+    def _next_rows(self, out: Frames) -> int:
+        """Compute the frames that are complete, up to the end of the group, into `out`; return how many."""
+        spectra = self._stft.take(self.group - self._slot)
+        n = len(spectra)
+        if n == 0:
+            return 0
+        rows = slice(self._slot, self._slot + n)
+        power, scratch = self._power[rows], self._scratch[rows]
+        np.multiply(spectra.real, spectra.real, out=power)
+        np.multiply(spectra.imag, spectra.imag, out=scratch)
+        np.add(power, scratch, out=power)
+        if self._filters is None:
+            self._log[...] = self._power[:, :, self._linear]
+        else:  # always the whole group: see the class
+            np.matmul(
+                self._power.reshape(-1, self._stft.bins),
+                self._filters,
+                out=self._log.reshape(-1, self.params.bins),
+            )
+        log = self._log
+        np.add(log, self._floor, out=log)
+        np.log(log, out=log)
+        np.subtract(log, self._mean, out=log)
+        np.multiply(log, self._gain, out=log)
+        out[:n] = log[rows].transpose(0, 2, 1)
+        self._slot = (self._slot + n) % self.group
+        return n
+
+
+def compute_frames(params: FrontEndParams, samples: Samples, group: int = 8) -> Frames:
+    """All frames of a whole recording, `(samples, channels)` to `(frames, bins, channels)`, computed as a stream."""
+    return FrontEnd(params, group).push(samples)

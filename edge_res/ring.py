@@ -1,0 +1,126 @@
+"""A ring buffer between one writer (an audio callback) and one reader, with an account of what did not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_res.flow import Samples
+
+_GAP_SLOTS = 64
+
+
+class Ring:
+    """Holds up to `capacity` samples of `channels` float32 values, oldest first.
+
+    One thread writes, one reads; neither waits for the other and nothing is allocated after construction. The
+    writer alone moves `_written` and `_lost`, the reader alone `_read` and `_told`. Each counter moves only after the
+    samples or the gap that it announces are in place, which suffices on CPython (with or without the GIL).
+
+    What does not fit is dropped and counted, and the place of the loss is kept: `available` never reaches across
+    a gap, and at a gap `take_lost` tells how many samples are missing there.
+
+    The reader gets contiguous views: the buffer has a tail beyond `capacity` into which `view` copies the wrapped
+    part when, and only when, a view crosses the end.
+    """
+
+    def __init__(self, capacity: int, channels: int = 1, longest_view: int | None = None) -> None:
+        longest_view = capacity if longest_view is None else longest_view
+        if capacity < 1 or channels < 1 or not 1 <= longest_view <= capacity:
+            raise ValueError(f"no such ring: {capacity=}, {channels=}, {longest_view=}")
+        self.capacity = capacity
+        self.channels = channels
+        self.longest_view = longest_view
+        self._data = np.zeros((capacity + longest_view, channels), np.float32)
+        self._written = 0  # samples accepted since the start
+        self._read = 0  # samples released since the start
+        self._lost = 0  # samples dropped since the start
+        self._told = 0  # of these, reported to the reader
+        self._pending = 0  # dropped, and not yet marked as a gap because nothing was accepted since
+        # Gap i lies directly before accepted sample _gap_at[i % slots]; the writer moves _gaps_made.
+        self._gap_at = [0] * _GAP_SLOTS
+        self._gap_lost = [0] * _GAP_SLOTS
+        self._gaps_made = 0
+        self._gaps_taken = 0
+
+    # the writer's side
+
+    def write(self, samples: Samples) -> int:
+        """Copy float32 `(n, channels)` in and return how many fitted; the rest is counted as lost."""
+        n = len(samples)
+        taken = min(n, self.capacity - (self._written - self._read))
+        if taken and self._pending:
+            if self._gaps_made - self._gaps_taken == _GAP_SLOTS:
+                taken = 0  # no room to say where the loss was: let the last gap grow instead
+            else:
+                slot = self._gaps_made % _GAP_SLOTS
+                self._gap_at[slot] = self._written
+                self._gap_lost[slot] = self._pending
+                self._gaps_made += 1
+                self._pending = 0
+        if taken:
+            start = self._written % self.capacity
+            first = min(taken, self.capacity - start)
+            self._data[start : start + first] = samples[:first]
+            if first < taken:
+                self._data[: taken - first] = samples[first:taken]
+            self._written += taken
+        if taken < n:
+            self.lose(n - taken)
+        return taken
+
+    def lose(self, count: int) -> None:
+        """Account for `count` samples that were lost before they came here (an overflow of the driver)."""
+        self._pending += count
+        self._lost += count
+
+    # the reader's side
+
+    @property
+    def lost(self) -> int:
+        """Samples dropped since the start, those included that `take_lost` has not told of yet."""
+        return self._lost
+
+    @property
+    def at(self) -> int:
+        """Index of the next sample to read in the stream as it should have been: losses told of are counted."""
+        return self._read + self._told
+
+    @property
+    def available(self) -> int:
+        """Samples that can be read before the next gap or the end of what was written."""
+        written = self._written  # before the gaps: a gap is marked before the samples behind it are announced
+        if self._gaps_made > self._gaps_taken:
+            return min(written, self._gap_at[self._gaps_taken % _GAP_SLOTS]) - self._read
+        return written - self._read
+
+    def take_lost(self) -> int:
+        """Samples missing directly before the next one to read, each told of once; 0 where nothing is missing."""
+        slot = self._gaps_taken % _GAP_SLOTS
+        if self._gaps_made == self._gaps_taken or self._gap_at[slot] != self._read:
+            return 0
+        lost = self._gap_lost[slot]
+        self._gaps_taken += 1
+        self._told += lost
+        return lost
+
+    def take_unmarked_lost(self) -> int:
+        """After the writer has ended: what was dropped at the very end, with no sample behind it."""
+        lost = self._lost - self._told
+        self._told = self._lost
+        return lost
+
+    def view(self, n: int) -> Samples:
+        """The oldest `n` samples, float32 `(n, channels)`, contiguous; it holds until `advance`."""
+        if not 0 <= n <= min(self.longest_view, self.available):
+            raise ValueError(f"cannot view {n=} samples: {self.available=}, {self.longest_view=}")
+        start = self._read % self.capacity
+        over = start + n - self.capacity
+        if over > 0:
+            self._data[self.capacity : self.capacity + over] = self._data[:over]
+        return self._data[start : start + n]
+
+    def advance(self, n: int) -> None:
+        """Release the oldest `n` samples to the writer."""
+        if not 0 <= n <= self.available:
+            raise ValueError(f"cannot advance by {n=} samples: {self.available=}")
+        self._read += n

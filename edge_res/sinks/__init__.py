@@ -1,0 +1,1 @@
+"""Where events go: a live table or JSON lines."""

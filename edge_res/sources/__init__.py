@@ -1,0 +1,1 @@
+"""Sources of blocks, selected by scheme or file suffix."""

@@ -1,0 +1,1 @@
+"""The host side: datasets, networks, training, quantization, emitting bundles."""
