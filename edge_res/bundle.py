@@ -77,9 +77,7 @@ class Manifest:
             problem = "its thresholds are not those of its labels"
         elif not all(0 < value <= 1 for value in self.decide.thresholds.values()):
             problem = "its thresholds are not all above 0 and at most 1"
-        elif not (
-            self.decide.smooth_hops >= 1 and 0 < self.decide.release <= 1 and self.decide.refractory_s >= 0
-        ):
+        elif not (self.decide.smooth_hops >= 1 and 0 < self.decide.release <= 1 and self.decide.refractory_s >= 0):
             problem = f"its decide parameters {asdict(self.decide)} are out of range"
         if problem:
             raise ModelError(f"The bundle {self.name!r} cannot be used: {problem}.")
@@ -90,9 +88,7 @@ class Manifest:
             **{f.name: getattr(self, f.name) for f in fields(self)},
             "front_end": self.front_end.to_dict(),
             "decide": asdict(self.decide),
-            "members": {
-                name: hashlib.sha256(content).hexdigest() for name, content in sorted(members.items())
-            },
+            "members": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(members.items())},
         }
         return json.dumps(body, indent=1, ensure_ascii=False).encode()
 
@@ -169,9 +165,7 @@ def _parse(raw: bytes) -> Bundle:
     ) as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(
-            f"This is not a whole .edgeres bundle ({error}); copy it again or export it again."
-        ) from None
+        raise ModelError(f"This is not a whole .edgeres bundle ({error}); copy it again or export it again.") from None
     try:
         body = json.loads(found.pop(MANIFEST))
         schema = body["schema"]

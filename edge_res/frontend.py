@@ -45,15 +45,13 @@ class FrontEndParams:
             problem = f"kind is {self.kind!r}, known are log-mel and log-stft"
         elif not 1 <= self.hop_length <= self.win_length <= self.n_fft <= 1 << 20:
             problem = (
-                f"need 1 <= hop_length <= win_length <= n_fft, found "
-                f"{self.hop_length}, {self.win_length}, {self.n_fft}"
+                f"need 1 <= hop_length <= win_length <= n_fft, found {self.hop_length}, {self.win_length}, {self.n_fft}"
             )
         elif self.sample_rate_hz < 1 or not 1 <= self.channels <= 64:
             problem = f"{self.sample_rate_hz} Hz with {self.channels} channels is out of range"
         elif not 0 < self.low_hz < self.high_hz <= self.sample_rate_hz / 2:
             problem = (
-                f"need 0 < low_hz < high_hz <= half of {self.sample_rate_hz} Hz, found "
-                f"{self.low_hz} and {self.high_hz}"
+                f"need 0 < low_hz < high_hz <= half of {self.sample_rate_hz} Hz, found {self.low_hz} and {self.high_hz}"
             )
         elif not self.log_floor > 0:
             problem = f"log_floor must be positive, found {self.log_floor}"
@@ -145,9 +143,7 @@ class FrontEnd:
                 f"A block of samples has the shape {samples.shape}, the model listens to (samples, "
                 f"{self.params.channels})."
             )
-        frames = np.empty(
-            (self._stft.frames_after(len(samples)), self.params.bins, self.params.channels), np.float32
-        )
+        frames = np.empty((self._stft.frames_after(len(samples)), self.params.bins, self.params.channels), np.float32)
         done = taken = 0
         while taken < len(samples) or done < len(frames):
             taken += self._stft.push(samples[taken:])

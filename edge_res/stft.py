@@ -27,13 +27,9 @@ def hann(win_length: int) -> NDArray[np.float32]:
 class Stft:
     """Turns pushed samples into spectra; each frame is computed once and does not depend on how samples arrive."""
 
-    def __init__(
-        self, n_fft: int, win_length: int, hop_length: int, channels: int = 1, most_frames: int = 8
-    ) -> None:
+    def __init__(self, n_fft: int, win_length: int, hop_length: int, channels: int = 1, most_frames: int = 8) -> None:
         if not 1 <= hop_length <= win_length <= n_fft:
-            raise ValueError(
-                f"need 1 <= hop_length <= win_length <= n_fft: {hop_length=}, {win_length=}, {n_fft=}"
-            )
+            raise ValueError(f"need 1 <= hop_length <= win_length <= n_fft: {hop_length=}, {win_length=}, {n_fft=}")
         self.n_fft = n_fft
         self.win_length = win_length
         self.hop_length = hop_length
