@@ -73,8 +73,8 @@ def read_entries(
 ) -> tuple[list[Entry], str]:
     """The entries of a manifest CSV (columns file, label, group and perhaps set) or of a folder of folders of clips.
 
-    In a folder the label is the folder's name and the group is what `group_pattern` finds in the file's name. Returns the
-    entries and the SHA-256 of the manifest (of a folder: of its sorted file names).
+    In a folder the label is the folder's name and the group is what `group_pattern` finds in the file's name. Returns
+    the entries and the SHA-256 of the manifest (of a folder: of its sorted file names).
     """
     if data.is_file():
         raw = data.read_bytes()
@@ -193,7 +193,7 @@ def split_by_time(entry: Entry, samples: NDArray[np.float32], rate_hz: int) -> I
 
 
 def split_csv(data: DataSet) -> str:
-    """Which clip was used for what, as CSV: the first 16 digits of its audio's hash, group, label, split, start, samples."""
+    """Which clip was used for what, as CSV; `sha256_16` are the first 16 digits of its audio's hash."""
     rows = ["sha256_16,group,label,split,start,samples"]
     for clip in sorted((*data.clips, *data.noise), key=lambda c: (c.split, c.entry.label, c.sha256)):
         entry = clip.entry

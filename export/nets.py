@@ -1,7 +1,8 @@
 """Residual networks on spectrogram images, unpadded along time so that they can run on a stream.
 
-"Deep Residual Learning for Image Recognition" (He, Zhang, Ren, Sun 2015): basic blocks (section 3.3, figure 5 left), identity
-and projection shortcuts (section 3.3, option B), ReLU after the addition. Axes are `(batch, channels, time, frequency)`.
+"Deep Residual Learning for Image Recognition" (He, Zhang, Ren, Sun 2015): basic blocks (section 3.3, figure 5 left),
+identity and projection shortcuts (section 3.3, option B), ReLU after the addition. Axes are
+`(batch, channels, time, frequency)`.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class ResNetShape:
     def stem_frames(self) -> int:
         """Length of the stem's kernel along time.
 
-        Even where the stem halves the frame rate: then the receptive field is a multiple of the time stride like the hop is,
-        and the first score comes after exactly `frames` frames.
+        Even where the stem halves the frame rate: then the receptive field is a multiple of the time stride like the
+        hop is, and the first score comes after exactly `frames` frames.
         """
         return 2 + self.stem_strides[0]
 
