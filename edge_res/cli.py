@@ -1,0 +1,148 @@
+"""The command line. Nothing heavy is imported before the command that needs it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edge_res.errors import ConfigError, EdgeResError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Listen with small int8 networks: to a microphone, a recording or a sensor.",
+)
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one sentence on stderr and an exit code of its own."""
+    try:
+        if sys.maxsize < 1 << 32:
+            raise EdgeResError(
+                "This is a 32-bit system, for which numpy and the engines have no builds; use a 64-bit OS."
+            )
+        app()
+    except EdgeResError as error:
+        print(f"edgeres: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `| head -1`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def version(wanted: bool) -> None:
+    if wanted:
+        from edge_res import __version__
+
+        print(f"edgeres {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def listen(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (a sensor's samples) or demo:"
+        ),
+    ] = "mic:",
+    model: Annotated[str, typer.Option(help="A bundle, or `default`, the one that comes along.")] = "default",
+    device: Annotated[
+        str | None, typer.Option(help="raspberry-pi, jetson, generic, or a TOML file: engine and threads.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="litert, onnxruntime or tflite-runtime.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine.")] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=VALUE", help="Threshold of a label, or of all: *=0.8. Repeatable."),
+    ] = None,
+    format: Annotated[Literal["table", "jsonl"], typer.Option(help="For people, or one JSON object a line.")] = "table",
+    scores: Annotated[bool, typer.Option("--scores", help="Print the scores of every hop.")] = False,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Play a recording at its own pace.")] = False,
+    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz of raw PCM, .npy or .csv.")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, help="Channels of raw PCM.")] = None,
+    pcm_format: Annotated[Literal["s16le", "f32le"], typer.Option(help="Samples of raw PCM.")] = "s16le",
+) -> None:
+    """Listen to a source and print what is heard."""
+    from edge_res.commands.listen import ListenOptions, run
+
+    run(
+        ListenOptions(
+            source, model, device, engine, threads, thresholds(threshold or []), format, scores, realtime, rate, channels,
+            pcm_format,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label, group), or a folder of folders of clips.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")] = Path("runs/new"),
+    labels: Annotated[
+        str, typer.Option(help="The labels to tell apart, a,b,c; default: all. Others are _unknown_.")
+    ] = "",
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
+    arch: Annotated[str, typer.Option(help="resnet8, resnet14 or resnet20.")] = "resnet8",
+    frames: Annotated[int, typer.Option(min=1, help="Frames of the window.")] = 136,
+    hop: Annotated[int, typer.Option(min=1, help="Frames between two decisions.")] = 8,
+    epochs: Annotated[int, typer.Option(min=1)] = 40,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Train a network on clips; writes a run folder for `edgeres export`."""
+    from edge_res.commands.train import run
+    from edge_res.export.training import TrainSettings
+
+    wanted = tuple(label.strip() for label in labels.split(",") if label.strip())
+    run(
+        data, out,
+        TrainSettings(
+            arch=arch, labels=wanted, sets=tuple(sets or ()), frames=frames, hop=hop, epochs=epochs, seed=seed,
+            threads=threads,
+        ),
+    )  # fmt: skip
+
+
+@app.command()
+def export(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `edgeres train` wrote.")],
+    data: Annotated[Path, typer.Option(help="The data it was trained on, for calibration and validation.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The bundle to write.")] = Path("model.edgeres"),
+    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+) -> None:
+    """Quantize a trained network to int8 and write a bundle; writes nothing that fails its checks."""
+    from edge_res.commands.export import run
+
+    run(run_folder, data, out, name or out.stem)
+
+
+def thresholds(texts: list[str]) -> dict[str, float]:
+    """LABEL=VALUE texts as a mapping."""
+    found = {}
+    for text in texts:
+        label, equals, value = text.rpartition("=")
+        try:
+            found[label] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise ConfigError(f"The threshold {text!r} is not LABEL=VALUE, for example yes=0.8.")
+    return found
+
+
+if __name__ == "__main__":
+    main()

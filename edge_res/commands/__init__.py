@@ -1,0 +1,1 @@
+"""The commands behind `edge_res.cli`, one module each."""

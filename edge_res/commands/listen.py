@@ -1,0 +1,116 @@
+"""`edgeres listen`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Literal
+
+from rich.console import Console
+
+from edge_res.bundle import Manifest, read_bundle
+from edge_res.decide import with_thresholds
+from edge_res.devices import describe_mismatch, load_profile
+from edge_res.listen import Stream, listen
+from edge_res.models import WindowModel, choose_engine, load_window_runner
+from edge_res.sinks import Sink, Stats
+from edge_res.sinks.jsonl import JsonLines
+from edge_res.sinks.table import Lines, LiveTable
+from edge_res.sources import Paced, Wanted, open_source
+
+
+@dataclass(frozen=True)
+class ListenOptions:
+    """What was asked for on the command line."""
+
+    source: str
+    model: str
+    device: str | None
+    engine: str | None
+    threads: int | None
+    thresholds: Mapping[str, float]
+    format: Literal["table", "jsonl"]
+    scores: bool
+    realtime: bool
+    rate: int | None
+    channels: int | None
+    pcm_format: Literal["s16le", "f32le"]
+
+
+def run(options: ListenOptions) -> None:
+    """Listen until the source ends or the user does."""
+    bundle = read_bundle(options.model)
+    manifest = bundle.manifest
+    decide = with_thresholds(manifest.decide, options.thresholds)
+    profile = load_profile(options.device or "generic")
+    if options.device and (mismatch := describe_mismatch(profile)):
+        say(mismatch)
+    engine, instead = choose_engine(options.engine, profile.engine)
+    if instead:
+        say(instead)
+    threads = options.threads or profile.threads
+    runner = load_window_runner(bundle, engine, threads)
+    source = open_source(options.source, wanted(options, manifest))
+    if options.realtime:
+        source = Paced(source)
+    stream = Stream(source, manifest, WindowModel(runner, manifest.frames, manifest.hop), decide)
+    resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != manifest.front_end.sample_rate_hz else ""
+    say(
+        f"listening to {source.name}{resampled} with {manifest.name}, int8 window on {runner.engine}, {threads} thread(s)"
+    )
+    sink = make_sink(options)
+    stats = Stats()
+    try:
+        with source, ended_by_signal():
+            sink.start(source, manifest)
+            listen(source, stream, sink, stats)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sink.finish()
+        say(str(stats))
+
+
+def wanted(options: ListenOptions, manifest: Manifest) -> Wanted:
+    """What the model and the user want of the source; a block is about a hop."""
+    params = manifest.front_end
+    return Wanted(
+        rate_hz=params.sample_rate_hz,
+        channels=params.channels,
+        block_s=manifest.hop * params.hop_length / params.sample_rate_hz,
+        given_rate_hz=options.rate,
+        given_channels=options.channels,
+        pcm_format=options.pcm_format,
+    )
+
+
+def make_sink(options: ListenOptions) -> Sink:
+    if options.format == "jsonl":
+        return JsonLines(sys.stdout, options.scores)
+    console = Console()
+    if console.is_terminal and not options.scores:
+        return LiveTable(console)
+    return Lines(console, options.scores)
+
+
+@contextmanager
+def ended_by_signal() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does, with a summary."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def say(sentence: str) -> None:
+    """Tell the user something on stderr, where data never goes."""
+    print(f"edgeres: {sentence}", file=sys.stderr)

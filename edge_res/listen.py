@@ -1,0 +1,113 @@
+"""The loop: blocks in, events out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from time import perf_counter_ns
+
+import numpy as np
+
+from edge_res.bundle import DecideParams, Manifest
+from edge_res.decide import Decide
+from edge_res.errors import SignalError
+from edge_res.flow import Block, Event, Gap, Samples, Scores
+from edge_res.frontend import FrontEnd
+from edge_res.models import Model
+from edge_res.resample import Resampler
+from edge_res.sinks import Sink, Stats
+from edge_res.sources import Source
+
+
+class Stream:
+    """What belongs to one source: resampler, front-end, model state, decide. The engine behind the model is shared."""
+
+    def __init__(self, source: Source, manifest: Manifest, model: Model, decide: DecideParams) -> None:
+        params = manifest.front_end
+        if source.channels != params.channels:
+            raise SignalError(
+                f"{source.name} has {source.channels} channels and the model {manifest.name!r} listens to "
+                f"{params.channels}; convert it first, or choose a model made for it."
+            )
+        self.source = source
+        self.decider = Decide(decide, manifest.labels, manifest.delay_s, source.name)
+        self._params = params
+        self._resampler = Resampler(source.rate_hz, params.sample_rate_hz, params.channels)
+        self._front_end = FrontEnd(params, manifest.hop)
+        self._model = model
+        self._pending = np.zeros((manifest.hop, params.bins, params.channels), np.float32)
+        self._filled = 0
+        self._frames = 0  # since the last reset
+        self._origin_s = 0.0  # where that was
+
+    def push(self, block: Block) -> Iterator[Scores]:
+        """The scores of the hops that this block completes."""
+        return self._hops(self._resampler.push(block.samples))
+
+    def flush(self) -> Iterator[Scores]:
+        """The scores of what the resampler still holds, at the end or before a gap."""
+        return self._hops(self._resampler.flush())
+
+    def decide(self, scores: Scores) -> list[Event]:
+        return self.decider.push(scores)
+
+    def reset(self, at: int) -> None:
+        """Start anew behind a gap, with sample `at` of the source: no score until the window is full again."""
+        self._resampler.reset()
+        self._front_end.reset()
+        self._model.reset()
+        self._filled = self._frames = 0
+        self._origin_s = at / self.source.rate_hz
+
+    def _hops(self, samples: Samples) -> Iterator[Scores]:
+        frames = self._front_end.push(samples)
+        taken = 0
+        while taken < len(frames):
+            n = min(len(self._pending) - self._filled, len(frames) - taken)
+            self._pending[self._filled : self._filled + n] = frames[taken : taken + n]
+            self._filled += n
+            self._frames += n
+            taken += n
+            if self._filled == len(self._pending):
+                self._filled = 0
+                values = self._model.push(self._pending)
+                if values is not None:
+                    seen_s = self._params.samples_of(self._frames) / self._params.sample_rate_hz
+                    yield Scores(round(self._origin_s + seen_s, 6), values)
+
+
+def listen(source: Source, stream: Stream, sink: Sink, stats: Stats) -> None:
+    """Run until the source ends. The caller has opened the source, and finishes the sink."""
+    end = 0
+    for block in source:
+        end = block.at + len(block.samples)
+        if block.lost:  # a gap is data, not an exception
+            stats.lost += block.lost
+            _drain(stream, sink, stats, block)
+            sink.gap(Gap(block.lost, block.lost / source.rate_hz, block.at / source.rate_hz, source.name))
+            stream.reset(at=block.at)
+        _run(stream.push(block), stream, sink, stats, block)
+        stats.audio_s = end / source.rate_hz
+    if end == 0:
+        raise SignalError(f"{source.name} holds 0 samples; there is nothing to listen to.")
+    _drain(stream, sink, stats, Block(source.name, end, np.empty((0, source.channels), np.float32)))
+
+
+def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, stats: Stats, block: Block) -> None:
+    """Take the hops that a block completes, decide, and time both; the sinks' own time is not counted."""
+    started = perf_counter_ns()
+    for scores in hops:
+        events = stream.decide(scores)
+        stats.hop(perf_counter_ns() - started)
+        stats.events += len(events)
+        sink.hop(block, scores, stats)
+        for event in events:
+            sink.emit(event)
+        started = perf_counter_ns()
+
+
+def _drain(stream: Stream, sink: Sink, stats: Stats, block: Block) -> None:
+    """Finish what the stream holds, at its end or before a gap."""
+    _run(stream.flush(), stream, sink, stats, block)
+    for event in stream.decider.finish():
+        stats.events += 1
+        sink.emit(event)

@@ -1,0 +1,41 @@
+"""JSON lines: one object a line, the stable form for machines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from edge_res.bundle import Manifest
+from edge_res.flow import Block, Event, Gap, Scores
+from edge_res.sinks import Stats
+from edge_res.sources import Source
+
+
+class JsonLines:
+    """Writes events and gaps as they come, and with `all_scores` each hop's scores, so that they read back exactly."""
+
+    def __init__(self, out: TextIO, all_scores: bool) -> None:
+        self._out = out
+        self._all_scores = all_scores
+        self._labels: tuple[str, ...] = ()
+
+    def start(self, source: Source, manifest: Manifest) -> None:
+        self._labels = manifest.labels
+
+    def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
+        if self._all_scores:
+            values = dict(zip(self._labels, scores.values.tolist(), strict=True))
+            self._print({"at_s": scores.at_s, "scores": values})
+
+    def emit(self, event: Event) -> None:
+        self._print({key: value for key, value in asdict(event).items() if value is not None})
+
+    def gap(self, gap: Gap) -> None:
+        self._print({"event": "gap", **asdict(gap)})
+
+    def finish(self) -> None:
+        self._out.flush()
+
+    def _print(self, body: dict[str, Any]) -> None:
+        print(json.dumps(body, ensure_ascii=False), file=self._out, flush=True)

@@ -1,0 +1,119 @@
+"""For a person: a live view on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from edge_res.bundle import Manifest
+from edge_res.flow import Block, Event, Gap, Scores
+from edge_res.sinks import Stats
+from edge_res.sources import Source
+
+_REFRESH_S = 0.1
+_EVENTS = 12
+_BAR = 24
+_TOP = 4
+_FLOOR_DB = -80.0
+
+
+class Lines:
+    """One line an event or gap, and with `all_scores` one a hop: what a table is in a pipe."""
+
+    def __init__(self, console: Console, all_scores: bool) -> None:
+        self._console = console
+        self._all_scores = all_scores
+        self._labels: tuple[str, ...] = ()
+
+    def start(self, source: Source, manifest: Manifest) -> None:
+        self._labels = manifest.labels
+
+    def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
+        if self._all_scores:
+            values = "  ".join(f"{name} {value:.3f}" for name, value in zip(self._labels, scores.values, strict=True))
+            self._console.print(f"{scores.at_s:9.2f} s  {values}", highlight=False, soft_wrap=True)
+
+    def emit(self, event: Event) -> None:
+        self._console.print(describe(event), soft_wrap=True)
+
+    def gap(self, gap: Gap) -> None:
+        self._console.print(describe_gap(gap), soft_wrap=True)
+
+    def finish(self) -> None:
+        pass
+
+
+class LiveTable:
+    """Level, top scores, hop time and losses, redrawn ten times a second, and the last events below."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._labels: tuple[str, ...] = ()
+        self._name = ""
+        self._events: deque[Text] = deque(maxlen=_EVENTS)
+        self._drawn_s = -1.0
+        self._peak = 0.0
+
+    def start(self, source: Source, manifest: Manifest) -> None:
+        self._labels = manifest.labels
+        self._name = source.name
+        self._live.start()
+
+    def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
+        if len(block.samples):
+            self._peak = max(self._peak, float(np.abs(block.samples).max()))
+        now = monotonic()
+        if now - self._drawn_s >= _REFRESH_S:
+            self._drawn_s = now
+            self._live.update(self._picture(scores, stats), refresh=True)
+            self._peak = 0.0
+
+    def emit(self, event: Event) -> None:
+        self._events.append(describe(event))
+
+    def gap(self, gap: Gap) -> None:
+        self._events.append(describe_gap(gap))
+
+    def finish(self) -> None:
+        if self._live.is_started:
+            self._live.update(Group(*self._events), refresh=True)  # what stays on the screen
+            self._live.stop()
+
+    def _picture(self, scores: Scores, stats: Stats) -> Group:
+        level_db = max(_FLOOR_DB, 20 * float(np.log10(self._peak + 1e-9)))
+        rows = Table.grid(padding=(0, 2))
+        rows.add_row(
+            "level", bar(1 - level_db / _FLOOR_DB, "red" if level_db > -1 else "green"), f"{level_db:.0f} dBFS"
+        )
+        for i in np.argsort(scores.values)[::-1][:_TOP]:
+            value = float(scores.values[i])
+            rows.add_row(Text(self._labels[i]), bar(value, "cyan"), f"{value:.2f}")
+        state = Text(
+            f"{self._name}  {scores.at_s:.1f} s  hop {stats.last_hop_us:.0f} µs, p99 {stats.percentile_us(99):.0f} µs  "
+            f"lost {stats.lost}",
+            style="red" if stats.lost else "dim",
+        )
+        return Group(state, rows, *self._events)
+
+
+def bar(share: float, colour: str) -> Text:
+    """A bar of a fixed width, `share` of it filled."""
+    full = round(min(1.0, max(0.0, share)) * _BAR)
+    return Text("━" * full, style=colour) + Text("─" * (_BAR - full), style="dim")
+
+
+def describe(event: Event) -> Text:
+    """An event as a line; times in seconds since the source's beginning."""
+    if event.event == "on":
+        return Text(f"{event.start_s:9.2f} s  {event.label}  {event.score:.2f}", style="bold green")
+    return Text(f"{event.end_s or 0.0:9.2f} s  {event.label} off", style="dim")
+
+
+def describe_gap(gap: Gap) -> Text:
+    return Text(f"{gap.at_s:9.2f} s  {gap.lost} samples lost ({gap.gap_s:.3f} s)", style="bold red")
