@@ -37,7 +37,7 @@ class Decide:
         self._labels = tuple(labels)
         self._delay_s = delay_s
         self._source = source
-        self._refractory_s = params.refractory_s
+        self._refractory_s = params.refractory_s - 1e-6  # times are float seconds, rounded
         # Background labels have no threshold and so never fire.
         self._on_at = np.array([params.thresholds.get(label, np.inf) for label in labels], np.float32)
         self._off_at = self._on_at * np.float32(params.release)

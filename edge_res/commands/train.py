@@ -29,7 +29,7 @@ def run(data: Path, out: Path, settings: TrainSettings) -> None:
         finished = train(data, out, settings, tell, lambda sentence: console.print(sentence, highlight=False))
     metrics = finished.metrics
     low, high = metrics["interval"]
-    print(
+    print(  # the last word is there in a pipe, too
         f"{out}: accuracy {metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']}), other speakers than trained on",
         file=sys.stderr,
     )
