@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,12 @@ from edge_res.frontend import FrontEndParams
 SCHEMA = 1
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
-_LARGEST_BYTES = 1 << 30  # of one member unpacked: a zip bomb is refused, not unpacked
+_LARGEST_BYTES = 1 << 30  # of all members unpacked: a zip bomb is refused, not unpacked
+_LARGEST_WHOLE = 1 << 53  # up to which a float holds every whole number
+# What zipfile and zlib raise on damaged files, RuntimeError where a flag says that a member is encrypted.
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,18 +73,21 @@ class Manifest:
 
     def __post_init__(self) -> None:
         problem = None
+        decide = self.decide
         if not self.labels or len(set(self.labels)) != len(self.labels):
             problem = "its labels are empty or not unique"
         elif not set(self.background) <= set(self.labels):
             problem = f"its background labels {list(self.background)} are not all among its labels"
         elif not 1 <= self.hop <= self.frames or self.frames % self.hop:
             problem = f"its window of {self.frames} frames is not a multiple of its hop of {self.hop}"
-        elif set(self.decide.thresholds) != set(self.labels) - set(self.background):
+        elif not math.isfinite(self.delay_s):
+            problem = f"its delay of {self.delay_s} s is not a time"
+        elif set(decide.thresholds) != set(self.labels) - set(self.background):
             problem = "its thresholds are not those of its labels"
-        elif not all(0 < value <= 1 for value in self.decide.thresholds.values()):
+        elif not all(0 < value <= 1 for value in decide.thresholds.values()):
             problem = "its thresholds are not all above 0 and at most 1"
-        elif not (self.decide.smooth_hops >= 1 and 0 < self.decide.release <= 1 and self.decide.refractory_s >= 0):
-            problem = f"its decide parameters {asdict(self.decide)} are out of range"
+        elif not (decide.smooth_hops >= 1 and 0 < decide.release <= 1 and 0 <= decide.refractory_s < math.inf):
+            problem = f"its decide parameters {asdict(decide)} are out of range"
         if problem:
             raise ModelError(f"The bundle {self.name!r} cannot be used: {problem}.")
 
@@ -94,19 +103,46 @@ class Manifest:
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> Manifest:
+        """Read what `to_json` wrote; a missing key or a value of another type is a `ModelError`."""
+        decide = _value(body, "decide", dict)
         return cls(
-            name=str(body["name"]),
-            labels=tuple(str(label) for label in body["labels"]),
-            background=tuple(str(label) for label in body["background"]),
-            front_end=FrontEndParams.from_dict(body["front_end"]),
-            frames=int(body["frames"]),
-            hop=int(body["hop"]),
-            delay_s=float(body["delay_s"]),
-            decide=DecideParams(**body["decide"]),
-            training=dict(body["training"]),
-            metrics=dict(body["metrics"]),
-            tools=dict(body["tools"]),
+            name=_value(body, "name", str),
+            labels=_items(_value(body, "labels", list), str),
+            background=_items(_value(body, "background", list), str),
+            front_end=FrontEndParams.from_dict(_value(body, "front_end", dict)),
+            frames=_value(body, "frames", int),
+            hop=_value(body, "hop", int),
+            delay_s=_value(body, "delay_s", float),
+            decide=DecideParams(
+                thresholds={
+                    key: _value(decide["thresholds"], key, float) for key in _value(decide, "thresholds", dict)
+                },
+                smooth_hops=_value(decide, "smooth_hops", int),
+                release=_value(decide, "release", float),
+                refractory_s=_value(decide, "refractory_s", float),
+            ),
+            training=_value(body, "training", dict),
+            metrics=_value(body, "metrics", dict),
+            tools=_value(body, "tools", dict),
         )
+
+
+def _value(body: dict[str, Any], key: str, kind: type[T]) -> T:
+    """`body[key]`, which must be of that type as JSON knows it: `float` takes whole numbers too, `int` no booleans."""
+    if key not in body:
+        raise ModelError(f"The bundle's {MANIFEST} lacks {key!r}; export the model again.")
+    value = body[key]
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) < _LARGEST_WHOLE else math.inf
+    if type(value) is not kind:
+        raise ModelError(f"In the bundle's {MANIFEST}, {key!r} is {value!r:.80}, which is not of type {kind.__name__}.")
+    return value
+
+
+def _items(values: list[Any], kind: type[T]) -> tuple[T, ...]:
+    if not all(type(value) is kind for value in values):
+        raise ModelError(f"In the bundle's {MANIFEST}, not all of {values!r:.80} are of type {kind.__name__}.")
+    return tuple(values)
 
 
 @dataclass(frozen=True)
@@ -139,8 +175,8 @@ def read_bundle(path: str | Path) -> Bundle:
         raw = path.read_bytes()
     except FileNotFoundError:
         raise ModelError(f"There is no bundle {path}; `default` is the model that comes along.") from None
-    except OSError as error:
-        raise ModelError(f"The bundle {path} cannot be read: {error.strerror}.") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        raise ModelError(f"The bundle {path} cannot be read: {getattr(error, 'strerror', error)}.") from None
     try:
         return _parse(raw)
     except ModelError as error:
@@ -148,41 +184,19 @@ def read_bundle(path: str | Path) -> Bundle:
 
 
 def _parse(raw: bytes) -> Bundle:
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            for entry in archive.infolist():
-                if entry.file_size > _LARGEST_BYTES:
-                    raise ModelError(f"The member {entry.filename} is too large to be a model.")
-            found = {entry.filename: archive.read(entry) for entry in archive.infolist()}
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        ValueError,
-    ) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"This is not a whole .edgeres bundle ({error}); copy it again or export it again.") from None
+    found = _unzip(raw)
     try:
         body = json.loads(found.pop(MANIFEST))
         schema = body["schema"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise ModelError(f"This is not an .edgeres bundle: it has no readable {MANIFEST}.") from None
-    if schema != SCHEMA:
+    if type(schema) is not int or schema != SCHEMA:
         raise ModelError(
             f"The bundle has schema {schema!r} and this edge_res reads schema {SCHEMA}; "
             "update edge_res or export the model again."
         )
-    try:
-        hashes = dict(body["members"])
-        manifest = Manifest.from_dict(body)
-    except ModelError:
-        raise
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ModelError(f"The bundle's {MANIFEST} does not say what it must: {error!r}.") from None
+    manifest = Manifest.from_dict(body)
+    hashes = _value(body, "members", dict)
     for name in sorted(set(hashes) | set(found)):
         if name not in found:
             raise ModelError(f"The bundle lacks its member {name}; copy it again or export it again.")
@@ -194,12 +208,29 @@ def _parse(raw: bytes) -> Bundle:
     return Bundle(manifest, found)
 
 
+def _unzip(raw: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > _LARGEST_BYTES:
+                raise ModelError("This bundle is too large to hold models.")
+            if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+                raise zipfile.BadZipFile("unknown compression")  # bz2 and lzma raise errors of their own
+            if len({entry.filename for entry in entries}) < len(entries):
+                raise zipfile.BadZipFile("a member appears twice")
+            return {entry.filename: archive.read(entry) for entry in entries}
+    except ModelError:
+        raise
+    except _ZIP_ERRORS as error:
+        raise ModelError(f"This is not a whole .edgeres bundle ({error}); copy it again or export it again.") from None
+
+
 def write_bundle(path: str | Path, bundle: Bundle) -> None:
     """Write a bundle in whole or not at all; the same content gives the same bytes."""
     path = Path(path)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        members = {MANIFEST: bundle.manifest.to_json(bundle.members), **bundle.members}
+        members = {MANIFEST: bundle.manifest.to_json(bundle.members), **dict(sorted(bundle.members.items()))}
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     write_whole(path, packed.getvalue())
@@ -229,8 +260,16 @@ def pack_golden(frames: NDArray[np.int8], logits: NDArray[np.int8]) -> bytes:
 
 def read_golden(bundle: Bundle) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """The golden inputs and outputs of a bundle, as `pack_golden` took them."""
+    packed = bundle.member(GOLDEN)
     try:
-        with np.load(io.BytesIO(bundle.member(GOLDEN)), allow_pickle=False) as golden:
-            return golden["frames"], golden["logits"]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        if not zipfile.is_zipfile(io.BytesIO(packed)):
+            raise ValueError("it is not an .npz file")
+        with np.load(io.BytesIO(packed), allow_pickle=False) as golden:
+            frames, logits = golden["frames"], golden["logits"]
+        if not all(isinstance(array, np.ndarray) and array.dtype == np.int8 for array in (frames, logits)):
+            raise ValueError("its frames and logits are not int8 arrays")
+        if len(frames) != len(logits):
+            raise ValueError(f"it has {len(frames)} inputs and {len(logits)} outputs")
+    except (KeyError, *_ZIP_ERRORS) as error:
         raise ModelError(f"The bundle's {GOLDEN} cannot be read: {error}.") from None
+    return frames, logits

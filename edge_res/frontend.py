@@ -6,7 +6,7 @@ travels in the bundle.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from edge_res.errors import ModelError, SignalError
 from edge_res.flow import Frames, Samples
 from edge_res.stft import Stft
+
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -41,26 +43,31 @@ class FrontEndParams:
 
     def __post_init__(self) -> None:
         problem = None
-        if self.kind not in ("log-mel", "log-stft"):
-            problem = f"kind is {self.kind!r}, known are log-mel and log-stft"
-        elif not 1 <= self.hop_length <= self.win_length <= self.n_fft <= 1 << 20:
-            problem = (
-                f"need 1 <= hop_length <= win_length <= n_fft, found {self.hop_length}, {self.win_length}, {self.n_fft}"
-            )
+        counts = (self.sample_rate_hz, self.channels, self.n_fft, self.win_length, self.hop_length, self.bins)
+        numbers = (self.low_hz, self.high_hz, self.log_floor, *self.mean, *self.gain)
+        no_counts = [count for count in counts if type(count) is not int or abs(count) > 1 << 30]
+        no_numbers = [number for number in numbers if not _is_float32(number)]
+        if no_counts:
+            problem = f"rates, lengths and counts must be whole numbers, found {no_counts[0]!r:.80}"
+        elif no_numbers:
+            problem = f"frequencies, log_floor, mean and gain must be finite float32, found {no_numbers[0]!r:.80}"
+        elif self.kind not in ("log-mel", "log-stft"):
+            problem = f"kind is {self.kind!r:.80}, known are log-mel and log-stft"
+        elif not 1 <= self.hop_length <= self.win_length <= self.n_fft <= 1 << 20 or self.win_length < 2:
+            lengths = f"{self.hop_length}, {self.win_length}, {self.n_fft}"
+            problem = f"need 1 <= hop_length <= win_length <= n_fft and win_length >= 2, found {lengths}"
         elif self.sample_rate_hz < 1 or not 1 <= self.channels <= 64:
             problem = f"{self.sample_rate_hz} Hz with {self.channels} channels is out of range"
         elif not 0 < self.low_hz < self.high_hz <= self.sample_rate_hz / 2:
             problem = (
                 f"need 0 < low_hz < high_hz <= half of {self.sample_rate_hz} Hz, found {self.low_hz} and {self.high_hz}"
             )
-        elif not self.log_floor > 0:
-            problem = f"log_floor must be positive, found {self.log_floor}"
+        elif self.log_floor < _SMALLEST:
+            problem = f"log_floor must be a positive float32, found {self.log_floor}"
         elif not 1 <= self.bins <= self.n_fft:
             problem = f"{self.bins} bins do not fit n_fft {self.n_fft}"
         elif not len(self.mean) == len(self.gain) == self.bins:
             problem = f"mean and gain have {len(self.mean)} and {len(self.gain)} values for {self.bins} bins"
-        elif not np.isfinite([*self.mean, *self.gain]).all():
-            problem = "mean and gain must be finite numbers"
         if problem:
             raise ModelError(f"These front-end parameters cannot be used: {problem}.")
         if self.kind == "log-stft":
@@ -72,12 +79,15 @@ class FrontEndParams:
                 )
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> FrontEndParams:
+    def from_dict(cls, body: dict[str, Any]) -> FrontEndParams:
         """Read what `to_dict` wrote; anything else is a `ModelError`."""
-        try:
-            return cls(**{**fields, "mean": tuple(fields["mean"]), "gain": tuple(fields["gain"])})
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"These front-end parameters cannot be used: {error}.") from None
+        names = {field.name for field in fields(cls)}
+        if not isinstance(body, dict) or set(body) != names:
+            raise ModelError(f"These front-end parameters cannot be used: they must be {', '.join(sorted(names))}.")
+        for key in ("mean", "gain"):
+            if not isinstance(body[key], list):
+                raise ModelError(f"These front-end parameters cannot be used: {key} is not a list.")
+        return cls(**{**body, "mean": tuple(body["mean"]), "gain": tuple(body["gain"])})
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "mean": list(self.mean), "gain": list(self.gain)}
@@ -85,6 +95,10 @@ class FrontEndParams:
     def samples_of(self, frames: int) -> int:
         """Samples that `frames` frames look at."""
         return self.win_length + (frames - 1) * self.hop_length
+
+
+def _is_float32(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def linear_bins(params: FrontEndParams) -> tuple[int, int]:

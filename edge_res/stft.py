@@ -28,8 +28,11 @@ class Stft:
     """Turns pushed samples into spectra; each frame is computed once and does not depend on how samples arrive."""
 
     def __init__(self, n_fft: int, win_length: int, hop_length: int, channels: int = 1, most_frames: int = 8) -> None:
-        if not 1 <= hop_length <= win_length <= n_fft:
-            raise ValueError(f"need 1 <= hop_length <= win_length <= n_fft: {hop_length=}, {win_length=}, {n_fft=}")
+        if not 1 <= hop_length <= win_length <= n_fft or win_length < 2:  # a Hann window of 1 is 0
+            raise ValueError(
+                f"need 1 <= hop_length <= win_length <= n_fft and win_length >= 2: "
+                f"{hop_length=}, {win_length=}, {n_fft=}"
+            )
         self.n_fft = n_fft
         self.win_length = win_length
         self.hop_length = hop_length

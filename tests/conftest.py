@@ -11,6 +11,12 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile(
+    "edgeres", deadline=None, derandomize=os.environ.get("CI") == "true"
+)  # the same run every time
+settings.load_profile("edgeres")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
