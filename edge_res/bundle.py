@@ -222,7 +222,9 @@ def _unzip(raw: bytes) -> dict[str, bytes]:
     except ModelError:
         raise
     except _ZIP_ERRORS as error:
-        raise ModelError(f"This is not a whole .edgeres bundle ({error}); copy it again or export it again.") from None
+        raise ModelError(
+            f"This is not a whole .edgeres bundle ({error!s:.100}); copy it again or export it again."
+        ) from None
 
 
 def write_bundle(path: str | Path, bundle: Bundle) -> None:
