@@ -1,7 +1,6 @@
 """With EDGERES_NO_SKIP=1, as in CI, whatever skips fails and quotes its reason.
 
-The exception is a test marked `may_skip_in_ci("why")`, for what CI cannot have. Benchmarks that `--benchmark-skip`
-leaves out are deselected: nobody's machine lacks anything for them.
+The exception is a test marked `may_skip_in_ci("why")`, for what CI cannot have.
 """
 
 from __future__ import annotations
@@ -25,15 +24,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "may_skip_in_ci(reason): it may skip even where EDGERES_NO_SKIP=1")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in item.iter_markers("may_skip_in_ci"):
             if not (marker.args and isinstance(marker.args[0], str)):
                 raise pytest.UsageError(f"{item.nodeid}: may_skip_in_ci needs its reason")
-    if config.getoption("benchmark_skip", False):
-        unwanted = [item for item in items if "benchmark" in getattr(item, "fixturenames", ())]
-        items[:] = [item for item in items if item not in unwanted]
-        config.hook.pytest_deselected(items=unwanted)
 
 
 @pytest.hookimpl(wrapper=True)

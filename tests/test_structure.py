@@ -32,10 +32,10 @@ RANK = {
     "decide": 8,
     "resample": 9,
     "sources": 10,
-    "sinks": 10,
-    "listen": 11,
-    "commands": 12,
-    "cli": 13,
+    "sinks": 11,
+    "listen": 12,
+    "commands": 13,
+    "cli": 14,
 }
 # What the parts beside the runtime may import of it, besides themselves.
 HOST = {"export": {part for part in RANK if RANK[part] <= RANK["models"]}, "devices": {"errors"}}
