@@ -102,6 +102,9 @@ def train(
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int, typer.Option(min=1)] = 1,
+    group_pattern: Annotated[
+        str, typer.Option(help="In a folder: finds the group (speaker, session) in a file's name.")
+    ] = r"^(.+?)_nohash_",
 ) -> None:
     """Train a network on clips; writes a run folder for `edgeres export`."""
     from edge_res.commands.train import run
@@ -112,7 +115,7 @@ def train(
         data, out,
         TrainSettings(
             arch=arch, labels=wanted, sets=tuple(sets or ()), frames=frames, hop=hop, epochs=epochs, seed=seed,
-            threads=threads,
+            threads=threads, group_pattern=group_pattern,
         ),
     )  # fmt: skip
 

@@ -27,6 +27,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "held")
 SILENCE = "_silence_"
 UNKNOWN = "_unknown_"
 NOISE = "noise"
+SPEAKER_PATTERN = r"^(.+?)_nohash_"  # how Speech Commands names its files
 _SUFFIXES = (".flac", ".wav", ".ogg")
 _GUARD_S = 1.5  # between the parts of a background recording: longer than a window
 _NOISE_PARTS: dict[Split, tuple[float, float]] = {"train": (0, 0.7), "validation": (0.7, 0.88), "held": (0.88, 1)}
@@ -68,9 +69,7 @@ class DataSet:
         return [c for c in self.clips if c.split == split], [c for c in self.noise if c.split == split]
 
 
-def read_entries(
-    data: Path, sets: Sequence[str] = (), group_pattern: str = r"^(.+?)_nohash_"
-) -> tuple[list[Entry], str]:
+def read_entries(data: Path, sets: Sequence[str] = (), group_pattern: str = SPEAKER_PATTERN) -> tuple[list[Entry], str]:
     """The entries of a manifest CSV (columns file, label, group and perhaps set) or of a folder of folders of clips.
 
     In a folder the label is the folder's name and the group is what `group_pattern` finds in the file's name. Returns
@@ -129,7 +128,7 @@ def load(
     seed: int = 0,
     validation: float = 0.18,
     held: float = 0.05,
-    group_pattern: str = r"^(.+?)_nohash_",
+    group_pattern: str = SPEAKER_PATTERN,
 ) -> DataSet:
     """Read a data set; clips of other labels than `labels` become `_unknown_`.
 

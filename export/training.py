@@ -48,6 +48,7 @@ class TrainSettings:
     clip_norm: float = 5.0
     seed: int = 0
     threads: int = 1
+    group_pattern: str = datasets.SPEAKER_PATTERN
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def train(
     torch.set_num_threads(settings.threads)
     params = speech_front_end()
     words = settings.labels or default_labels(data, settings)
-    loaded = datasets.load(data, words, params.sample_rate_hz, settings.sets, settings.seed)
+    loaded = load_data(data, words, params.sample_rate_hz, settings)
     for sentence in loaded.left_out:
         say(f"left out: {sentence}")
     labels = (*words, *background_labels(loaded))
@@ -180,9 +181,14 @@ def train(
     return run
 
 
+def load_data(data: Path, words: tuple[str, ...], rate_hz: int, settings: TrainSettings) -> datasets.DataSet:
+    """The data set as a run's settings want it, the same for training and export."""
+    return datasets.load(data, words, rate_hz, settings.sets, settings.seed, group_pattern=settings.group_pattern)
+
+
 def default_labels(data: Path, settings: TrainSettings) -> tuple[str, ...]:
     """All labels of the data but the background's."""
-    entries, _ = datasets.read_entries(data, settings.sets)
+    entries, _ = datasets.read_entries(data, settings.sets, settings.group_pattern)
     return tuple(sorted({e.label for e in entries} - {datasets.NOISE, datasets.SILENCE, datasets.UNKNOWN}))
 
 

@@ -1,0 +1,66 @@
+"""Shapes, receptive fields, and the residual block."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
+
+from edge_res.errors import ConfigError
+from edge_res.export.nets import BasicBlock, ResNet, ResNetShape
+from edge_res.export.training import TrainSettings, shape_of, speech_front_end
+
+
+def first_column(shape: ResNetShape) -> tuple[int, int]:
+    """First and last frame that the first column of the last feature map depends on, found by gradients."""
+    net = ResNet(shape).double().eval()
+    x = torch.randn(1, shape.channels, shape.frames, shape.bins, dtype=torch.float64, requires_grad=True)
+    y = net.blocks(torch.relu(net.bn(net.stem(x))))
+    y[:, :, 0].sum().backward()
+    seen = x.grad[0].abs().sum((0, 2)).nonzero()
+    assert y.shape[2] == (shape.frames - shape.receptive_field) // shape.time_stride + 1
+    return int(seen.min()), int(seen.max())
+
+
+@pytest.mark.parametrize("depth", [8, 14])
+@pytest.mark.parametrize("stem", [(1, 2), (2, 2)])
+@pytest.mark.parametrize("strides", [((1, 1), (1, 2), (2, 2)), ((1, 1), (2, 2), (2, 2)), ((1, 1), (1, 2), (1, 2))])
+def test_the_receptive_field_is_what_the_network_sees(
+    depth: int, stem: tuple[int, int], strides: tuple[tuple[int, int], ...]
+) -> None:
+    shape = ResNetShape(depth, 40, 2, 5, frames=136, widths=(4, 4, 8), stem_strides=stem, stage_strides=strides)
+    assert first_column(shape) == (0, shape.receptive_field - 1)
+
+
+def test_a_network_maps_images_to_logits() -> None:
+    shape = ResNetShape(8, 40, 1, 12, frames=136)
+    net = ResNet(shape).eval()
+    assert net(torch.zeros(3, 1, 136, 40)).shape == (3, 12)
+    assert 70_000 < sum(p.numel() for p in net.parameters()) < 85_000
+
+
+def test_an_identity_block_with_zero_weights_passes_its_centre_through() -> None:
+    block = BasicBlock(4, 4, (1, 1)).eval()
+    torch.nn.init.zeros_(block.conv2.weight)
+    x = torch.rand(1, 4, 20, 10)
+    torch.testing.assert_close(block(x), x[:, :, 2:-2])
+
+
+def test_relu_comes_after_the_addition() -> None:
+    block = BasicBlock(4, 4, (1, 1)).eval()
+    torch.nn.init.zeros_(block.conv2.weight)
+    assert block(-torch.rand(1, 4, 20, 10)).abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (TrainSettings(arch="resnet9"), "no architecture 'resnet9'; known are resnet8"),
+        (TrainSettings(frames=137), r"does not fit resnet8 \(receptive field 32.*nearest that fit are \[136, 144\]"),
+        (TrainSettings(frames=24), r"nearest that fit are \[32, 40\]"),
+        (TrainSettings(hop=6), "hop of 6 frames is not a multiple of resnet8's time stride of 4"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_way_out(settings: TrainSettings, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        shape_of(settings, speech_front_end(), 12)
