@@ -57,7 +57,7 @@ def listen(
     source: Annotated[
         str,
         typer.Argument(
-            help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (a sensor's samples) or demo:"
+            help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (sensor samples), demo:"
         ),
     ] = "mic:",
     model: Annotated[str, typer.Option(help="A bundle, or `default`, the one that comes along.")] = "default",
@@ -82,8 +82,8 @@ def listen(
 
     run(
         ListenOptions(
-            source, model, device, engine, threads, thresholds(threshold or []), format, scores, realtime, rate, channels,
-            pcm_format,
+            source, model, device, engine, threads, thresholds(threshold or []), format, scores, realtime, rate,
+            channels, pcm_format,
         )
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def train(
 ) -> None:
     """Train a network on clips; writes a run folder for `edgeres export`."""
     from edge_res.commands.train import run
-    from edge_res.export.training import TrainSettings
+    from edge_res.export.runs import TrainSettings
 
     wanted = tuple(label.strip() for label in labels.split(",") if label.strip())
     run(

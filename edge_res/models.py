@@ -89,7 +89,7 @@ class WindowModel:
         self._runner = runner
         (self._input,) = runner.inputs
         (self._output,) = runner.outputs
-        # A window is a contiguous slice: columns are appended until the buffer ends, then the last ones move to its front.
+        # A window is a contiguous slice: columns are appended until the buffer ends, then the last move to its front.
         self._columns = np.zeros((2 * frames, *self._input.shape[2:]), self._input.dtype)
         self._filled = 0
 

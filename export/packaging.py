@@ -24,7 +24,8 @@ from edge_res.export import graph as graphs
 from edge_res.export import onnx_writer, tflite_writer
 from edge_res.export.augment import Scene
 from edge_res.export.quantize import quantize
-from edge_res.export.training import Run, describe, load_data, measure, predict, read_run
+from edge_res.export.runs import Run, describe, load_data, measure, read_run
+from edge_res.export.training import predict
 from edge_res.export.tuning import make_stream, score_stream, tune
 from edge_res.export.windows import Windows, training_examples, validation_examples
 from edge_res.flow import Frames
@@ -94,7 +95,7 @@ def words_of(run: Run) -> tuple[str, ...]:
 def windows_of(
     run: Run, loaded: datasets.DataSet, split: datasets.Split, most: int | None
 ) -> tuple[Frames, NDArray[np.int64]]:
-    """Windows of a split, `(n, frames, bins, channels)`, the same ones as in training's validation, and their labels."""
+    """Windows of a split, `(n, frames, bins, channels)`, the ones of training's validation, and their labels."""
     clips, noise = loaded.of(split)
     scene = Scene(loaded.rate_hz, run.front_end.samples_of(run.settings.frames), speed=0.0)
     seed = run.settings.seed

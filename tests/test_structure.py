@@ -38,7 +38,7 @@ RANK = {
     "cli": 14,
 }
 # What the parts beside the runtime may import of it, besides themselves.
-HOST = {"export": {part for part in RANK if RANK[part] <= RANK["models"]}, "devices": {"errors"}}
+HOST = {"export": {part for part in RANK if RANK[part] <= RANK["decide"]}, "devices": {"errors"}}
 # Third-party packages that more than one module of the runtime may import, and in which parts.
 SPREAD = {"numpy": set(RANK), "typer": {"cli"}, "rich": {"cli", "commands", "sinks"}}
 HEAVY = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "sounddevice", "soundfile", "soxr", "torch", "onnx"}

@@ -17,12 +17,12 @@ def run(run_folder: Path, data: Path, out: Path, name: str) -> None:
     metrics = bundle.manifest.metrics
     accuracy, stream = metrics["validation_int8"], metrics["validation_stream"]
     low, high = accuracy["interval"]
-    size = out.stat().st_size
     console.print(
-        f"{out}: {size:,} bytes; int8 accuracy {accuracy['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {accuracy['n']}), "
-        f"float {metrics['validation_float']['accuracy']:.1%}; on a stream of {stream['audio_s']:.0f} s "
-        f"{stream['hits']} of {stream['words']} words heard, {stream['false_events']} false, "
-        f"{bundle.manifest.delay_s:.2f} s after their onset",
+        f"{out}: {out.stat().st_size:,} bytes\n"
+        f"int8 accuracy {accuracy['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {accuracy['n']}), "
+        f"float {metrics['validation_float']['accuracy']:.1%}\n"
+        f"on a stream of {stream['audio_s']:.0f} s: {stream['hits']} of {stream['words']} words heard, "
+        f"{stream['false_events']} false events, {bundle.manifest.delay_s:.2f} s from onset to event",
         highlight=False,
         soft_wrap=True,
     )

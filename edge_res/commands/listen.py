@@ -60,7 +60,8 @@ def run(options: ListenOptions) -> None:
     stream = Stream(source, manifest, WindowModel(runner, manifest.frames, manifest.hop), decide)
     resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != manifest.front_end.sample_rate_hz else ""
     say(
-        f"listening to {source.name}{resampled} with {manifest.name}, int8 window on {runner.engine}, {threads} thread(s)"
+        f"listening to {source.name}{resampled} with {manifest.name}, int8 window on {runner.engine}, "
+        f"{threads} thread{'s' * (threads > 1)}"
     )
     sink = make_sink(options)
     stats = Stats()

@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edge_res.export.runs import TrainSettings
 from edge_res.export.training import Progress as Step
-from edge_res.export.training import TrainSettings, train
+from edge_res.export.training import train
 
 
 def run(data: Path, out: Path, settings: TrainSettings) -> None:
@@ -30,6 +31,7 @@ def run(data: Path, out: Path, settings: TrainSettings) -> None:
     metrics = finished.metrics
     low, high = metrics["interval"]
     print(  # the last word is there in a pipe, too
-        f"{out}: accuracy {metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']}), other speakers than trained on",
+        f"{out}: accuracy {metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']}) "
+        "on groups that it was not trained on",
         file=sys.stderr,
     )

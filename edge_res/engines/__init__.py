@@ -1,7 +1,7 @@
 """Engines: what executes a model file. One module an engine, one protocol for all.
 
-A model file takes `frames` `(1, frames, bins, channels)` and gives `logits` `(1, labels)`, both as integers: int8 in TFLite,
-uint8 (the same integers plus 128) in ONNX. Scale, zero point, shape and dtype are read from the file.
+A model file takes `frames` `(1, frames, bins, channels)` and gives `logits` `(1, labels)`, both as integers: int8 in
+TFLite, uint8 (the same integers plus 128) in ONNX. Scale, zero point, shape and dtype are read from the file.
 """
 
 from __future__ import annotations

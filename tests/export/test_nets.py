@@ -8,18 +8,20 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 
 from edge_res.errors import ConfigError
 from edge_res.export.nets import BasicBlock, ResNet, ResNetShape
-from edge_res.export.training import TrainSettings, shape_of, speech_front_end
+from edge_res.export.runs import TrainSettings, shape_of, speech_front_end
 
 
 def first_column(shape: ResNetShape) -> tuple[int, int]:
     """First and last frame that the first column of the last feature map depends on, found by gradients."""
-    net = ResNet(shape).double().eval()
-    x = torch.randn(1, shape.channels, shape.frames, shape.bins, dtype=torch.float64, requires_grad=True)
-    y = net.blocks(torch.relu(net.bn(net.stem(x))))
-    y[:, :, 0].sum().backward()
-    seen = x.grad[0].abs().sum((0, 2)).nonzero()
-    assert y.shape[2] == (shape.frames - shape.receptive_field) // shape.time_stride + 1
-    return int(seen.min()), int(seen.max())
+    seen = set()
+    for _ in range(4):  # in one network a ReLU may hide a frame
+        net = ResNet(shape).double().eval()
+        x = torch.randn(1, shape.channels, shape.frames, shape.bins, dtype=torch.float64, requires_grad=True)
+        y = net.blocks(torch.relu(net.bn(net.stem(x))))
+        y[:, :, 0].sum().backward()
+        seen |= set(x.grad[0].abs().sum((0, 2)).nonzero().flatten().tolist())
+        assert y.shape[2] == (shape.frames - shape.receptive_field) // shape.time_stride + 1
+    return min(seen), max(seen)
 
 
 @pytest.mark.parametrize("depth", [8, 14])
