@@ -34,10 +34,8 @@ def main() -> None:
     fed = threading.Thread(target=feed, args=(process.stdin, samples.tobytes(), round(seconds * rate_hz * 2)))
     fed.start()
     early = last = 0.0
-    hops = 0
-    for line in process.stdout:
+    for hops, line in enumerate(process.stdout, 1):
         at_s = json.loads(line).get("at_s", 0.0)
-        hops += 1
         if not early and at_s >= 60:
             early = resident_mb(process.pid)
         if hops % 500 == 0:
