@@ -42,9 +42,7 @@ def main() -> None:
             last = resident_mb(process.pid)
     fed.join()
     process.wait()
-    print(
-        f"{seconds:.0f} s of audio: {early:.2f} MB after the first minute, {last:.2f} MB at the end, {last - early:+.2f} MB"
-    )
+    print(f"{seconds:.0f} s of audio, RSS: {early:.2f} MB after a minute, {last:.2f} at the end, {last - early:+.2f}")
     sys.exit(process.returncode or int(abs(last - early) > LIMIT_MB))
 
 
