@@ -1,0 +1,147 @@
+"""Writes a graph as TFLite, int8 per channel, straight as a flatbuffer.
+
+Input `frames` int8 `(1, frames, bins, channels)`, output `logits` int8 `(1, labels)`; scales and zero points are those
+of the file's tensors. Padding along frequency is a PAD of its own (TFLite's SAME would pad time as well), which fills
+in the zero point. It loads in ai-edge-litert and in tflite-runtime 2.14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from edge_res.export.graph import LOGITS, Add, Conv, Crop, DepthwiseConv, Graph, Op, Tensor
+
+_Options = schema.BuiltinOptions
+_KINDS = {  # name: operator code, version, kind of options; the oldest version that takes int8 per channel
+    "CONV_2D": (schema.BuiltinOperator.CONV_2D, 3, _Options.Conv2DOptions),
+    "DEPTHWISE_CONV_2D": (schema.BuiltinOperator.DEPTHWISE_CONV_2D, 3, _Options.DepthwiseConv2DOptions),
+    "ADD": (schema.BuiltinOperator.ADD, 2, _Options.AddOptions),
+    "PAD": (schema.BuiltinOperator.PAD, 2, _Options.PadOptions),
+    "SLICE": (schema.BuiltinOperator.SLICE, 2, _Options.SliceOptions),
+    "RESHAPE": (schema.BuiltinOperator.RESHAPE, 1, _Options.ReshapeOptions),
+}
+_TYPES = {np.dtype(np.int8): schema.TensorType.INT8, np.dtype(np.int32): schema.TensorType.INT32}
+
+
+def write_window(graph: Graph) -> bytes:
+    """The TFLite file of a graph that computes whole windows."""
+    writer = _Writer()
+    source = writer.activation(graph.input)
+    for op in graph.ops:
+        writer.operation(op)
+    sink = writer.tensor(LOGITS, (1, graph.labels), schema.TensorType.INT8, _quantized(graph.output))
+    shape = writer.constant(f"{LOGITS}.shape", np.array([1, graph.labels], np.int32))
+    options = schema.ReshapeOptionsT(newShape=[1, graph.labels])
+    writer.operator("RESHAPE", [writer.indices[graph.output.name], shape], sink, options)
+    return writer.finish([source], [sink])
+
+
+class _Writer:
+    """`indices` maps the name of a tensor of the graph to its index in the file."""
+
+    def __init__(self) -> None:
+        self.buffers = [schema.BufferT()]  # the first one is empty, by convention
+        self.tensors: list[Any] = []
+        self.operators: list[Any] = []
+        self.kinds: list[str] = []
+        self.indices: dict[str, int] = {}
+
+    def tensor(self, name: str, shape: Sequence[int], kind: int, quantization: Any = None, buffer: int = 0) -> int:
+        self.tensors.append(
+            schema.TensorT(
+                shape=list(shape), type=kind, buffer=buffer, name=name, quantization=quantization, hasRank=True
+            )
+        )
+        return len(self.tensors) - 1
+
+    def activation(self, tensor: Tensor) -> int:
+        index = self.tensor(tensor.name, (1, *tensor.shape), schema.TensorType.INT8, _quantized(tensor))
+        self.indices[tensor.name] = index
+        return index
+
+    def constant(self, name: str, values: NDArray[Any], quantization: Any = None) -> int:
+        self.buffers.append(schema.BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
+        return self.tensor(name, values.shape, _TYPES[values.dtype], quantization, len(self.buffers) - 1)
+
+    def operator(self, kind: str, inputs: Sequence[int], output: int, options: Any) -> None:
+        if kind not in self.kinds:
+            self.kinds.append(kind)
+        self.operators.append(
+            schema.OperatorT(
+                opcodeIndex=self.kinds.index(kind),
+                inputs=list(inputs),
+                outputs=[output],
+                builtinOptionsType=_KINDS[kind][2],
+                builtinOptions=options,
+            )
+        )
+
+    def operation(self, op: Op) -> None:
+        if isinstance(op, Conv | DepthwiseConv):
+            self.convolution(op)
+            return
+        inputs = [self.indices[tensor.name] for tensor in op.inputs]
+        if isinstance(op, Add):
+            self.operator("ADD", inputs, self.activation(op.output), schema.AddOptionsT(potScaleInt16=False))
+        elif isinstance(op, Crop):
+            begin = self.constant(f"{op.name}.begin", np.array([0, op.start, 0, 0], np.int32))
+            size = self.constant(f"{op.name}.size", np.array([1, *op.output.shape], np.int32))
+            self.operator("SLICE", [*inputs, begin, size], self.activation(op.output), schema.SliceOptionsT())
+
+    def convolution(self, op: Conv | DepthwiseConv) -> None:
+        depthwise = isinstance(op, DepthwiseConv)
+        kind, options = (
+            ("DEPTHWISE_CONV_2D", schema.DepthwiseConv2DOptionsT(depthMultiplier=1))
+            if depthwise
+            else ("CONV_2D", schema.Conv2DOptionsT())
+        )
+        options.padding = schema.Padding.VALID
+        options.strideH, options.strideW = op.stride
+        options.dilationHFactor = options.dilationWFactor = 1
+        weight = op.weight[None] if depthwise else op.weight
+        bias_scale = np.float32(op.input.scale) * op.weight_scale
+        inputs = [
+            self.padded(op) if any(op.padding) else self.indices[op.input.name],
+            self.constant(f"{op.name}.weight", weight, _per_channel(op.weight_scale, 3 if depthwise else 0)),
+            self.constant(f"{op.name}.bias", op.bias, _per_channel(bias_scale, 0)),
+        ]
+        self.operator(kind, inputs, self.activation(op.output), options)
+
+    def padded(self, op: Conv | DepthwiseConv) -> int:
+        time, bins, channels = op.input.shape
+        tensor = replace(op.input, name=f"{op.name}.padded", shape=(time, bins + sum(op.padding), channels))
+        sizes = self.constant(f"{op.name}.padding", np.array([[0, 0], [0, 0], op.padding, [0, 0]], np.int32))
+        index = self.activation(tensor)
+        self.operator("PAD", [self.indices[op.input.name], sizes], index, schema.PadOptionsT())
+        return index
+
+    def finish(self, inputs: list[int], outputs: list[int]) -> bytes:
+        codes = [
+            # the old, one-byte field of the code as well, for old readers
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=version)
+            for code, version, _ in (_KINDS[kind] for kind in self.kinds)
+        ]
+        subgraph = schema.SubGraphT(
+            tensors=self.tensors, inputs=inputs, outputs=outputs, operators=self.operators, name="main"
+        )
+        model = schema.ModelT(
+            version=3, operatorCodes=codes, subgraphs=[subgraph], buffers=self.buffers, description="edge-res"
+        )
+        builder = flatbuffers.Builder(1 << 16)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def _quantized(tensor: Tensor) -> Any:
+    return schema.QuantizationParametersT(scale=[tensor.scale], zeroPoint=[tensor.zero_point])
+
+
+def _per_channel(scale: NDArray[np.float32], axis: int) -> Any:
+    return schema.QuantizationParametersT(scale=scale.tolist(), zeroPoint=[0] * len(scale), quantizedDimension=axis)
