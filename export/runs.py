@@ -158,7 +158,9 @@ def measure(logits: NDArray[np.float32], targets: NDArray[np.int64], labels: tup
     n, p, z = len(right), float(right.mean()), 1.96
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    per_label = {label: round(float(right[targets == i].mean()), 4) for i, label in enumerate(labels)}
+    per_label = {
+        label: round(float(right[targets == i].mean()), 4) for i, label in enumerate(labels) if (targets == i).any()
+    }
     return {
         "accuracy": round(p, 4),
         "interval": [round(centre - half, 4), round(centre + half, 4)],

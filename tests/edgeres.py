@@ -1,0 +1,42 @@
+"""Runs the command line as a user does: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CLIPS = REPOSITORY / "tests" / "data"
+DEMO = REPOSITORY / "edge_res" / "data" / "demo.flac"
+
+
+def edgeres(
+    *arguments: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None, before: str = ""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `edgeres ARGUMENTS`; `before` is Python that runs first, to take something away from the machine."""
+    code = f"{before}\nimport sys\nsys.argv[0] = 'edgeres'\nfrom edge_res.cli import main\nmain()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(
+        command, input=stdin, capture_output=True, timeout=120, env={**os.environ, **(env or {})}, cwd=CLIPS
+    )
+
+
+def lines(result: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
+    """The JSON lines of a run that went well."""
+    assert result.returncode == 0, result.stderr.decode()
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def sentence(result: subprocess.CompletedProcess[bytes]) -> str:
+    """The one sentence on stderr of a run that failed: no traceback, nothing on stdout."""
+    told = result.stderr.decode()
+    assert "Traceback" not in told, told
+    assert result.stdout == b""
+    (mistake,) = [line for line in told.splitlines() if line.startswith("edgeres: ") and line.endswith(".")]
+    assert told.splitlines()[-1] == mistake or "samples lost" in told.splitlines()[-1], told
+    return mistake.removeprefix("edgeres: ")

@@ -1,0 +1,125 @@
+"""A whole small run: tones in noise, trained, exported, listened to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
+
+from edge_res.bundle import read_bundle
+from edge_res.errors import DataError
+from edge_res.export import training
+from edge_res.export.runs import TrainSettings, measure, read_run
+from tests.edgeres import edgeres, lines, sentence
+
+RATE_HZ = 16000
+TONES_HZ = {"low": 500.0, "high": 2500.0}
+SETTINGS = TrainSettings(labels=("low", "high"), frames=40, epochs=3)
+
+
+def tone(rng: np.random.Generator, hz: float) -> np.ndarray:
+    """A quarter of a second of a tone in half a second of faint noise."""
+    samples = rng.normal(0, 0.002, RATE_HZ // 2)
+    at = np.arange(RATE_HZ // 4)
+    samples[RATE_HZ // 8 :][: len(at)] += 0.3 * np.sin(2 * np.pi * hz * rng.uniform(0.9, 1.1) * at / RATE_HZ)
+    return (samples * 32768).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tones and hiss, by fifty groups each."""
+    folder = tmp_path_factory.mktemp("tones")
+    rng = np.random.default_rng(0)
+    rows = ["file,label,group"]
+    for group in range(50):
+        for label, hz in TONES_HZ.items():
+            soundfile.write(folder / f"{label}-{group}.flac", tone(rng, hz), RATE_HZ)
+            rows.append(f"{label}-{group}.flac,{label},g{group}")
+    soundfile.write(folder / "hiss.flac", rng.normal(0, 1000, 40 * RATE_HZ).astype(np.int16), RATE_HZ)
+    rows.append("hiss.flac,noise,hiss")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return folder / "manifest.csv"
+
+
+@pytest.fixture(scope="module")
+def run_folder(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tones"
+    result = edgeres(
+        "train", corpus, "--labels", "low,high", "--frames", "40", "--epochs", "25", "--out", folder
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr.decode()
+    assert "accuracy" in result.stderr.decode()
+    assert result.stdout == b""
+    return folder
+
+
+def test_tones_are_learned_exported_and_heard(corpus: Path, run_folder: Path, tmp_path: Path) -> None:
+    metrics = json.loads((run_folder / "metrics.json").read_bytes())
+    assert metrics["accuracy"] >= 0.9
+    out = tmp_path / "tones.edgeres"
+    result = edgeres("export", run_folder, "--data", corpus, "-o", out)
+    assert result.returncode == 0, result.stderr.decode()
+    manifest = read_bundle(out).manifest
+    assert manifest.labels == ("low", "high", "_silence_")
+    assert manifest.background == ("_silence_",)
+    assert manifest.metrics["validation_int8"]["accuracy"] >= metrics["accuracy"] - 0.05
+    assert manifest.metrics["validation_stream"]["hits"] > 0
+
+    rng = np.random.default_rng(1)
+    audio = rng.normal(0, 60, 4 * RATE_HZ).astype(np.int16)
+    audio[RATE_HZ:][: RATE_HZ // 2] += tone(rng, 2500)
+    audio[RATE_HZ * 5 // 2 :][: RATE_HZ // 2] += tone(rng, 500)
+    soundfile.write(tmp_path / "tones.wav", audio, RATE_HZ)
+    events = lines(edgeres("listen", tmp_path / "tones.wav", "--model", out, "--format", "jsonl"))
+    heard = [event for event in events if event["event"] == "on"]
+    assert [event["label"] for event in heard] == ["high", "low"]
+    for event, onset_s in zip(heard, (1.125, 2.625), strict=True):
+        assert abs(event["start_s"] - onset_s) < 0.3
+
+
+def test_an_export_with_other_data_is_refused_and_writes_nothing(
+    corpus: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    rows = corpus.read_text().splitlines()
+    other = corpus.parent / "other.csv"
+    other.write_text("\n".join(row for row in rows if not row.startswith("low-7.")) + "\n")
+    result = edgeres("export", run_folder, "--data", other, "-o", tmp_path / "x.edgeres")
+    assert result.returncode == 8
+    assert "is not the data that" in sentence(result)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_same_seed_gives_the_same_weights(corpus: Path, tmp_path: Path) -> None:
+    def trained(seed: int, out: str) -> dict[str, torch.Tensor]:
+        settings = replace(SETTINGS, seed=seed, epochs=1)
+        state: dict[str, torch.Tensor] = training.train(
+            corpus, tmp_path / out, settings, lambda step: None, lambda text: None
+        ).model.state_dict()
+        return state
+
+    first, second, other = trained(0, "a"), trained(0, "b"), trained(1, "c")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+    found = read_run(tmp_path / "a")
+    assert found.settings == replace(SETTINGS, epochs=1)
+    assert all(torch.equal(first[name], found.model.state_dict()[name]) for name in first)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not the folder of a finished training run"):
+        read_run(tmp_path)
+
+
+def test_accuracy_comes_with_wilsons_interval() -> None:
+    logits = np.eye(2, dtype=np.float32)[[0] * 81 + [1] * 19]
+    metrics = measure(logits, np.zeros(100, np.int64), ("a", "b"))
+    assert metrics["accuracy"] == 0.81
+    assert metrics["per_label"] == {"a": 0.81}  # there is no b to be right about
+    # Wilson 1927 for 81 of 100, as statistical tables give it
+    assert metrics["interval"] == pytest.approx([0.7222, 0.8749], abs=2e-4)

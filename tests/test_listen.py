@@ -1,0 +1,166 @@
+"""The loop as a whole, with the default model: splits, gaps, statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import soundfile
+
+from edge_res.bundle import Bundle, read_bundle
+from edge_res.engines import load_engine
+from edge_res.errors import SignalError
+from edge_res.flow import Block, Event, Gap, Samples, Scores
+from edge_res.listen import Stream, listen
+from edge_res.models import WindowModel, load_window_runner
+from edge_res.sinks import Stats
+from tests.edgeres import DEMO
+
+
+class Played:
+    """A source that delivers given samples in given pieces, with gaps where they are asked for."""
+
+    def __init__(
+        self, samples: Samples, sizes: list[int], rate_hz: int = 16000, lost: dict[int, int] | None = None
+    ) -> None:
+        self.name = "played"
+        self.rate_hz = rate_hz
+        self.channels = samples.shape[1]
+        self._samples = samples
+        self._sizes = sizes
+        self._lost = lost or {}
+
+    def __enter__(self) -> Played:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Block]:
+        at = taken = i = 0
+        while taken < len(self._samples):
+            lost = self._lost.get(i, 0)
+            at += lost
+            piece = self._samples[taken : taken + self._sizes[i % len(self._sizes)]]
+            yield Block(self.name, at, piece, lost)
+            at += len(piece)
+            taken += len(piece)
+            i += 1
+
+
+class Kept:
+    """A sink that keeps all it is given."""
+
+    def __init__(self) -> None:
+        self.scores: list[Scores] = []
+        self.events: list[Event] = []
+        self.gaps: list[Gap] = []
+
+    def start(self, source: object, manifest: object) -> None: ...
+    def finish(self) -> None: ...
+
+    def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
+        self.scores.append(Scores(scores.at_s, scores.values.copy()))
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    def gap(self, gap: Gap) -> None:
+        self.gaps.append(gap)
+
+
+@dataclass(frozen=True)
+class Heard:
+    at_s: list[float]
+    values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+    sink: Kept
+    stats: Stats
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return read_bundle("default")
+
+
+@pytest.fixture(scope="module")
+def demo() -> Samples:
+    samples, _ = soundfile.read(DEMO, dtype="float32", always_2d=True)
+    return np.ascontiguousarray(samples)
+
+
+def hear(bundle: Bundle, source: Played, engine: str = "litert") -> Heard:
+    runner = load_window_runner(bundle, load_engine(engine), 1)
+    manifest = bundle.manifest
+    sink, stats = Kept(), Stats()
+    stream = Stream(source, manifest, WindowModel(runner, manifest.frames, manifest.hop), manifest.decide)
+    listen(source, stream, sink, stats)
+    return Heard([s.at_s for s in sink.scores], np.array([s.values for s in sink.scores]), sink, stats)
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 44100], ids=["as-is", "resampled"])
+def test_scores_do_not_depend_on_how_the_audio_is_split(bundle: Bundle, demo: Samples, rate_hz: int) -> None:
+    samples = demo[: 12 * 16000]
+    whole = hear(bundle, Played(samples, [160000], rate_hz))
+    assert len(whole.values) > 20
+    uneven = np.random.default_rng(0).integers(1, 4000, 500).tolist()
+    for sizes in ([1], [7], [160], [1280], [1281], uneven):
+        split = hear(bundle, Played(samples, sizes, rate_hz))
+        assert split.at_s == whole.at_s
+        np.testing.assert_array_equal(split.values, whole.values)
+
+
+def test_the_first_score_comes_after_exactly_one_window(bundle: Bundle, demo: Samples) -> None:
+    manifest = bundle.manifest
+    enough = manifest.front_end.samples_of(manifest.frames)
+    assert not hear(bundle, Played(demo[: enough - 1], [160])).at_s
+    assert hear(bundle, Played(demo[:enough], [160])).at_s == [enough / 16000]
+
+
+def test_a_gap_is_told_and_what_follows_is_as_if_it_were_new(bundle: Bundle, demo: Samples) -> None:
+    sizes, cut, lost = [1600], 50, 12345
+    gapped = hear(bundle, Played(demo, sizes, lost={cut: lost}))
+    before, behind = hear(bundle, Played(demo[: cut * 1600], sizes)), hear(bundle, Played(demo[cut * 1600 :], sizes))
+    np.testing.assert_array_equal(gapped.values, np.concatenate([before.values, behind.values]))
+    shift = (cut * 1600 + lost) / 16000
+    np.testing.assert_allclose(gapped.at_s, before.at_s + [at + shift for at in behind.at_s], atol=2e-6)
+    assert gapped.sink.gaps == [Gap(lost, lost / 16000, shift, "played")]
+    assert gapped.stats.lost == lost
+    assert gapped.stats.audio_s == pytest.approx((len(demo) + lost) / 16000)
+    on = [event for event in gapped.sink.events if event.event == "on"]
+    assert len(on) == gapped.stats.events / 2  # each is closed
+
+
+def test_a_label_that_is_on_at_a_gap_goes_off_there(bundle: Bundle, demo: Samples) -> None:
+    whole = hear(bundle, Played(demo, [1280]))
+    first = next(event for event in whole.sink.events if event.event == "on")
+    cut = round(first.at_s * 16000 / 1280) + 1
+    gapped = hear(bundle, Played(demo, [1280], lost={cut: 1280}))
+    (on, off) = gapped.sink.events[:2]
+    assert (on.label, off.label, off.event) == (first.label, first.label, "off")
+    assert off.at_s <= gapped.sink.gaps[0].at_s
+
+
+def test_digital_silence_is_silence(bundle: Bundle) -> None:
+    heard = hear(bundle, Played(np.zeros((10 * 16000, 1), np.float32), [1280]))
+    assert not heard.sink.events
+    assert len(heard.at_s) > 100
+
+
+def test_wrong_channels_and_no_samples_are_refused(bundle: Bundle, demo: Samples) -> None:
+    with pytest.raises(SignalError, match="played has 2 channels and the model 'default' listens to 1"):
+        hear(bundle, Played(np.repeat(demo, 2, axis=1), [1280]))
+    with pytest.raises(SignalError, match="holds 0 samples"):
+        hear(bundle, Played(demo[:0], [1280]))
+
+
+def test_statistics_stay_small_and_true() -> None:
+    stats = Stats()
+    for spent_us in range(1, 1001):
+        stats.hop(spent_us * 1000)
+    assert stats.hops == 1000
+    assert stats.mean_us == pytest.approx(500.5)
+    assert stats.percentile_us(99) == pytest.approx(990, rel=0.03)
+    assert stats.percentile_us(50) == pytest.approx(500, rel=0.03)
+    assert Stats().percentile_us(99) == 0
