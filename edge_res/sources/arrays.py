@@ -1,0 +1,145 @@
+"""Recorded samples of a sensor: NumPy arrays and CSV. Values are taken as they are, in whatever unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_res.errors import ConfigError, SignalError, SourceError
+from edge_res.flow import Block
+from edge_res.sources import Wanted
+from edge_res.sources.checks import check_any, check_channels, check_finite, check_readable
+
+
+class NumpyFile:
+    """A `.npy` file of `(samples,)` or `(samples, channels)`, real numbers of any dtype, mapped and not loaded."""
+
+    def __init__(self, path: str, want: Wanted) -> None:
+        self.name = path
+        self.rate_hz = _given_rate(path, want)
+        self._values = _map(path)
+        if self._values.dtype.kind not in "iuf" or self._values.ndim not in (1, 2):
+            raise SignalError(
+                f"{path} holds {self._values.dtype} of shape {self._values.shape}; expected are real numbers of shape "
+                "(samples,) or (samples, channels)."
+            )
+        check_any(path, len(self._values))
+        if self._values.ndim == 1:
+            self._values = self._values[:, np.newaxis]
+        self.channels = self._values.shape[1]
+        check_channels(path, self.channels, want.channels, "axis 0 must be time and axis 1 the model's channels")
+        self._length = want.block_length(self.rate_hz)
+
+    def __enter__(self) -> NumpyFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._values = self._values[:0]
+
+    def __iter__(self) -> Iterator[Block]:
+        for at in range(0, len(self._values), self._length):
+            with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is refused
+                samples = np.array(self._values[at : at + self._length], np.float32, order="C")
+            check_finite(self.name, samples, at, self.rate_hz)
+            yield Block(self.name, at, samples)
+
+
+class CsvFile:
+    """A `.csv` file of numbers, one line a sample and one column a channel, read line by line.
+
+    Columns are separated by semicolons, commas or white space, whichever the first sample has. The first line may name
+    the columns; empty lines and lines that start with # are skipped.
+    """
+
+    def __init__(self, path: str, want: Wanted) -> None:
+        self.name = path
+        self.rate_hz = _given_rate(path, want)
+        check_readable(path)
+        self._file = Path(path).open(encoding="utf-8-sig", errors="replace")  # noqa: SIM115 (closed by __exit__)
+        self._rows = _rows(path, self._file)
+        self._first = next(self._rows, [])
+        try:
+            check_any(path, len(self._first))
+            self.channels = len(self._first)
+            check_channels(path, self.channels, want.channels, "keep one column a channel of the model")
+        except SignalError:
+            self._file.close()
+            raise
+        self._length = want.block_length(self.rate_hz)
+
+    def __enter__(self) -> CsvFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[Block]:
+        at, rows = 0, [self._first, *islice(self._rows, self._length - 1)]
+        while rows:
+            with np.errstate(over="ignore"):
+                samples = np.array(rows, np.float64).astype(np.float32)
+            check_finite(self.name, samples, at, self.rate_hz)
+            yield Block(self.name, at, samples)
+            at += len(rows)
+            rows = list(islice(self._rows, self._length))
+
+
+def _given_rate(path: str, want: Wanted) -> int:
+    if want.given_rate_hz is None:
+        raise ConfigError(f"{path} does not say its sample rate; give it in Hz, for example --rate {want.rate_hz}.")
+    return want.given_rate_hz
+
+
+def _map(path: str) -> NDArray[Any]:
+    check_readable(path)
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError, SyntaxError):
+        values = _load_empty(path)
+    if not isinstance(values, np.ndarray):
+        raise SourceError(f"{path} is no NumPy array that can be read; write it with numpy.save, without objects.")
+    return values
+
+
+def _load_empty(path: str) -> object:
+    """An array of 0 samples cannot be mapped, only loaded; None for what is no array either."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError, SyntaxError):
+        return None
+
+
+def _rows(path: str, lines: TextIO) -> Iterator[list[float]]:
+    """The samples of a CSV file; raises `SignalError` at a line that is none."""
+    separator: str | None = None
+    width = 0
+    may_be_names = True
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        if not width:
+            separator = ";" if ";" in text else "," if "," in text else None
+        row = [_number(field) for field in text.split(separator)]
+        names = may_be_names and all(value is None for value in row)
+        may_be_names = False
+        if names:
+            continue
+        width = width or len(row)
+        if len(row) != width or not all(value is not None and math.isfinite(value) for value in row):
+            what = f"number{'s' * (width != 1)}, as 1.5, separated by {separator or 'white space'}"
+            raise SignalError(f"Line {number} of {path} is {text[:60]!r}; expected {width} {what}.")
+        yield [value for value in row if value is not None]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,66 @@
+"""Recordings: WAV, FLAC and OGG, read by libsndfile block by block."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import numpy as np
+import soundfile
+
+from edge_res.errors import ConfigError, SourceError
+from edge_res.flow import Block
+from edge_res.sources import Wanted
+from edge_res.sources.checks import check_any, check_channels, check_finite, check_readable
+
+
+class AudioFile:
+    """A recording; integer samples are scaled to ±1. Its blocks are views of one buffer.
+
+    Raises `SourceError` for what is no readable audio file or breaks off, `SignalError` for samples that the model
+    cannot listen to.
+    """
+
+    def __init__(self, path: str, want: Wanted, name: str | None = None) -> None:
+        check_readable(path)
+        try:
+            self._file = soundfile.SoundFile(path)
+        except soundfile.LibsndfileError as error:
+            raise SourceError(
+                f"{path} is no audio file that can be read ({error.error_string.strip(' .')}); "
+                "give a WAV, FLAC or OGG file."
+            ) from None
+        self.name = name or path
+        self.rate_hz = int(self._file.samplerate)
+        self.channels = int(self._file.channels)
+        if want.given_rate_hz not in (None, self.rate_hz):
+            raise ConfigError(
+                f"{self.name} says itself that it has {self.rate_hz} Hz, and --rate says {want.given_rate_hz}; "
+                "leave --rate out."
+            )
+        check_any(self.name, self._file.frames)
+        convert = f"convert it with `sox {shlex.quote(path)} -c {want.channels} converted.wav`"
+        check_channels(self.name, self.channels, want.channels, convert)
+        self._buffer = np.empty((want.block_length(self.rate_hz), self.channels), np.float32)
+
+    def __enter__(self) -> AudioFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[Block]:
+        at = 0
+        while at < self._file.frames:
+            try:
+                samples = self._file.read(out=self._buffer)
+            except soundfile.LibsndfileError:
+                samples = self._buffer[:0]
+            if len(samples) == 0:
+                raise SourceError(
+                    f"{self.name} breaks off after {at / self.rate_hz:.1f} s of "
+                    f"{self._file.frames / self.rate_hz:.1f} s; the file is damaged."
+                )
+            check_finite(self.name, samples, at, self.rate_hz)
+            yield Block(self.name, at, samples)
+            at += len(samples)
