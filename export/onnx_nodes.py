@@ -42,11 +42,12 @@ def load_onnx(model: bytes) -> Any:
 
 
 def check_kinds(nodes: Iterable[Node]) -> None:
-    """Refuse the first operation that has no form in `graph.py`."""
-    for node in nodes:
-        if node.op_type not in _KINDS:
-            known = "what can be is Conv, depthwise Conv, Relu, Add, Slice along time, and Flatten at the end"
-            raise ExportError(f"{title_of(node)} cannot be exported: {_WAY_OUT.get(node.op_type, known)}.")
+    """Refuse operations that have no form in `graph.py`: the first of them, or the first that has a way out."""
+    unknown = [node for node in nodes if node.op_type not in _KINDS]
+    if unknown:
+        node = next((node for node in unknown if node.op_type in _WAY_OUT), unknown[0])
+        known = "what can be is Conv, depthwise Conv, Relu, Add, Slice along time, and Flatten at the end"
+        raise ExportError(f"{title_of(node)} cannot be exported: {_WAY_OUT.get(node.op_type, known)}.")
 
 
 def pads_of(node: Node, attributes: dict[str, Any]) -> tuple[int, int, int, int]:

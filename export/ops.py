@@ -28,12 +28,15 @@ TIE_MARGIN = 2.0**-9
 
 @dataclass(frozen=True)
 class Tensor:
-    """An activation: `shape` is (time, bins, channels), `scale` a float32 value, `zero_point` an int8 value."""
+    """An activation: `shape` is (time, bins, channels), `zero_point` an int8 value; `scale` is rounded to float32."""
 
     name: str
     shape: tuple[int, int, int]
     scale: float
     zero_point: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", float(np.float32(self.scale)))  # as the files hold it
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ class _Reader:
         scale, zero_point = self.quantization(quantizers[0])
         if relu:
             scale, zero_point = scale * (127 - zero_point) / 255, -128
-        tensor = replace(tensor, scale=float(np.float32(scale)), zero_point=zero_point)
+        tensor = replace(tensor, scale=scale, zero_point=zero_point)
         self.tensors.update(dict.fromkeys([*names, quantizers[0].output[0]], tensor))
         return tensor
 

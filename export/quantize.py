@@ -41,20 +41,21 @@ def quantize_onnx(float_onnx: bytes, calibration: NDArray[np.float32], method: s
     if method not in METHODS:
         raise ExportError(f"There is no calibration method {method!r}; known are {', '.join(METHODS)}.")
     model = load_onnx(float_onnx)
-    name, shape = _input(model)
+    source, shape = _input(model)
     if calibration.ndim != 4 or not len(calibration) or (calibration.shape[3], *calibration.shape[1:3]) != shape:
         raise ExportError(
             f"The calibration windows have the shape {calibration.shape}, expected (n, frames, bins, channels) for the "
             f"network's (channels, frames, bins) {shape}."
         )
     with tempfile.TemporaryDirectory() as folder:
-        prepared, quantized = Path(folder, "prepared.onnx"), Path(folder, "quantized.onnx")
-        quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        given, prepared, quantized = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "quantized"))
+        given.write_bytes(float_onnx)
+        quant_pre_process(given, prepared, skip_symbolic_shape=True)
         check_kinds(onnx.load(prepared).graph.node)
         quantize_static(
             prepared,
             quantized,
-            _Windows(name, calibration),
+            _Windows(source, calibration),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
