@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,9 +29,10 @@ def main() -> None:
     except EdgeResError as error:
         print(f"edgeres: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # `| head -1`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # `| head -1`: the reader has seen enough, which is no failure
+            sys.exit(0)
+        raise
 
 
 def version(wanted: bool) -> None:

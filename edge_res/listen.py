@@ -87,8 +87,6 @@ def listen(source: Source, stream: Stream, sink: Sink, stats: Stats) -> None:
             stream.reset(at=block.at)
         _run(stream.push(block), stream, sink, stats, block)
         stats.audio_s = end / source.rate_hz
-    if end == 0:
-        raise SignalError(f"{source.name} holds 0 samples; there is nothing to listen to.")
     _drain(stream, sink, stats, Block(source.name, end, np.empty((0, source.channels), np.float32)))
 
 

@@ -1,0 +1,70 @@
+"""`edgeres listen mic:` on a real microphone: a PulseAudio null sink into which a clip is played."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from tests.edgeres import CLIPS
+from tests.pulse import RATE_HZ, Pulse, pulse
+
+__all__ = ["pulse"]  # the fixture
+
+
+def spoken(name: str) -> NDArray[np.int16]:
+    """A clip between seconds of faint noise, int16 at the microphone's rate."""
+    clip, rate_hz = soundfile.read(CLIPS / f"{name}.flac", dtype="float32")
+    audio = np.random.default_rng(0).normal(0, 1e-3, 4 * rate_hz).astype(np.float32)
+    audio[2 * rate_hz : 2 * rate_hz + len(clip)] += clip
+    return np.rint(soxr.resample(audio, rate_hz, RATE_HZ) * 32767).astype(np.int16)
+
+
+@contextmanager
+def listening(pulse: Pulse, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`edgeres listen`, from when it says that it listens."""
+    command = [sys.executable, "-m", "edge_res.cli", "listen", *arguments, "--format", "jsonl"]
+    with subprocess.Popen(command, env=pulse.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            for line in process.stderr:
+                if "listening to mic:" in line:
+                    break
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("source", ["mic:", "mic:pul"])
+def test_a_word_played_into_the_microphone_is_told(pulse: Pulse, source: str) -> None:
+    with listening(pulse, source) as process:
+        pulse.play(spoken("yes-0"))
+        pulse.play(spoken("stop-0"))
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=20)
+    assert process.returncode == 0, told
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [e["label"] for e in events if e["event"] == "on"] == ["yes", "stop"]
+    assert {e["source"] for e in events} == {source}
+    assert "0 samples lost" in told
+    assert "Traceback" not in told
+
+
+def test_a_microphone_that_ends_ends_the_program_with_its_sentence(pulse: Pulse) -> None:
+    with listening(pulse, "mic:") as process:
+        pulse.play(spoken("yes-0"))
+        pulse.stop()
+        out, told = process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert "The microphone mic: stopped" in told
+    assert '"label": "yes"' in out
+    assert "Traceback" not in told
