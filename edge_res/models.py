@@ -62,7 +62,7 @@ def quantize(frames: Frames, spec: TensorSpec, out: NDArray[Any]) -> None:
 
 def softmax(logits: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
     """Scores of integer logits: float32, of the same shape, summing to 1 along the last axis."""
-    real = (logits.astype(np.float32) - np.float32(spec.zero_point)) * np.float32(spec.scale)
+    real: NDArray[np.float32] = (logits.astype(np.float32) - np.float32(spec.zero_point)) * np.float32(spec.scale)
     real -= real.max(-1, keepdims=True)
     np.exp(real, out=real)
     real /= real.sum(-1, keepdims=True)
@@ -111,4 +111,5 @@ class WindowModel:
         if end < self.frames:
             return None
         window = self._columns[end - self.frames : end]
-        return softmax(self._runner.run(window[None])[0], self._output)[0]
+        scores: NDArray[np.float32] = softmax(self._runner.run(window[None])[0], self._output)[0]
+        return scores

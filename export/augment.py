@@ -25,7 +25,7 @@ class Scene:
     snr_db: tuple[float, float] = (0.0, 35.0)
     level_db: tuple[float, float] = (-45.0, -15.0)  # rms of the word, re full scale
     noise_level_db: tuple[float, float] = (-85.0, -25.0)  # rms of a window without a word
-    speed: float = 0.14  # standard range of the logarithm of the speed
+    speed: float = 0.14  # the logarithm of the speed is at most this, either way
 
 
 def active_region(clip: Mono, rate_hz: int, below_peak_db: float = 25.0) -> tuple[int, int]:
@@ -45,11 +45,22 @@ def from_db(db: float) -> float:
     return float(10 ** (db / 20))
 
 
+def scaled(samples: Mono, factor: float) -> Mono:
+    out: Mono = samples * np.float32(factor)
+    return out
+
+
+def levelled(samples: Mono) -> Mono:
+    """The samples at rms 1."""
+    out: Mono = samples / np.float32(rms(samples))
+    return out
+
+
 def faded(clip: Mono, rate_hz: int) -> Mono:
     """The clip with its own background faded in and out, so that it has no hard edge."""
     n = min(round(_FADE_S * rate_hz), len(clip) // 2)
     ramp = np.linspace(0, 1, n, dtype=np.float32)
-    out = clip.copy()
+    out: Mono = clip.copy()
     out[:n] *= ramp
     out[len(out) - n :] *= ramp[::-1]
     return out
@@ -66,23 +77,21 @@ def background(rng: np.random.Generator, noise: Sequence[Mono], samples: int) ->
     """A random stretch of background, rms 1: a recording, or noise with a random spectral slope, or both."""
     out = np.zeros(samples, np.float32)
     if noise and rng.random() < 0.75:
-        recording = noise[rng.integers(len(noise))]
-        at = rng.integers(len(recording) - samples)
-        stretch = recording[at : at + samples]
-        out += stretch / np.float32(rms(stretch))
+        recording = noise[int(rng.integers(len(noise)))]
+        at = int(rng.integers(len(recording) - samples))
+        out += levelled(recording[at : at + samples])
     if not noise or rng.random() < 0.35:
-        out += sloped_noise(rng, samples) * np.float32(rng.uniform(0.2, 1))
+        out += scaled(sloped_noise(rng, samples), rng.uniform(0.2, 1))
     if not out.any():
         out += sloped_noise(rng, samples)
-    return out / np.float32(rms(out))
+    return levelled(out)
 
 
 def sloped_noise(rng: np.random.Generator, samples: int) -> Mono:
     """Gaussian noise whose power falls with frequency to a random power between 0 (white) and 2 (brown); rms 1."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     spectrum *= np.maximum(np.arange(len(spectrum)), 1) ** (-rng.uniform(0, 2) / 2)
-    out = np.fft.irfft(spectrum, samples).astype(np.float32)
-    return out / np.float32(rms(out))
+    return levelled(np.fft.irfft(spectrum, samples).astype(np.float32))
 
 
 def word_window(
@@ -94,21 +103,21 @@ def word_window(
     room = scene.samples - (stop - start)
     onset = int(rng.integers(0, room + 1)) if room > 0 else room // 2
     level = from_db(rng.uniform(*scene.level_db))
-    clip = faded(clip, scene.rate_hz) * np.float32(level / rms(clip[start:stop]))
-    window = background(rng, noise, scene.samples) * np.float32(level * from_db(-rng.uniform(*scene.snr_db)))
+    clip = scaled(faded(clip, scene.rate_hz), level / rms(clip[start:stop]))
+    window = scaled(background(rng, noise, scene.samples), level * from_db(-rng.uniform(*scene.snr_db)))
     add_at(window, clip, onset - start)
     if other is not None and onset > scene.rate_hz // 4:
-        window[: onset - scene.rate_hz // 20] += part_of_word(rng, scene, other, level, at_end=False)[
-            : onset - scene.rate_hz // 20
-        ]
+        end = onset - scene.rate_hz // 20
+        window[:end] += part_of_word(rng, scene, other, level, at_end=False)[:end]
     return window
 
 
 def part_window(rng: np.random.Generator, scene: Scene, clip: Mono, noise: Sequence[Mono]) -> Mono:
     """A window with only a part of a word in it, cut by one of the window's edges."""
     level = from_db(rng.uniform(*scene.level_db))
-    window = background(rng, noise, scene.samples) * np.float32(level * from_db(-rng.uniform(*scene.snr_db)))
-    return window + part_of_word(rng, scene, clip, level, at_end=bool(rng.random() < 0.5))
+    window = scaled(background(rng, noise, scene.samples), level * from_db(-rng.uniform(*scene.snr_db)))
+    window += part_of_word(rng, scene, clip, level, at_end=bool(rng.random() < 0.5))
+    return window
 
 
 def part_of_word(rng: np.random.Generator, scene: Scene, clip: Mono, level: float, at_end: bool) -> Mono:
@@ -117,13 +126,13 @@ def part_of_word(rng: np.random.Generator, scene: Scene, clip: Mono, level: floa
     seen = int((stop - start) * rng.uniform(0.05, _PART_LENGTH))
     out = np.zeros(scene.samples, np.float32)
     at = scene.samples - seen - start if at_end else seen - stop
-    add_at(out, faded(clip, scene.rate_hz) * np.float32(level / rms(clip[start:stop])), at)
+    add_at(out, scaled(faded(clip, scene.rate_hz), level / rms(clip[start:stop])), at)
     return out
 
 
 def silent_window(rng: np.random.Generator, scene: Scene, noise: Sequence[Mono]) -> Mono:
     """A window of background only, from near digital silence to loud."""
-    return background(rng, noise, scene.samples) * np.float32(from_db(rng.uniform(*scene.noise_level_db)))
+    return scaled(background(rng, noise, scene.samples), from_db(rng.uniform(*scene.noise_level_db)))
 
 
 def respeed(rng: np.random.Generator, scene: Scene, clip: Mono) -> Mono:
@@ -137,7 +146,7 @@ def respeed(rng: np.random.Generator, scene: Scene, clip: Mono) -> Mono:
 
 def mask(rng: np.random.Generator, frames: Frames, longest_time: int = 15, longest_frequency: int = 6) -> Frames:
     """SpecAugment (Park et al. 2019): one stretch of frames and one of bins set to 0, the mean of the training data."""
-    out = frames.copy()
+    out: Frames = frames.copy()
     n = int(rng.integers(0, longest_time + 1))
     at = int(rng.integers(0, len(out) - n + 1))
     out[at : at + n] = 0

@@ -119,7 +119,7 @@ def to_onnx(run: Run) -> bytes:
         torch.onnx.export(
             run.model,
             (example,),
-            packed,
+            packed,  # type: ignore[arg-type]  # the classic exporter takes a file
             input_names=["frames"],
             output_names=["logits"],
             opset_version=17,

@@ -90,7 +90,7 @@ def train(
         for batch, (images, targets) in enumerate(epoch_batches(settings, epoch, labels, loaded, scene, params), 1):
             loss = nn.functional.cross_entropy(model(images), targets, label_smoothing=settings.label_smoothing)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
             optimizer.step()
             schedule.step()
@@ -183,5 +183,5 @@ def move_average(averaged: nn.Module, model: nn.Module, keep: float) -> None:
 def predict(model: nn.Module, images: Tensor) -> NDArray[np.float32]:
     """Logits `(n, labels)` of many windows."""
     model.eval()
-    logits: NDArray[np.float32] = torch.cat([model(part) for part in images.split(128)]).numpy()
+    logits: NDArray[np.float32] = torch.cat([model(part) for part in torch.split(images, 128)]).numpy()
     return logits

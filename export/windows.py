@@ -60,7 +60,7 @@ def make_window(
         return augment.silent_window(rng, scene, recordings)
     if example.part:
         return augment.part_window(rng, scene, example.clip.samples, recordings)
-    other = clips[rng.integers(len(clips))].samples if rng.random() < 0.2 else None
+    other = clips[int(rng.integers(len(clips)))].samples if rng.random() < 0.2 else None
     return augment.word_window(rng, scene, example.clip.samples, recordings, other)
 
 

@@ -26,7 +26,8 @@ def spoken(name: str) -> NDArray[np.int16]:
     clip, rate_hz = soundfile.read(CLIPS / f"{name}.flac", dtype="float32")
     audio = np.random.default_rng(0).normal(0, 1e-3, 4 * rate_hz).astype(np.float32)
     audio[2 * rate_hz : 2 * rate_hz + len(clip)] += clip
-    return np.rint(soxr.resample(audio, rate_hz, RATE_HZ) * 32767).astype(np.int16)
+    pcm: NDArray[np.int16] = np.rint(soxr.resample(audio, rate_hz, RATE_HZ) * 32767).astype(np.int16)
+    return pcm
 
 
 @contextmanager

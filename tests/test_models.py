@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge_res import models
 from edge_res.engines import RunnerClass, TensorSpec
 from edge_res.errors import EngineError
+from edge_res.flow import Frames
 from edge_res.models import WindowModel, choose_engine, quantize, softmax
 
 
@@ -19,8 +20,8 @@ class Echo:
     """A runner that keeps its last window and answers with the last frame's bins as logits."""
 
     engine = "echo"
-    inputs = (TensorSpec("frames", (1, 12, 3, 1), np.dtype(np.int8), 0.5, -3),)
-    outputs = (TensorSpec("logits", (1, 3), np.dtype(np.int8), 0.1, 5),)
+    inputs: tuple[TensorSpec, ...] = (TensorSpec("frames", (1, 12, 3, 1), np.dtype(np.int8), 0.5, -3),)
+    outputs: tuple[TensorSpec, ...] = (TensorSpec("logits", (1, 3), np.dtype(np.int8), 0.1, 5),)
 
     def __init__(self) -> None:
         self.window = np.zeros(0, np.int8)
@@ -33,7 +34,7 @@ class Echo:
 def test_the_window_is_the_last_frames_at_every_hop() -> None:
     runner = Echo()
     model = WindowModel(runner, frames=12, hop=4)
-    frames = np.arange(80 * 3, dtype=np.float32).reshape(80, 3, 1) / 8 - 20
+    frames: Frames = (np.arange(80 * 3).reshape(80, 3, 1) / 8 - 20).astype(np.float32)
     integers = np.empty(frames.shape, np.int8)
     quantize(frames, runner.inputs[0], integers)
     for end in range(4, 81, 4):
@@ -63,7 +64,7 @@ def test_only_whole_hops_are_taken() -> None:
 @pytest.mark.parametrize(("dtype", "shift"), [(np.int8, 0), (np.uint8, 128)])
 def test_quantization_rounds_half_to_even_and_clips(dtype: type, shift: int) -> None:
     spec = TensorSpec("x", (5,), np.dtype(dtype), 0.5, -3 + shift)
-    out = np.empty(6, dtype)
+    out: NDArray[Any] = np.empty(6, dtype)
     quantize(np.array([0, 0.25, 0.75, 1, 1000, -1000], np.float32), spec, out)
     np.testing.assert_array_equal(out.astype(int) - shift, [-3, -3, -1, -1, 127, -128])
 

@@ -82,7 +82,7 @@ def open_source(text: str, want: Wanted) -> Source:
     scheme, colon, _ = text.partition(":")
     kind = scheme + colon if scheme + colon in SOURCES else Path(text).suffix.lower()
     if kind not in SOURCES:
-        if Path(text).is_dir():
+        if text and Path(text).is_dir():
             raise SourceError(f"{text} is a directory; give one file of it.")
         raise ConfigError(f"There is no kind of source for {text!r}; known are {', '.join(SOURCES)}.")
     module, _, name = SOURCES[kind].partition(":")

@@ -63,8 +63,8 @@ class CsvFile:
         check_readable(path)
         self._file = Path(path).open(encoding="utf-8-sig", errors="replace")  # noqa: SIM115 (closed by __exit__)
         self._rows = _rows(path, self._file)
-        self._first = next(self._rows, [])
         try:
+            self._first = next(self._rows, [])
             check_any(path, len(self._first))
             self.channels = len(self._first)
             check_channels(path, self.channels, want.channels, "keep one column a channel of the model")
@@ -98,21 +98,24 @@ def _given_rate(path: str, want: Wanted) -> int:
 
 def _map(path: str) -> NDArray[Any]:
     check_readable(path)
+    with Path(path).open("rb") as file:
+        magic = file.read(len(np.lib.format.MAGIC_PREFIX))
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError):
-        values = _load_empty(path)
-    if not isinstance(values, np.ndarray):
-        raise SourceError(f"{path} is no NumPy array that can be read; write it with numpy.save, without objects.")
+        if magic != np.lib.format.MAGIC_PREFIX:
+            raise ValueError("an archive or a pickle, which numpy.load would take as well")
+        return _load(path)
+    except Exception:  # a damaged header is evaluated: what that raises has no end
+        raise SourceError(
+            f"{path} is no NumPy array that can be read; write it with numpy.save, without objects."
+        ) from None
+
+
+def _load(path: str) -> NDArray[Any]:
+    try:
+        values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError:  # an array of 0 samples cannot be mapped
+        values = np.load(path, allow_pickle=False)
     return values
-
-
-def _load_empty(path: str) -> object:
-    """An array of 0 samples cannot be mapped, only loaded; None for what is no array either."""
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError):
-        return None
 
 
 def _rows(path: str, lines: TextIO) -> Iterator[list[float]]:

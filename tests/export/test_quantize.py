@@ -96,6 +96,11 @@ def test_a_quantized_network_answers_like_the_float_one(method: str) -> None:
     assert np.sqrt((error**2).mean()) < 0.15 * expected.std()
 
 
+def test_the_method_decides_the_ranges() -> None:
+    scales = {method: quantize(residual_net(), CALIBRATION, method).output.scale for method in ("minmax", "percentile")}
+    assert scales["percentile"] < scales["minmax"]
+
+
 def test_a_relu_vanishes_into_the_zero_point() -> None:
     graph = quantize(residual_net(), CALIBRATION)
     assert all(isinstance(op, Conv | DepthwiseConv | Add) or op.name.startswith("the_slice") for op in graph.ops)
