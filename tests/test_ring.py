@@ -1,0 +1,224 @@
+"""Against a list that never forgets, in one thread; and against a counting signal, in two."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from edge_res.flow import Samples
+from edge_res.ring import Ring
+
+SLOTS = 64  # places of a loss that a ring can remember
+
+
+def counting(start: int, n: int, channels: int = 1) -> Samples:
+    """Samples that say where they are; channel c counts from c * 100,000."""
+    return (np.arange(start, start + n)[:, None] + 100_000 * np.arange(channels)).astype(np.float32)
+
+
+class RingAndList(RuleBasedStateMachine):
+    """The model: `held` lists what is inside, an int for a sample (its position in the stream) and a gap as [lost]."""
+
+    @initialize(capacity=st.integers(1, 20), channels=st.integers(1, 3), share=st.floats(0, 1))
+    def start(self, capacity: int, channels: int, share: float) -> None:
+        self.ring = Ring(capacity, channels, 1 + int(share * (capacity - 1)))
+        self.capacity, self.channels = capacity, channels
+        self.held: list[int | list[int]] = []
+        self.position = 0  # of the next sample the writer comes with
+        self.read_position = 0  # of the next sample the reader is to see
+        self.pending = 0
+
+    @property
+    def samples_held(self) -> int:
+        return sum(isinstance(item, int) for item in self.held)
+
+    @property
+    def before_gap(self) -> int:
+        """Samples up to the first gap."""
+        return next((i for i, item in enumerate(self.held) if not isinstance(item, int)), len(self.held))
+
+    @rule(n=st.integers(0, 30))
+    def write(self, n: int) -> None:
+        fits = min(n, self.capacity - self.samples_held)
+        if fits and self.pending:
+            if len(self.held) - self.samples_held == SLOTS:
+                fits = 0
+            else:
+                self.held.append([self.pending])
+                self.pending = 0
+        assert self.ring.write(counting(self.position, n, self.channels)) == fits
+        self.held += range(self.position, self.position + fits)
+        self.position += n
+        self.pending += n - fits
+
+    @rule(count=st.integers(1, 1000))
+    def lose(self, count: int) -> None:
+        self.ring.lose(count)
+        self.position += count
+        self.pending += count
+
+    @rule(data=st.data())
+    def view_and_advance(self, data: st.DataObject) -> None:
+        n = data.draw(st.integers(0, min(self.ring.available, self.ring.longest_view)))
+        view = self.ring.view(n)
+        assert view.flags.c_contiguous
+        assert view.shape == (n, self.channels)
+        expected = counting(self.read_position, n, self.channels)
+        np.testing.assert_array_equal(view, expected)
+        released = data.draw(st.integers(0, n))
+        self.ring.advance(released)
+        assert self.held[:released] == list(range(self.read_position, self.read_position + released))
+        del self.held[:released]
+        self.read_position += released
+
+    @rule()
+    def take_lost(self) -> None:
+        lost = 0
+        if self.held and isinstance(gap := self.held[0], list):
+            (lost,) = gap
+            del self.held[0]
+        assert self.ring.take_lost() == lost
+        self.read_position += lost
+
+    @precondition(lambda self: not self.held)
+    @rule()
+    def end(self) -> None:
+        assert self.ring.take_lost() == 0
+        assert self.ring.take_unmarked_lost() == self.pending
+        assert self.ring.take_unmarked_lost() == 0
+        assert self.ring.at == self.position
+        self.start(self.capacity, self.channels, 1.0)
+
+    @rule(n=st.integers(-3, -1))
+    def ask_for_less_than_nothing(self, n: int) -> None:
+        for act in (self.ring.view, self.ring.advance):
+            with pytest.raises(ValueError, match=rf"n={n} samples"):
+                act(n)
+
+    @rule(n=st.integers(1, 5))
+    def ask_for_too_much(self, n: int) -> None:
+        with pytest.raises(ValueError, match="cannot view"):
+            self.ring.view(min(self.ring.available, self.ring.longest_view) + n)
+        with pytest.raises(ValueError, match="cannot advance"):
+            self.ring.advance(self.ring.available + n)
+
+    @invariant()
+    def accounts_agree(self) -> None:
+        if not hasattr(self, "ring"):
+            return
+        assert self.ring.at == self.read_position
+        assert self.ring.available == self.before_gap
+        lost = self.pending + sum(item[0] for item in self.held if isinstance(item, list))
+        assert self.position - self.read_position == self.samples_held + lost
+
+
+TestRingAndList = RingAndList.TestCase
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 7, 8])
+def test_a_view_is_right_at_every_place_of_the_wrap(capacity: int) -> None:
+    for start in range(2 * capacity):
+        for n in range(1, capacity + 1):
+            ring = Ring(capacity, 2)
+            for at in range(start):
+                ring.write(counting(at, 1, 2))
+                ring.advance(1)
+            assert ring.write(counting(start, n, 2)) == n
+            np.testing.assert_array_equal(ring.view(n), counting(start, n, 2))
+
+
+def test_what_is_written_behind_a_view_leaves_it_as_it_was() -> None:
+    ring = Ring(10, longest_view=6)
+    ring.write(counting(0, 8))
+    ring.advance(7)
+    ring.write(counting(8, 5))
+    view = ring.view(6)  # crosses the end
+    before = view.copy()
+    assert ring.write(counting(13, 10)) == 4
+    np.testing.assert_array_equal(view, before)
+    np.testing.assert_array_equal(view, counting(7, 6))
+
+
+def test_when_the_places_of_losses_run_out_the_last_gap_grows() -> None:
+    ring = Ring(1000)
+    for i in range(SLOTS + 10):
+        ring.lose(1)
+        assert ring.write(counting(0, 1)) == (i < SLOTS)
+    assert ring.lost == SLOTS + 10 + 10  # ten samples had room and no place to say what is missing before them
+    for _ in range(SLOTS):
+        assert ring.available == 0
+        assert ring.take_lost() == 1
+        assert ring.take_lost() == 0
+        assert ring.available == 1
+        ring.advance(1)
+    assert ring.write(counting(5, 1)) == 1
+    assert ring.take_lost() == 20
+    assert ring.at == 2 * SLOTS + 20
+    assert ring.view(1)[0, 0] == 5
+
+
+@pytest.mark.parametrize("sizes", [(0, 1, None), (-1, 1, None), (4, 0, None), (4, 1, 0), (4, 1, 5)])
+def test_rings_that_cannot_be(sizes: tuple[int, int, int | None]) -> None:
+    with pytest.raises(ValueError, match=r"no such ring: capacity=-?\d+, channels="):
+        Ring(*sizes)
+
+
+@pytest.fixture
+def frequent_switches() -> Iterator[None]:
+    """Python changes between threads as often as it can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("frequent_switches")
+@pytest.mark.parametrize("capacity", [50, 4096])
+def test_two_threads_account_for_every_sample(capacity: int) -> None:
+    """What is read and what is told lost is, in order, what was written."""
+    total = 400 * capacity + 7
+    ring = Ring(capacity, 2, max(1, capacity // 3))
+    ended = threading.Event()
+
+    def write() -> None:
+        rng = np.random.default_rng(0)
+        position = 0
+        while position < total:
+            n = min(int(rng.integers(0, capacity + capacity // 2)), total - position)
+            if rng.random() < 0.1:
+                ring.lose(n)
+            else:
+                ring.write(counting(position, n, 2))
+            position += n
+        ended.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    position = read = told = gaps = 0
+    while True:
+        over = ended.is_set()  # before looking
+        lost = ring.take_lost()
+        gaps += lost > 0
+        told += lost
+        position += lost
+        assert ring.at == position
+        n = min(ring.available, ring.longest_view)
+        view = ring.view(n)
+        np.testing.assert_array_equal(view, counting(position, n, 2))
+        ring.advance(n)
+        read += n
+        position += n
+        if over and not n and not lost:
+            break
+    writer.join()
+    told += ring.take_unmarked_lost()
+    assert read + told == total == ring.at
+    assert told == ring.lost
+    assert read > 0
+    assert gaps > 3
