@@ -1,9 +1,9 @@
 """Scales for which every engine adds alike.
 
 ONNX Runtime adds two quantized tensors in float32 and rounds halves to even, XNNPACK in 21-bit fixed point and halves
-up: with arbitrary scales a few sums in ten thousand differ, with a ratio of 1/2 one in six. So one addend is written in the sum's own scale, which the convolution that
-makes it does for free, and the sum's scale is chosen, a little larger, such that the other addend's products stay away
-from halves. What is left to round is then far from a tie, and the engines agree.
+up: with arbitrary scales a few sums in ten thousand differ, with a ratio of 1/2 one in six. So one addend is written in
+the sum's own scale, which the convolution that makes it does for free, and the sum's scale is chosen, a little larger,
+such that the other addend's products stay away from halves. What is left to round is then far from a tie.
 """
 
 from __future__ import annotations

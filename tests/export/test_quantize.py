@@ -97,8 +97,9 @@ def test_a_quantized_network_answers_like_the_float_one(method: str) -> None:
 
 
 def test_the_method_decides_the_ranges() -> None:
-    scales = {method: quantize(residual_net(), CALIBRATION, method).output.scale for method in ("minmax", "percentile")}
-    assert scales["percentile"] < scales["minmax"]
+    model = residual_net()
+    minmax, percentile = (quantize(model, CALIBRATION, method).output.scale for method in ("minmax", "percentile"))
+    assert percentile < minmax
 
 
 def test_a_relu_vanishes_into_the_zero_point() -> None:
