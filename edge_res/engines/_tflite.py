@@ -45,15 +45,18 @@ class TfliteRunner:
             with quiet_info():
                 self._interpreter = interpreter(model_content=model, num_threads=threads)
                 self._interpreter.allocate_tensors()
+            self.engine = f"{engine} ({_kernels(self._interpreter)})"
+            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            self.inputs = tuple(_spec(details) for details in inputs)
+            self.outputs = tuple(_spec(details) for details in outputs)
+            self._inputs = [int(details["index"]) for details in inputs]
+            self._outputs = [int(details["index"]) for details in outputs]
+            self.run(*(np.zeros(spec.shape, spec.dtype) for spec in self.inputs))  # some faults show only here
+        except ModelError:
+            raise
         except (RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())
+            reason = " ".join(str(error).split()).rstrip(".")
             raise ModelError(f"{engine} cannot load the model: {reason}; export it again.") from None
-        self.engine = f"{engine} ({_kernels(self._interpreter)})"
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        self.inputs = tuple(_spec(details) for details in inputs)
-        self.outputs = tuple(_spec(details) for details in outputs)
-        self._inputs = [int(details["index"]) for details in inputs]
-        self._outputs = [int(details["index"]) for details in outputs]
 
     def run(self, *inputs: NDArray[Any]) -> Sequence[NDArray[Any]]:
         # Copies, not views of the tensors: those are slower and make invoke() raise while one is held.
@@ -85,8 +88,13 @@ def _spec(details: dict[str, Any]) -> TensorSpec:
 @contextlib.contextmanager
 def quiet_info() -> Iterator[None]:
     """Drop the INFO lines that C++ writes to file descriptor 2 meanwhile; everything else comes out after it."""
-    sys.stderr.flush()
-    kept = os.dup(2)
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed, as in some daemons: there is nothing to silence
+        yield
+        return
     try:
         with tempfile.TemporaryFile() as caught:
             os.dup2(caught.fileno(), 2)

@@ -48,15 +48,19 @@ class OnnxRuntimeRunner:
         if _saturates(Path("/proc/cpuinfo")):
             options.add_session_config_entry("session.x64quantprecision", "1")
         try:
-            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            # With its fallback it would print and try the same again.
+            self._session = ort.InferenceSession(model, options, ["CPUExecutionProvider"], enable_fallback=0)
+            quantization = _read_metadata(self._session.get_modelmeta().custom_metadata_map)
+            self.inputs = tuple(_spec(value, quantization) for value in self._session.get_inputs())
+            self.outputs = tuple(_spec(value, quantization) for value in self._session.get_outputs())
+            self._input_names = [spec.name for spec in self.inputs]
+            self._output_names = [spec.name for spec in self.outputs]
+            self.run(*(np.zeros(spec.shape, spec.dtype) for spec in self.inputs))  # some faults show only here
+        except ModelError:
+            raise
         except Exception as error:  # its exceptions have no common base but this
             reason = " ".join(str(error).split()).rstrip(".")
             raise ModelError(f"ONNX Runtime cannot load the model: {reason}; export it again.") from None
-        quantization = _read_metadata(self._session.get_modelmeta().custom_metadata_map)
-        self.inputs = tuple(_spec(value, quantization) for value in self._session.get_inputs())
-        self.outputs = tuple(_spec(value, quantization) for value in self._session.get_outputs())
-        self._input_names = [spec.name for spec in self.inputs]
-        self._output_names = [spec.name for spec in self.outputs]
 
     def run(self, *inputs: NDArray[Any]) -> Sequence[NDArray[Any]]:
         # IO binding gains nothing here (2 µs of 195): the window is small and is read once.

@@ -93,6 +93,26 @@ def test_the_other_engines_file_and_rubbish_are_refused(graph: Graph, engine: st
             usable(engine)(content, 1)
 
 
+def test_a_file_that_loads_and_cannot_run_is_refused(graph: Graph) -> None:
+    model = onnx.load_from_string(file_of(graph, "onnxruntime"))
+    (shape,) = (array for array in model.graph.initializer if array.name == "logits.shape")
+    shape.CopyFrom(onnx.numpy_helper.from_array(np.array([1, 4]), "logits.shape"))
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    for size in (1, 4):
+        model.graph.output[0].type.tensor_type.shape.dim.add().dim_value = size
+    with pytest.raises(ModelError, match="ONNX Runtime cannot load the model"):
+        load_engine("onnxruntime")(model.SerializeToString(), 1)
+
+
+def test_a_damaged_name_is_refused_without_a_word_on_stdout(
+    graph: Graph, engine: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = file_of(graph, engine)
+    with pytest.raises(ModelError):
+        usable(engine)(content.replace(b"logits", b"log\xffts"), 1)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_onnx_without_scales_is_refused(graph: Graph) -> None:
     model = onnx.load_from_string(file_of(graph, "onnxruntime"))
     for value, words in (
@@ -175,6 +195,15 @@ def test_only_information_is_silenced(capfd: pytest.CaptureFixture[str]) -> None
         os.write(2, b"INFO: chatter\nERROR: trouble\n")
     os.write(2, b"INFO: afterwards\n")
     assert capfd.readouterr().err == "ERROR: trouble\nINFO: afterwards\n"
+
+
+def test_a_closed_stderr_does_no_harm() -> None:
+    done = python(
+        "import os, sys; os.close(2); sys.stderr = None\n"
+        "from edge_res.engines._tflite import quiet_info\n"
+        "with quiet_info(): print('inside')\n"
+    )
+    assert (done.returncode, done.stdout) == (0, "inside\n")
 
 
 @pytest.mark.parametrize(
