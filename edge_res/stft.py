@@ -11,7 +11,6 @@ Vocabulary (the one of `scipy.signal.ShortTimeFFT`, used everywhere in this pack
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from edge_res.flow import Samples
@@ -66,11 +65,8 @@ class Stft:
             return np.empty((0, self.channels, self.bins), np.complex64)
         samples = self._ring.view(self.win_length + (n - 1) * self.hop_length)
         stride, item = samples.strides
-        overlapping = as_strided(
-            samples,
-            (n, self.channels, self.win_length),
-            (self.hop_length * stride, item, stride),
-            writeable=False,
+        overlapping: Samples = np.ndarray(  # (n, channels, win_length), without a copy
+            (n, self.channels, self.win_length), np.float32, samples, 0, (self.hop_length * stride, item, stride)
         )
         padded = self._padded[:n]
         np.multiply(overlapping, self._window, out=padded[:, :, : self.win_length])
