@@ -108,8 +108,10 @@ def test_a_damaged_name_is_refused_without_a_word_on_stdout(
     graph: Graph, engine: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     content = file_of(graph, engine)
-    with pytest.raises(ModelError):
-        usable(engine)(content.replace(b"logits", b"log\xffts"), 1)
+    for name in (b"logits", b"DequantizeLinear"):  # the latter only in ONNX
+        if name in content:
+            with pytest.raises(ModelError):
+                usable(engine)(content.replace(name, name[:-1] + b"\xff"), 1)
     assert capfd.readouterr() == ("", "")
 
 
