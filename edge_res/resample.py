@@ -39,5 +39,5 @@ class Resampler:
             self._soxr.clear()
 
     def _convert(self, samples: Samples, last: bool) -> Samples:
-        converted: Samples = self._soxr.resample_chunk(np.ascontiguousarray(samples), last=last)
+        converted: Samples = self._soxr.resample_chunk(samples, last=last)
         return converted

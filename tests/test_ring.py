@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from edge_res import ring as ring_module
 from edge_res.flow import Samples
 from edge_res.ring import Ring
 
@@ -169,6 +172,80 @@ def test_rings_that_cannot_be(sizes: tuple[int, int, int | None]) -> None:
         Ring(*sizes)
 
 
+class Reader:
+    """Reads whatever there is, and checks that it is what was written, or told as lost."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self.position = self.read = self.told = self.gaps = 0
+
+    def step(self) -> bool:
+        """Whether anything came."""
+        lost = self.ring.take_lost()
+        self.gaps += lost > 0
+        self.told += lost
+        self.position += lost
+        assert self.ring.at == self.position
+        n = min(self.ring.available, self.ring.longest_view)
+        np.testing.assert_array_equal(self.ring.view(n), counting(self.position, n, self.ring.channels))
+        self.ring.advance(n)
+        self.read += n
+        self.position += n
+        return n > 0 or lost > 0
+
+
+class Writer:
+    """Writes pieces of any length, and now and then loses one."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self.position = 0
+        self._random = np.random.default_rng(0)
+
+    def step(self) -> None:
+        n = int(self._random.integers(0, self.ring.capacity + self.ring.capacity // 2))
+        start, self.position = self.position, self.position + n
+        if self._random.random() < 0.1:
+            self.ring.lose(n)
+        else:
+            self.ring.write(counting(start, n, self.ring.channels))
+
+
+@contextmanager
+def interrupted(interrupt: Callable[[], object]) -> Iterator[None]:
+    """Call `interrupt` before every line of the ring that runs, as another thread could."""
+
+    def trace(frame: FrameType, event: str, argument: object) -> object:
+        if frame.f_code.co_filename != ring_module.__file__:
+            return None
+        if event == "line":
+            interrupt()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+@pytest.mark.parametrize("who", ["writer", "reader"])
+def test_either_may_be_interrupted_at_every_line(who: str) -> None:
+    ring = Ring(10, 2, 7)
+    reader, writer = Reader(ring), Writer(ring)
+    for _ in range(300):
+        with interrupted(reader.step if who == "writer" else lambda: None):
+            writer.step()
+        with interrupted(writer.step if who == "reader" else lambda: None):
+            reader.step()
+    while reader.step():
+        pass
+    assert reader.read + reader.told + ring.take_unmarked_lost() == writer.position == ring.at
+    assert reader.read > 300
+    assert reader.gaps > 10
+
+
 @pytest.fixture
 def frequent_switches() -> Iterator[None]:
     """Python changes between threads as often as it can."""
@@ -182,43 +259,24 @@ def frequent_switches() -> Iterator[None]:
 @pytest.mark.parametrize("capacity", [50, 4096])
 def test_two_threads_account_for_every_sample(capacity: int) -> None:
     """What is read and what is told lost is, in order, what was written."""
-    total = 400 * capacity + 7
     ring = Ring(capacity, 2, max(1, capacity // 3))
+    reader, writer = Reader(ring), Writer(ring)
     ended = threading.Event()
 
     def write() -> None:
-        rng = np.random.default_rng(0)
-        position = 0
-        while position < total:
-            n = min(int(rng.integers(0, capacity + capacity // 2)), total - position)
-            if rng.random() < 0.1:
-                ring.lose(n)
-            else:
-                ring.write(counting(position, n, 2))
-            position += n
+        while writer.position < 400 * capacity:
+            writer.step()
         ended.set()
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    position = read = told = gaps = 0
+    thread = threading.Thread(target=write)
+    thread.start()
     while True:
         over = ended.is_set()  # before looking
-        lost = ring.take_lost()
-        gaps += lost > 0
-        told += lost
-        position += lost
-        assert ring.at == position
-        n = min(ring.available, ring.longest_view)
-        view = ring.view(n)
-        np.testing.assert_array_equal(view, counting(position, n, 2))
-        ring.advance(n)
-        read += n
-        position += n
-        if over and not n and not lost:
+        if not reader.step() and over:
             break
-    writer.join()
-    told += ring.take_unmarked_lost()
-    assert read + told == total == ring.at
+    thread.join()
+    told = reader.told + ring.take_unmarked_lost()
+    assert reader.read + told == writer.position == ring.at
     assert told == ring.lost
-    assert read > 0
-    assert gaps > 3
+    assert reader.read > 0
+    assert reader.gaps > 3

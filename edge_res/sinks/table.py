@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from time import monotonic
 
 import numpy as np
@@ -17,7 +16,6 @@ from edge_res.sinks import Stats
 from edge_res.sources import Source
 
 _REFRESH_S = 0.1
-_EVENTS = 12
 _BAR = 24
 _TOP = 4
 _FLOOR_DB = -80.0
@@ -50,13 +48,12 @@ class Lines:
 
 
 class LiveTable:
-    """Level, top scores, hop time and losses, redrawn ten times a second, and the last events below."""
+    """Level, top scores, hop time and losses, redrawn ten times a second below the events, which scroll by."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
         self._labels: tuple[str, ...] = ()
         self._name = ""
-        self._events: deque[Text] = deque(maxlen=_EVENTS)
         self._drawn_s = -1.0
         self._peak = 0.0
 
@@ -75,15 +72,13 @@ class LiveTable:
             self._peak = 0.0
 
     def emit(self, event: Event) -> None:
-        self._events.append(describe(event))
+        self._live.console.print(describe(event))
 
     def gap(self, gap: Gap) -> None:
-        self._events.append(describe_gap(gap))
+        self._live.console.print(describe_gap(gap))
 
     def finish(self) -> None:
-        if self._live.is_started:
-            self._live.update(Group(*self._events), refresh=True)  # what stays on the screen
-            self._live.stop()
+        self._live.stop()
 
     def _picture(self, scores: Scores, stats: Stats) -> Group:
         level_db = max(_FLOOR_DB, 20 * float(np.log10(self._peak + 1e-9)))
@@ -99,7 +94,7 @@ class LiveTable:
             f"lost {stats.lost}",
             style="red" if stats.lost else "dim",
         )
-        return Group(state, rows, *self._events)
+        return Group(state, rows)
 
 
 def bar(share: float, colour: str) -> Text:

@@ -103,18 +103,11 @@ def _map(path: str) -> NDArray[Any]:
     try:
         if magic != np.lib.format.MAGIC_PREFIX:
             raise ValueError("an archive or a pickle, which numpy.load would take as well")
-        return _load(path)
+        values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception:  # a damaged header is evaluated: what that raises has no end
         raise SourceError(
             f"{path} is no NumPy array that can be read; write it with numpy.save, without objects."
         ) from None
-
-
-def _load(path: str) -> NDArray[Any]:
-    try:
-        values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError:  # an array of 0 samples cannot be mapped
-        values = np.load(path, allow_pickle=False)
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,18 @@ def test_numpy_of_any_real_dtype(tmp_path: Path, dtype: str) -> None:
             np.save(tmp_path / "sensor.npy", order)
             samples = everything(tmp_path / "sensor.npy", 3 if shape[1:] == (3,) else 1)
             np.testing.assert_array_equal(samples, values.reshape(len(values), -1))
+
+
+def test_a_large_file_is_never_whole_in_memory(tmp_path: Path) -> None:
+    np.save(tmp_path / "sensor.npy", np.zeros((1_000_000, 1)))
+    np.savetxt(tmp_path / "sensor.csv", np.zeros(100_000), fmt="%.18e")
+    for name, length in (("sensor.npy", 1_000_000), ("sensor.csv", 100_000)):
+        tracemalloc.start()
+        with open_source(str(tmp_path / name), want(1)) as source:
+            assert sum(len(block.samples) for block in source) == length
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak_bytes < 300_000
 
 
 CSV = {
