@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from edge_res.errors import ExportError
-from edge_res.export.ops import Add, Conv, Crop, DepthwiseConv, Float32, Int8, Int32, Op, Span, Tensor
+from edge_res.export.ops import Add, Concat, Conv, Crop, DepthwiseConv, Float32, Int8, Int32, Op, Span, Tensor
 
 __all__ = [
     "FRAMES",
     "LOGITS",
     "Add",
+    "Concat",
     "Conv",
     "Crop",
     "DepthwiseConv",
@@ -27,6 +28,7 @@ __all__ = [
     "Tensor",
     "run",
     "run_all",
+    "window_graph",
 ]
 
 FRAMES, LOGITS = "frames", "logits"  # the names of the input and the output of every file
@@ -34,13 +36,18 @@ FRAMES, LOGITS = "frames", "logits"  # the names of the input and the output of 
 
 @dataclass(frozen=True)
 class Graph:
-    """Operations in order of execution, from the tensor `input` to the last one's output, `(1, 1, labels)`."""
+    """Operations in order of execution, from `inputs` to `outputs`.
 
-    input: Tensor
+    The first input are the `frames`, the first output the logits, `(1, 1, labels)`. A step graph has its states as
+    further inputs, and what they become as further outputs, in the same order.
+    """
+
+    inputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
+    outputs: tuple[Tensor, ...]
 
     def __post_init__(self) -> None:
-        made = {self.input.name: self.input}
+        made = {tensor.name: tensor for tensor in self.inputs}
         if self.input.name != FRAMES or any(op.output.name in (FRAMES, LOGITS) for op in self.ops):
             raise ExportError(f"The input is {self.input.name!r}, expected {FRAMES!r}; only files have a {LOGITS!r}.")
         for op in self.ops:
@@ -59,10 +66,20 @@ class Graph:
                 f"The network ends with {self.output.shape} (time, bins, channels), expected (1, 1, labels): "
                 "end it with means over frequency and time and a 1×1 convolution."
             )
+        if any(made.get(tensor.name) != tensor for tensor in self.outputs):
+            raise ExportError("An output of the network is not what one of its operations makes.")
+
+    @property
+    def input(self) -> Tensor:
+        return self.inputs[0]
 
     @property
     def output(self) -> Tensor:
-        return self.ops[-1].output if self.ops else self.input
+        return self.outputs[0]
+
+    @property
+    def states(self) -> tuple[Tensor, ...]:
+        return self.inputs[1:]
 
     @property
     def labels(self) -> int:
@@ -74,27 +91,32 @@ class Graph:
 
     @property
     def macs(self) -> int:
-        """Multiplications a window."""
+        """Multiplications a run: of a window, or of a hop."""
         return sum(op.macs for op in self.ops)
 
     @cached_property
     def spans(self) -> Mapping[str, Span]:
         """By the name of the tensor, what its columns look at."""
-        spans = {self.input.name: Span(0, 1, 1)}
+        spans = {tensor.name: Span(0, 1, 1) for tensor in self.inputs}
         for op in self.ops:
             spans[op.output.name] = op.span(*(spans[tensor.name] for tensor in op.inputs))
         return spans
 
 
+def window_graph(source: Tensor, ops: Sequence[Op]) -> Graph:
+    """The graph that computes a whole window: from `source` to the output of the last operation."""
+    return Graph((source,), tuple(ops), (ops[-1].output if ops else source,))
+
+
 def run(graph: Graph, windows: Int8) -> Int8:
     """Int8 windows `(n, frames, bins, channels)` to int8 logits `(n, labels)`."""
-    logits: Int8 = np.stack([run_all(graph, window)[graph.output.name].reshape(-1) for window in windows])
+    logits: Int8 = np.stack([run_all(graph, [window])[graph.output.name].reshape(-1) for window in windows])
     return logits
 
 
-def run_all(graph: Graph, window: Int8) -> dict[str, Int8]:
-    """Every tensor of one int8 window `(frames, bins, channels)`, by name: what to compare where an engine differs."""
-    values = {graph.input.name: window}
+def run_all(graph: Graph, inputs: Sequence[Int8]) -> dict[str, Int8]:
+    """Every tensor of one run, int8 `(time, bins, channels)`, by name: what to compare where an engine differs."""
+    values = {tensor.name: value for tensor, value in zip(graph.inputs, inputs, strict=True)}
     for op in graph.ops:
         values[op.output.name] = op.forward(*(values[tensor.name] for tensor in op.inputs))
     return values

@@ -4,9 +4,10 @@ Activations are uint8: the graph's int8 plus 128, because on x86 ONNX Runtime le
 stay int8. The form is QDQ: each operation in float between DequantizeLinear and QuantizeLinear, which ONNX Runtime
 replaces by QLinearConv and QLinearAdd.
 
-Input `frames` uint8 `(1, frames, bins, channels)`, output `logits` uint8 `(1, labels)`. In ONNX these have no scale,
-so the file's metadata `edge_res.tensors` holds JSON: `{"frames": {"scale": 0.05, "zero_point": 128}, "logits": {...}}`,
-with the zero points of the uint8.
+Input `frames` uint8 `(1, frames, bins, channels)`, output `logits` uint8 `(1, labels)`; the states of a step are inputs
+`state.TENSOR` and outputs `next.TENSOR`, `(1, columns, bins, channels)`. In ONNX these have no scale, so the file's
+metadata `edge_res.tensors` holds JSON: `{"frames": {"scale": 0.05, "zero_point": 128}, "logits": {...}}`, with the zero
+points of the uint8.
 """
 
 from __future__ import annotations
@@ -22,35 +23,31 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_res import __version__
 from edge_res.engines.onnxruntime import METADATA_KEY
-from edge_res.export.graph import FRAMES, LOGITS, Add, Conv, Crop, DepthwiseConv, Graph, Tensor
+from edge_res.export.graph import LOGITS, Add, Concat, Conv, Crop, DepthwiseConv, Graph, Tensor
 
 OPSET = 17
 IR_VERSION = 8  # of opset 17: what onnxruntime 1.23 and older load
 
 
-def write_window(graph: Graph) -> bytes:
-    """The ONNX file of a graph that computes whole windows."""
-    writer = _Writer()
-    source = graph.input
-    frames, bins, channels = source.shape
-    if channels == 1:  # the same bytes in the same order
-        writer.constant(f"{FRAMES}.shape", np.array([1, 1, frames, bins]))
-        writer.node("Reshape", [FRAMES, f"{FRAMES}.shape"], f"{FRAMES}.channels_first")
-    else:
-        writer.node("Transpose", [FRAMES], f"{FRAMES}.channels_first", perm=[0, 3, 1, 2])
-    writer.integers[FRAMES] = f"{FRAMES}.channels_first"
-    writer.quantization(source)
+def write(graph: Graph) -> bytes:
+    """The ONNX file of a graph, be it of a window or of a step."""
+    writer = _Writer(graph)
+    for tensor in graph.inputs:
+        writer.source(tensor)
     for op in graph.ops:
         writer.operation(op)
     writer.constant(f"{LOGITS}.shape", np.array([1, graph.labels]))
     writer.node("Reshape", [writer.integers[graph.output.name], f"{LOGITS}.shape"], LOGITS)
+    for tensor in graph.outputs[1:]:
+        writer.node("Transpose", [writer.integers[tensor.name]], tensor.name, perm=[0, 2, 3, 1])
     return writer.finish(graph)
 
 
 class _Writer:
     """`integers` maps a tensor of the graph to the name of its uint8 values in the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, graph: Graph) -> None:
+        self.outputs = {tensor.name for tensor in graph.outputs[1:]}
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.integers: dict[str, str] = {}
@@ -62,6 +59,18 @@ class _Writer:
     def node(self, kind: str, inputs: Sequence[str], output: str, name: str = "", **attributes: Any) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=name or f"{output}.{kind}", **attributes))
         return output
+
+    def source(self, tensor: Tensor) -> None:
+        """An input: channels last, as in TFLite, so that its time lies first in memory and needs no copy to be cut."""
+        time, bins, channels = tensor.shape
+        name = f"{tensor.name}.channels_first"
+        if channels == 1:  # the same bytes in the same order
+            self.constant(f"{tensor.name}.shape", np.array([1, 1, time, bins]))
+            self.node("Reshape", [tensor.name, f"{tensor.name}.shape"], name)
+        else:
+            self.node("Transpose", [tensor.name], name, perm=[0, 3, 1, 2])
+        self.integers[tensor.name] = name
+        self.quantization(tensor)
 
     def quantization(self, tensor: Tensor) -> None:
         self.constant(f"{tensor.name}.scale", np.array(tensor.scale, np.float32))
@@ -80,15 +89,21 @@ class _Writer:
     def operation(self, op: Any) -> None:
         if isinstance(op, Crop):
             names = [self.constant(f"{op.name}.{name}", np.array([value])) for name, value in _bounds(op)]
-            self.integers[op.output.name] = self.node(
-                "Slice", [self.integers[op.input.name], *names], op.output.name, op.name
-            )
-            self.quantization(op.output)
+            self.moved(op, "Slice", [self.integers[op.input.name], *names])
+        elif isinstance(op, Concat):
+            parts = [self.integers[tensor.name] for tensor in op.inputs]
+            self.moved(op, "Concat", parts, axis=2 if op.axis == 0 else 1)
         elif isinstance(op, Add):
             reals = [self.real(tensor, f"{op.name}.{side}") for side, tensor in zip("ab", op.inputs, strict=True)]
             self.quantized(self.node("Add", reals, f"{op.output.name}.real", op.name), op.output)
         else:
             self.convolution(op)
+
+    def moved(self, op: Crop | Concat, kind: str, inputs: Sequence[str], **attributes: Any) -> None:
+        """An operation that moves integers about: it works on them as they are."""
+        name = f"{op.output.name}.channels_first" if op.output.name in self.outputs else op.output.name
+        self.integers[op.output.name] = self.node(kind, inputs, name, op.name, **attributes)
+        self.quantization(op.output)
 
     def convolution(self, op: Conv | DepthwiseConv) -> None:
         depthwise = isinstance(op, DepthwiseConv)
@@ -120,9 +135,11 @@ class _Writer:
         self.quantized(self.node("Conv", reals, f"{op.output.name}.real", op.name, **attributes), op.output)
 
     def finish(self, graph: Graph) -> bytes:
-        source = helper.make_tensor_value_info(FRAMES, TensorProto.UINT8, [1, *graph.input.shape])
-        sink = helper.make_tensor_value_info(LOGITS, TensorProto.UINT8, [1, graph.labels])
-        body = helper.make_graph(self.nodes, "window", [source], [sink], self.constants)
+        sources = {tensor.name: tensor for tensor in graph.inputs}
+        sinks = {LOGITS: graph.output, **{tensor.name: tensor for tensor in graph.outputs[1:]}}
+        inputs = [_value(name, (1, *tensor.shape)) for name, tensor in sources.items()]
+        outputs = [_value(name, (1, *t.shape) if name != LOGITS else (1, graph.labels)) for name, t in sinks.items()]
+        body = helper.make_graph(self.nodes, "step" if graph.states else "window", inputs, outputs, self.constants)
         model = helper.make_model(
             body,
             producer_name="edge-res",
@@ -130,12 +147,15 @@ class _Writer:
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
         )
-        tensors = {FRAMES: graph.input, LOGITS: graph.output}
-        scales = {name: {"scale": t.scale, "zero_point": t.zero_point + 128} for name, t in tensors.items()}
+        scales = {name: {"scale": t.scale, "zero_point": t.zero_point + 128} for name, t in (sources | sinks).items()}
         helper.set_model_props(model, {METADATA_KEY: json.dumps(scales)})
         onnx.checker.check_model(model, full_check=True)
         content: bytes = model.SerializeToString(deterministic=True)
         return content
+
+
+def _value(name: str, shape: tuple[int, ...]) -> Any:
+    return helper.make_tensor_value_info(name, TensorProto.UINT8, shape)
 
 
 def _bounds(op: Crop) -> tuple[tuple[str, int], ...]:

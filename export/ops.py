@@ -251,6 +251,33 @@ class Crop:
         return inputs[0][self.start : self.stop]
 
 
+@dataclass(frozen=True)
+class Concat:
+    """Tensors of one quantization one after the other along `axis`: 0 is time, 2 are the channels."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    axis: int = 0
+    kernel_frames: int = field(default=1, init=False)
+    time_stride: int = field(default=1, init=False)
+    parameters: int = field(default=0, init=False)
+    macs: int = field(default=0, init=False)
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        time, bins, channels = self.inputs[0].shape
+        total = sum(tensor.shape[self.axis] for tensor in self.inputs)
+        return (total, bins, channels) if self.axis == 0 else (time, bins, total)
+
+    def span(self, *inputs: Span) -> Span:
+        start = min(span.start for span in inputs)
+        return Span(start, max(span.start + span.frames for span in inputs) - start, inputs[0].stride)
+
+    def forward(self, *inputs: Int8) -> Int8:
+        return np.concatenate(inputs, self.axis)
+
+
 def is_far_from_ties(ratio: float) -> bool:
     """Whether integers times `ratio` stay `TIE_MARGIN` away from k + 1/2, for all differences of two int8."""
     fraction = (np.arange(256) * ratio) % 1.0

@@ -45,7 +45,7 @@ def export(run_folder: Path, data: Path, out: Path, name: str, say: Callable[[st
         raise DataError(f"{data} is not the data that {run_folder} was trained on; its clips or their split differ.")
     say("quantizing")
     graph = quantize(to_onnx(run), windows_of(run, loaded, "train", CALIBRATION_WINDOWS)[0])
-    members = {"window.onnx": onnx_writer.write_window(graph), "window.tflite": tflite_writer.write_window(graph)}
+    members = {"window.onnx": onnx_writer.write(graph), "window.tflite": tflite_writer.write(graph)}
     background = tuple(label for label in (datasets.SILENCE, datasets.UNKNOWN) if label in run.labels)
     untuned = DecideParams(dict.fromkeys([label for label in run.labels if label not in background], 0.5))
     draft = Bundle(

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_res.export.graph import Add, Conv, Crop, DepthwiseConv, Graph, Int32, Op, Tensor
+from edge_res.export.graph import Add, Conv, Crop, DepthwiseConv, Graph, Int32, Op, Tensor, window_graph
 from edge_res.export.ops import is_far_from_ties
 
 _STEP = 2.0**-10  # relative, from one candidate for a sum's scale to the next
@@ -41,7 +41,7 @@ def exact_sums(source: Tensor, ops: Sequence[Op]) -> Graph:
             op = _rebase(op, made[op.inputs[0].name])
         done.append(op)
         made[op.output.name] = op.output
-    return Graph(source, tuple(done))
+    return window_graph(source, done)
 
 
 def _exact_sum(done: list[Op], add: Add, addends: Sequence[Tensor], readers: Counter[str]) -> tuple[list[Op], Add]:

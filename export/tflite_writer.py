@@ -1,6 +1,7 @@
 """Writes a graph as TFLite, int8 per channel, straight as a flatbuffer.
 
-Input `frames` int8 `(1, frames, bins, channels)`, output `logits` int8 `(1, labels)`; scales and zero points are those
+Input `frames` int8 `(1, frames, bins, channels)`, output `logits` int8 `(1, labels)`; the states of a step are inputs
+`state.TENSOR` and outputs `next.TENSOR`, `(1, columns, bins, channels)`. Scales and zero points are those
 of the file's tensors. Padding along frequency is a PAD of its own (TFLite's SAME would pad time as well), which fills
 in the zero point. It loads in ai-edge-litert and in tflite-runtime 2.14.
 """
@@ -16,7 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edge_res.export.graph import LOGITS, Add, Conv, Crop, DepthwiseConv, Graph, Op, Tensor
+from edge_res.export.graph import LOGITS, Add, Concat, Conv, Crop, DepthwiseConv, Graph, Op, Tensor
 
 _Options = schema.BuiltinOptions
 _KINDS = {  # name: operator code, version, kind of options; the oldest version that takes int8 per channel
@@ -24,23 +25,24 @@ _KINDS = {  # name: operator code, version, kind of options; the oldest version 
     "DEPTHWISE_CONV_2D": (schema.BuiltinOperator.DEPTHWISE_CONV_2D, 3, _Options.DepthwiseConv2DOptions),
     "ADD": (schema.BuiltinOperator.ADD, 2, _Options.AddOptions),
     "PAD": (schema.BuiltinOperator.PAD, 2, _Options.PadOptions),
+    "CONCATENATION": (schema.BuiltinOperator.CONCATENATION, 2, _Options.ConcatenationOptions),
     "SLICE": (schema.BuiltinOperator.SLICE, 2, _Options.SliceOptions),
     "RESHAPE": (schema.BuiltinOperator.RESHAPE, 1, _Options.ReshapeOptions),
 }
 _TYPES = {np.dtype(np.int8): schema.TensorType.INT8, np.dtype(np.int32): schema.TensorType.INT32}
 
 
-def write_window(graph: Graph) -> bytes:
-    """The TFLite file of a graph that computes whole windows."""
+def write(graph: Graph) -> bytes:
+    """The TFLite file of a graph, be it of a window or of a step."""
     writer = _Writer()
-    source = writer.activation(graph.input)
+    sources = [writer.activation(tensor) for tensor in graph.inputs]
     for op in graph.ops:
         writer.operation(op)
     sink = writer.tensor(LOGITS, (1, graph.labels), schema.TensorType.INT8, _quantized(graph.output))
     shape = writer.constant(f"{LOGITS}.shape", np.array([1, graph.labels], np.int32))
     options = schema.ReshapeOptionsT(newShape=[1, graph.labels])
     writer.operator("RESHAPE", [writer.indices[graph.output.name], shape], sink, options)
-    return writer.finish([source], [sink])
+    return writer.finish(sources, [sink, *(writer.indices[tensor.name] for tensor in graph.outputs[1:])])
 
 
 class _Writer:
@@ -90,6 +92,9 @@ class _Writer:
         inputs = [self.indices[tensor.name] for tensor in op.inputs]
         if isinstance(op, Add):
             self.operator("ADD", inputs, self.activation(op.output), schema.AddOptionsT(potScaleInt16=False))
+        elif isinstance(op, Concat):
+            options = schema.ConcatenationOptionsT(axis=1 if op.axis == 0 else 3)
+            self.operator("CONCATENATION", inputs, self.activation(op.output), options)
         elif isinstance(op, Crop):
             begin = self.constant(f"{op.name}.begin", np.array([0, op.start, 0, 0], np.int32))
             size = self.constant(f"{op.name}.size", np.array([1, *op.output.shape], np.int32))

@@ -50,7 +50,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 def file_of(graph: Graph, engine: str) -> bytes:
-    content: bytes = WRITERS[engine].write_window(graph)
+    content: bytes = WRITERS[engine].write(graph)
     return content
 
 

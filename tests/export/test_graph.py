@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from edge_res.errors import ExportError
-from edge_res.export.graph import FRAMES, LOGITS, Add, Conv, Crop, Graph, Span, Tensor, run, run_all
+from edge_res.export.graph import FRAMES, LOGITS, Add, Conv, Crop, Graph, Span, Tensor, run, run_all, window_graph
 from tests.export.drawing import Builder, graphs, windows
 
 
@@ -17,7 +17,7 @@ def one_conv(**changes: object) -> Graph:
     sink = Tensor("out", (1, 1, 1), 2.0, 5)
     weight = np.array([1, 2], np.int8).reshape(1, 2, 1, 1)
     conv = Conv("conv", source, sink, weight, np.ones(1, np.float32), np.array([-3], np.int32))
-    return Graph(source, (replace(conv, **changes),))  # type: ignore[arg-type]
+    return window_graph(source, (replace(conv, **changes),))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_padding_is_the_zero_point_and_only_along_frequency() -> None:
     weight = np.array([100, 1, 10, 100], np.int8).reshape(1, 1, 4, 1)
     conv = Conv("conv", source, sink, weight, np.ones(1, np.float32), np.zeros(1, np.int32), padding=(1, 1))
     frames = np.array([9, 8], np.int8).reshape(1, 1, 2, 1)
-    assert run(Graph(source, (conv,)), frames).tolist() == [[12]]  # 100·0 + 1·(9-7) + 10·(8-7) + 100·0
+    assert run(window_graph(source, (conv,)), frames).tolist() == [[12]]  # 100·0 + 1·(9-7) + 10·(8-7) + 100·0
 
 
 def test_costs_and_spans_of_a_known_network() -> None:
@@ -68,11 +68,11 @@ def test_costs_and_spans_of_a_known_network() -> None:
 @settings(max_examples=25, deadline=None)
 def test_a_column_depends_on_its_span_alone(graph: Graph) -> None:
     (window,) = windows(graph, 1)
-    whole = run_all(graph, window)
+    whole = run_all(graph, [window])
     for at in range(0, len(window), 3):
         changed = window.copy()
         changed[at] = ~changed[at]
-        for name, values in run_all(graph, changed).items():
+        for name, values in run_all(graph, [changed]).items():
             span = graph.spans[name]
             for column in np.flatnonzero((values != whole[name]).any((1, 2))):
                 first = span.start + column * span.stride
@@ -82,7 +82,7 @@ def test_a_column_depends_on_its_span_alone(graph: Graph) -> None:
 @given(graphs())
 @settings(max_examples=25, deadline=None)
 def test_operations_compute_a_part_as_they_compute_the_whole(graph: Graph) -> None:
-    whole = run_all(graph, windows(graph, 1)[0])
+    whole = run_all(graph, [windows(graph, 1)[0]])
     for op in graph.ops:
         columns = op.output.shape[0]
         if isinstance(op, Crop) or columns < 2:
@@ -107,5 +107,5 @@ def test_a_sum_that_engines_round_differently_is_refused() -> None:
     source = Tensor(FRAMES, (1, 1, 4), 1.0, 0)
     for scale in (2.0, 1.5, 0.75):  # ratios 1/2 (ties), 2/3 twice, more than 1
         with pytest.raises(ExportError, match="round differently"):
-            Graph(source, (Add("add", (source, source), Tensor("out", (1, 1, 4), scale, 0)),))
-    Graph(source, (Add("add", (source, source), Tensor("out", (1, 1, 4), 1.0, 0)),))
+            window_graph(source, (Add("add", (source, source), Tensor("out", (1, 1, 4), scale, 0)),))
+    window_graph(source, (Add("add", (source, source), Tensor("out", (1, 1, 4), 1.0, 0)),))

@@ -68,8 +68,8 @@ def test_engines_add_alike_for_all_pairs_of_integers(
     frames = np.stack([np.stack([np.roll(integers, n), integers])[:, None] for n in range(256)])
     expected = run(graph, frames)
     for engine, content in (
-        ("litert", tflite_writer.write_window(graph)),
-        ("onnxruntime", onnx_writer.write_window(graph)),
+        ("litert", tflite_writer.write(graph)),
+        ("onnxruntime", onnx_writer.write(graph)),
     ):
         found = logits_of(load_engine(engine)(content, 1), frames)
         np.testing.assert_array_equal(found, expected, err_msg=engine)
@@ -85,9 +85,7 @@ def test_a_sum_that_no_convolution_can_rescale_gets_one_more() -> None:
     assert isinstance(added[0], DepthwiseConv)
     frames = windows(graph, 8)
     expected = run(graph, frames)
-    np.testing.assert_array_equal(
-        logits_of(load_engine("litert")(tflite_writer.write_window(graph), 1), frames), expected
-    )
+    np.testing.assert_array_equal(logits_of(load_engine("litert")(tflite_writer.write(graph), 1), frames), expected)
 
 
 @pytest.mark.parametrize("seed", range(5))

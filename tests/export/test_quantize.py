@@ -80,7 +80,7 @@ def real_logits(graph: Graph, frames: NDArray[np.float32]) -> NDArray[np.float64
     integers = np.clip(np.rint(frames / source.scale) + source.zero_point, -128, 127).astype(np.int8)
     logits = run(graph, integers)
     for engine, writer in (("litert", tflite_writer), ("onnxruntime", onnx_writer)):
-        found = logits_of(load_engine(engine)(writer.write_window(graph), 1), integers)
+        found = logits_of(load_engine(engine)(writer.write(graph), 1), integers)
         np.testing.assert_array_equal(found, logits, err_msg=engine)
     real: NDArray[np.float64] = (logits.astype(np.float64) - sink.zero_point) * sink.scale
     return real

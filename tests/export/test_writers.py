@@ -35,7 +35,7 @@ def residual() -> Graph:
 def test_engines_give_the_interpreters_integers(graph: Graph, seed: int) -> None:
     frames = windows(graph, 3, seed)
     expected = run(graph, frames)
-    onnx_file, tflite_file = onnx_writer.write_window(graph), tflite_writer.write_window(graph)
+    onnx_file, tflite_file = onnx_writer.write(graph), tflite_writer.write(graph)
     np.testing.assert_array_equal(logits_of(load_engine("litert")(tflite_file, 1), frames), expected)
     np.testing.assert_array_equal(logits_of(load_engine("onnxruntime")(onnx_file, 1), frames), expected)
 
@@ -43,7 +43,7 @@ def test_engines_give_the_interpreters_integers(graph: Graph, seed: int) -> None
 @pytest.mark.parametrize("engine", ["litert", "onnxruntime"])
 def test_shapes_scales_and_zero_points_are_read_back(residual: Graph, engine: str) -> None:
     writer, shift = (onnx_writer, 128) if engine == "onnxruntime" else (tflite_writer, 0)
-    runner = load_engine(engine)(writer.write_window(residual), 1)
+    runner = load_engine(engine)(writer.write(residual), 1)
     (source,), (sink,) = runner.inputs, runner.outputs
     assert (source.name, source.shape) == (FRAMES, (1, 24, 8, 2))
     assert (sink.name, sink.shape) == (LOGITS, (1, 5))
@@ -56,7 +56,7 @@ def test_onnx_runtime_fuses_everything(residual: Graph, tmp_path: Path) -> None:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
-    ort.InferenceSession(onnx_writer.write_window(residual), options, providers=["CPUExecutionProvider"])
+    ort.InferenceSession(onnx_writer.write(residual), options, providers=["CPUExecutionProvider"])
     kinds = collections.Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
     sums = sum(isinstance(op, Add) for op in residual.ops)
     assert (kinds.pop("QLinearConv"), kinds.pop("QLinearAdd")) == (8, sums)
@@ -64,13 +64,13 @@ def test_onnx_runtime_fuses_everything(residual: Graph, tmp_path: Path) -> None:
 
 
 def test_xnnpack_takes_the_whole_tflite_file(residual: Graph) -> None:
-    runner = load_engine("litert")(tflite_writer.write_window(residual), 1)
+    runner = load_engine("litert")(tflite_writer.write(residual), 1)
     assert runner.engine.startswith("LiteRT ")
     assert runner.engine.endswith(" (XNNPACK)")
 
 
 def test_onnx_is_what_old_onnx_runtimes_load_and_names_everything(residual: Graph) -> None:
-    model = onnx.load_from_string(onnx_writer.write_window(residual))
+    model = onnx.load_from_string(onnx_writer.write(residual))
     assert (model.opset_import[0].version, model.ir_version) == (17, 8)
     nodes = [node.name for node in model.graph.node]
     values = [name for node in model.graph.node for name in node.output]
@@ -83,7 +83,7 @@ def test_onnx_is_what_old_onnx_runtimes_load_and_names_everything(residual: Grap
 
 
 def test_tflite_names_every_tensor(residual: Graph) -> None:
-    model = schema.ModelT.InitFromPackedBuf(tflite_writer.write_window(residual), 0)
+    model = schema.ModelT.InitFromPackedBuf(tflite_writer.write(residual), 0)
     names = [tensor.name.decode() for tensor in model.subgraphs[0].tensors]
     assert len(set(names)) == len(names)
     assert {op.output.name for op in residual.ops} | {FRAMES, LOGITS} <= set(names)
@@ -91,4 +91,4 @@ def test_tflite_names_every_tensor(residual: Graph) -> None:
 
 def test_the_same_graph_gives_the_same_bytes(residual: Graph) -> None:
     for writer in (onnx_writer, tflite_writer):
-        assert writer.write_window(residual) == writer.write_window(residual)
+        assert writer.write(residual) == writer.write(residual)
