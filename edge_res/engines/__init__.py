@@ -1,7 +1,8 @@
 """Engines: what executes a model file. One module an engine, one protocol for all.
 
 A model file takes `frames` `(1, frames, bins, channels)` and gives `logits` `(1, labels)`, both as integers: int8 in
-TFLite, uint8 (the same integers plus 128) in ONNX. Scale, zero point, shape and dtype are read from the file.
+TFLite, uint8 (the same integers plus 128) in ONNX. Scale, zero point, shape and dtype are read from the file. A step
+model takes its states as further inputs and gives their next values as further outputs, in the same order.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_res.errors import ConfigError, EngineError
+from edge_res.errors import ConfigError, EngineError, ModelError
 
 DEFAULT_ENGINE = "litert"
 
@@ -47,6 +48,14 @@ class Runner(Protocol):
         """Compute the outputs; arrays have the shapes and dtypes of the specs."""
         ...
 
+    def advance(self, frames: NDArray[Any]) -> NDArray[Any]:
+        """Run on `frames` with the states that the last call left (zeros at first), keep the new, return the logits.
+
+        The logits may be overwritten by the next call. Logits of a step model count only once its states are filled,
+        which the caller counts. A model without states has nothing to carry: this is then `run`.
+        """
+        ...
+
 
 class RunnerClass(Protocol):
     """How an engine's class is made: from the bytes of a model file."""
@@ -65,4 +74,23 @@ def load_engine(name: str) -> RunnerClass:
     return runner
 
 
-__all__ = ["DEFAULT_ENGINE", "ENGINES", "EngineError", "Runner", "RunnerClass", "TensorSpec", "load_engine"]
+def check_states(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:
+    """Refuse a model whose inputs after the first are not what its outputs after the first become."""
+    before, after = ([(spec.shape, spec.dtype) for spec in specs[1:]] for specs in (inputs, outputs))
+    if before != after:
+        raise ModelError(
+            f"The model's states {[spec.name for spec in inputs[1:]]} do not have the shapes and dtypes of its outputs "
+            f"{[spec.name for spec in outputs[1:]]}, expected the same in the same order; export it again."
+        )
+
+
+__all__ = [
+    "DEFAULT_ENGINE",
+    "ENGINES",
+    "EngineError",
+    "Runner",
+    "RunnerClass",
+    "TensorSpec",
+    "check_states",
+    "load_engine",
+]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_res.engines import TensorSpec
+from edge_res.engines import TensorSpec, check_states
 from edge_res.errors import ModelError
 
 _IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite file
@@ -51,7 +51,9 @@ class TfliteRunner:
             self.outputs = tuple(_spec(details) for details in outputs)
             self._inputs = [int(details["index"]) for details in inputs]
             self._outputs = [int(details["index"]) for details in outputs]
-            self.run(*(np.zeros(spec.shape, spec.dtype) for spec in self.inputs))  # some faults show only here
+            check_states(self.inputs, self.outputs)
+            self._states: Sequence[NDArray[Any]] = [np.zeros(spec.shape, spec.dtype) for spec in self.inputs[1:]]
+            self.run(np.zeros(self.inputs[0].shape, self.inputs[0].dtype), *self._states)  # some faults show only here
         except ModelError:
             raise
         except (RuntimeError, ValueError) as error:
@@ -65,6 +67,10 @@ class TfliteRunner:
             interpreter.set_tensor(index, value)
         interpreter.invoke()
         return [interpreter.get_tensor(index) for index in self._outputs]
+
+    def advance(self, frames: NDArray[Any]) -> NDArray[Any]:
+        logits, *self._states = self.run(frames, *self._states)
+        return logits
 
 
 def _kernels(interpreter: Any) -> str:
