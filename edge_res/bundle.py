@@ -56,7 +56,8 @@ class Manifest:
     """What `manifest.json` says, except for the schema version and the hashes.
 
     `frames` are the columns that one decision looks at, `hop` the frames between two decisions; `delay_s` is how long
-    after a sound's onset its label typically crosses the threshold. `training`, `metrics` and `tools` are for people.
+    after a sound's onset its label typically crosses the threshold. `network` (parameters, multiply-adds), `training`,
+    `metrics` and `tools` are for people.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Manifest:
     decide: DecideParams
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -123,6 +125,7 @@ class Manifest:
             ),
             training=_value(body, "training", dict),
             metrics=_value(body, "metrics", dict),
+            network=_value(body, "network", dict),
             tools=_value(body, "tools", dict),
         )
 
@@ -253,25 +256,34 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def pack_golden(frames: NDArray[np.int8], logits: NDArray[np.int8]) -> bytes:
-    """`golden.npz`: int8 `frames` `(n, frames, bins, channels)` and the exact int8 `logits` `(n, labels)`."""
+def pack_golden(stream: NDArray[np.int8], logits: NDArray[np.int8]) -> bytes:
+    """`golden.npz`: an int8 `stream` of frames `(n, bins, channels)` and the exact int8 `logits` `(hops, labels)`.
+
+    The first logits are those of the first `frames` frames of the stream, each further ones those of a hop later.
+    """
     packed = io.BytesIO()
-    np.savez_compressed(packed, frames=frames, logits=logits)
+    np.savez_compressed(packed, stream=stream, logits=logits)
     return packed.getvalue()
 
 
 def read_golden(bundle: Bundle) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """The golden inputs and outputs of a bundle, as `pack_golden` took them."""
+    """The golden stream and logits of a bundle, as `pack_golden` took them."""
     packed = bundle.member(GOLDEN)
+    manifest = bundle.manifest
     try:
         if not zipfile.is_zipfile(io.BytesIO(packed)):
             raise ValueError("it is not an .npz file")
         with np.load(io.BytesIO(packed), allow_pickle=False) as golden:
-            frames, logits = golden["frames"], golden["logits"]
-        if not all(isinstance(array, np.ndarray) and array.dtype == np.int8 for array in (frames, logits)):
-            raise ValueError("its frames and logits are not int8 arrays")
-        if len(frames) != len(logits):
-            raise ValueError(f"it has {len(frames)} inputs and {len(logits)} outputs")
+            stream, logits = golden["stream"], golden["logits"]
+        if not all(isinstance(array, np.ndarray) and array.dtype == np.int8 for array in (stream, logits)):
+            raise ValueError("its stream and logits are not int8 arrays")
+        hops = (len(stream) - manifest.frames) // manifest.hop + 1
+        expected = (
+            (*stream.shape[:1], manifest.front_end.bins, manifest.front_end.channels),
+            (hops, len(manifest.labels)),
+        )
+        if hops < 1 or (stream.shape, logits.shape) != expected:
+            raise ValueError(f"its stream {stream.shape} and logits {logits.shape} are not those of the manifest")
     except (KeyError, *_ZIP_ERRORS) as error:
         raise ModelError(f"The bundle's {GOLDEN} cannot be read: {error}.") from None
-    return frames, logits
+    return stream, logits

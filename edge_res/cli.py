@@ -65,6 +65,9 @@ def listen(
         str | None, typer.Option(help="raspberry-pi, jetson, generic, or a TOML file: engine and threads.")
     ] = None,
     engine: Annotated[str | None, typer.Option(help="litert, onnxruntime or tflite-runtime.")] = None,
+    mode: Annotated[
+        Literal["step", "window"] | None, typer.Option(help="Compute what a hop adds, or the whole window each time.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine.")] = None,
     threshold: Annotated[
         list[str] | None,
@@ -82,7 +85,7 @@ def listen(
 
     run(
         ListenOptions(
-            source, model, device, engine, threads, thresholds(threshold or []), format, scores, realtime, rate,
+            source, model, device, engine, mode, threads, thresholds(threshold or []), format, scores, realtime, rate,
             channels, pcm_format,
         )
     )  # fmt: skip
@@ -122,15 +125,49 @@ def train(
 
 @app.command()
 def export(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `edgeres train` wrote.")],
-    data: Annotated[Path, typer.Option(help="The data it was trained on, for calibration and validation.")],
+    model: Annotated[Path, typer.Argument(metavar="RUN_OR_ONNX", help="A run folder of `train`, or an ONNX file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The bundle to write.")] = Path("model.edgeres"),
+    data: Annotated[
+        Path | None, typer.Option(help="The data of the run, where they are no longer where they were.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="For an ONNX file: a TOML file with labels, front-end and calibration clips.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+    calibration: Annotated[
+        Literal["minmax", "percentile", "entropy"], typer.Option(help="How activation ranges are found.")
+    ] = "minmax",
+    target: Annotated[Literal["tensorrt"] | None, typer.Option(help="Add a symmetric int8 model for TensorRT.")] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Put the plain ONNX files beside the bundle.")] = False,
+    tflite: Annotated[bool, typer.Option("--tflite", help="Put the plain TFLite files beside the bundle.")] = False,
 ) -> None:
-    """Quantize a trained network to int8 and write a bundle; writes nothing that fails its checks."""
-    from edge_res.commands.export import run
+    """Quantize a network to int8 and write a bundle; writes nothing that fails its checks."""
+    from edge_res.commands.export import ExportOptions, run
 
-    run(run_folder, data, out, name or out.stem)
+    run(ExportOptions(model, out, data, config, name or out.stem, calibration, target, onnx, tflite))
+
+
+@app.command()
+def verify(
+    model: Annotated[str, typer.Argument(help="A bundle, or `default`.")] = "default",
+    audio: Annotated[Path | None, typer.Option(help="Compare on this recording, not on the golden stream.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Check that all engines and modes compute the same integers on this machine."""
+    from edge_res.commands.verify import run
+
+    run(model, audio, json)
+
+
+@app.command()
+def info(
+    model: Annotated[str, typer.Argument(help="A bundle, or `default`.")] = "default",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Tell what a bundle holds."""
+    from edge_res.commands.info import run
+
+    run(model, json)
 
 
 def thresholds(texts: list[str]) -> dict[str, float]:

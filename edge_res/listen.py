@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_res.bundle import DecideParams, Manifest
 from edge_res.decide import Decide
-from edge_res.errors import SignalError
+from edge_res.errors import EdgeResError, SignalError
 from edge_res.flow import Block, Event, Gap, Samples, Scores
 from edge_res.frontend import FrontEnd
 from edge_res.models import Model
@@ -76,18 +76,26 @@ class Stream:
 
 
 def listen(source: Source, stream: Stream, sink: Sink, stats: Stats) -> None:
-    """Run until the source ends. The caller has opened the source, and finishes the sink."""
+    """Run until the source ends or fails, or the user ends it; either way, what is on goes off."""
     end = 0
-    for block in source:
-        end = block.at + len(block.samples)
-        if block.lost:  # a gap is data, not an exception
-            stats.lost += block.lost
-            _drain(stream, sink, stats, block)
-            sink.gap(Gap(block.lost, block.lost / source.rate_hz, block.at / source.rate_hz, source.name))
-            stream.reset(at=block.at)
-        _run(stream.push(block), stream, sink, stats, block)
-        stats.audio_s = end / source.rate_hz
-    _drain(stream, sink, stats, Block(source.name, end, np.empty((0, source.channels), np.float32)))
+    try:
+        for block in source:
+            end = block.at + len(block.samples)
+            if block.lost:  # a gap is data, not an exception
+                stats.lost += block.lost
+                _drain(stream, sink, stats, block)
+                sink.gap(Gap(block.lost, block.lost / source.rate_hz, block.at / source.rate_hz, source.name))
+                stream.reset(at=block.at)
+            _run(stream.push(block), stream, sink, stats, block)
+            stats.audio_s = end / source.rate_hz
+    except (EdgeResError, KeyboardInterrupt):
+        _drain(stream, sink, stats, _nothing(source, end))
+        raise
+    _drain(stream, sink, stats, _nothing(source, end))
+
+
+def _nothing(source: Source, at: int) -> Block:
+    return Block(source.name, at, np.empty((0, source.channels), np.float32))
 
 
 def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, stats: Stats, block: Block) -> None:

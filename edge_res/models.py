@@ -9,26 +9,37 @@ from numpy.typing import NDArray
 
 from edge_res.bundle import Bundle
 from edge_res.engines import DEFAULT_ENGINE, Runner, RunnerClass, TensorSpec, load_engine
-from edge_res.errors import EngineError, ModelError
+from edge_res.errors import ConfigError, EngineError, ModelError
 from edge_res.flow import Frames
 
+MODES = ("step", "window")
 
-def load_window_runner(bundle: Bundle, engine: RunnerClass, threads: int) -> Runner:
-    """The bundle's window model in an engine, checked against the bundle's manifest."""
-    name = f"window.{engine.suffix}"
+
+def load_runner(bundle: Bundle, engine: RunnerClass, mode: str, threads: int = 1) -> Runner:
+    """The bundle's step or window model in an engine, checked against the bundle's manifest."""
+    name = f"{mode}.{engine.suffix}"
     runner = engine(bundle.member(name), threads)
     manifest = bundle.manifest
-    expected = (
-        ((1, manifest.frames, manifest.front_end.bins, manifest.front_end.channels),),
-        ((1, len(manifest.labels)),),
-    )
-    found = (tuple(spec.shape for spec in runner.inputs), tuple(spec.shape for spec in runner.outputs))
+    columns = manifest.hop if mode == "step" else manifest.frames
+    expected = (1, columns, manifest.front_end.bins, manifest.front_end.channels), (1, len(manifest.labels))
+    found = runner.inputs[0].shape, runner.outputs[0].shape
     if found != expected:
         raise ModelError(
             f"The member {name} of the bundle {manifest.name!r} has the shapes {found}, its manifest says {expected}; "
             "export it again."
         )
     return runner
+
+
+def load_model(
+    bundle: Bundle, engine: RunnerClass, mode: str | None = None, threads: int = 1
+) -> StepModel | WindowModel:
+    """The model that a stream pushes frames into; by default the step model, where the bundle has one."""
+    if mode not in (*MODES, None):
+        raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
+    mode = mode or ("step" if f"step.{engine.suffix}" in bundle.members else "window")
+    kind = StepModel if mode == "step" else WindowModel
+    return kind(load_runner(bundle, engine, mode, threads), bundle.manifest.frames, bundle.manifest.hop)
 
 
 def choose_engine(name: str | None, preferred: str = DEFAULT_ENGINE) -> tuple[RunnerClass, str | None]:
@@ -60,6 +71,16 @@ def quantize(frames: Frames, spec: TensorSpec, out: NDArray[Any]) -> None:
     np.copyto(out, scaled, casting="unsafe")
 
 
+def encode(integers: NDArray[np.int8], spec: TensorSpec) -> NDArray[Any]:
+    """Int8 values as a model takes them: uint8 models take the same integers plus 128, which flips the highest bit."""
+    return integers.view(np.uint8) ^ 0x80 if spec.dtype == np.uint8 else integers
+
+
+def decode(integers: NDArray[Any], spec: TensorSpec) -> NDArray[np.int8]:
+    """What a model gives as int8 values: the other way round."""
+    return (integers ^ 0x80).view(np.int8) if spec.dtype == np.uint8 else integers
+
+
 def softmax(logits: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
     """Scores of integer logits: float32, of the same shape, summing to 1 along the last axis."""
     real: NDArray[np.float32] = (logits.astype(np.float32) - np.float32(spec.zero_point)) * np.float32(spec.scale)
@@ -76,6 +97,36 @@ class Model(Protocol):
     def reset(self) -> None: ...
 
 
+class StepModel:
+    """Computes what a hop adds; the engine carries the state from hop to hop.
+
+    Until `frames` frames have come there is no score. `push` takes the frames of one hop and returns the scores of the
+    window that ends with them, float32 `(labels,)`, or None: the same integers and so the same scores as `WindowModel`.
+    """
+
+    mode = "step"
+
+    def __init__(self, runner: Runner, frames: int, hop: int) -> None:
+        self.runner = runner
+        self._needed = frames // hop
+        self._hops = 0
+        self._quantized = np.zeros(runner.inputs[0].shape, runner.inputs[0].dtype)
+
+    def reset(self) -> None:
+        """Forget the past: what the states hold of it is pushed out before the next score."""
+        self._hops = 0
+
+    def push(self, frames: Frames) -> NDArray[np.float32] | None:
+        """Float32 `(hop, bins, channels)` in, scores or None out."""
+        quantize(frames, self.runner.inputs[0], self._quantized[0])
+        logits = self.runner.advance(self._quantized)
+        if self._hops < self._needed - 1:
+            self._hops += 1
+            return None
+        scores: NDArray[np.float32] = softmax(logits, self.runner.outputs[0])[0]
+        return scores
+
+
 class WindowModel:
     """Recomputes the whole window at each hop.
 
@@ -83,10 +134,12 @@ class WindowModel:
     window that ends with them, float32 `(labels,)`, or None.
     """
 
+    mode = "window"
+
     def __init__(self, runner: Runner, frames: int, hop: int) -> None:
+        self.runner = runner
         self.frames = frames
         self.hop = hop
-        self._runner = runner
         (self._input,) = runner.inputs
         (self._output,) = runner.outputs
         # A window is a contiguous slice: columns are appended until the buffer ends, then the last move to its front.
@@ -111,5 +164,5 @@ class WindowModel:
         if end < self.frames:
             return None
         window = self._columns[end - self.frames : end]
-        scores: NDArray[np.float32] = softmax(self._runner.run(window[None])[0], self._output)[0]
+        scores: NDArray[np.float32] = softmax(self.runner.run(window[None])[0], self._output)[0]
         return scores

@@ -52,6 +52,10 @@ class _Writer:
         self.constants: list[Any] = []
         self.integers: dict[str, str] = {}
 
+    def inner(self, tensor: Tensor) -> str:
+        """The name of a tensor's values where they are computed, channels first."""
+        return f"{tensor.name}.channels_first" if tensor.name in self.outputs else tensor.name
+
     def constant(self, name: str, values: NDArray[Any]) -> str:
         self.constants.append(numpy_helper.from_array(values, name))
         return name
@@ -84,7 +88,7 @@ class _Writer:
     def quantized(self, real: str, tensor: Tensor) -> None:
         self.quantization(tensor)
         inputs = [real, f"{tensor.name}.scale", f"{tensor.name}.zero_point"]
-        self.integers[tensor.name] = self.node("QuantizeLinear", inputs, tensor.name)
+        self.integers[tensor.name] = self.node("QuantizeLinear", inputs, self.inner(tensor))
 
     def operation(self, op: Any) -> None:
         if isinstance(op, Crop):
@@ -101,8 +105,7 @@ class _Writer:
 
     def moved(self, op: Crop | Concat, kind: str, inputs: Sequence[str], **attributes: Any) -> None:
         """An operation that moves integers about: it works on them as they are."""
-        name = f"{op.output.name}.channels_first" if op.output.name in self.outputs else op.output.name
-        self.integers[op.output.name] = self.node(kind, inputs, name, op.name, **attributes)
+        self.integers[op.output.name] = self.node(kind, inputs, self.inner(op.output), op.name, **attributes)
         self.quantization(op.output)
 
     def convolution(self, op: Conv | DepthwiseConv) -> None:

@@ -1,163 +1,207 @@
-"""A training run to a bundle: quantize, emit, verify, tune, write."""
+"""Material to a bundle: quantize, emit, verify, tune, write; a failed check writes nothing."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import io
+import math
 import platform
-import warnings
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+import onnxruntime
 from numpy.typing import NDArray
 
 from edge_res import __version__
-from edge_res.bundle import GOLDEN, Bundle, DecideParams, Manifest, pack_golden, write_bundle
-from edge_res.engines import Runner, load_engine
-from edge_res.errors import DataError, ExportError
-from edge_res.export import data as datasets
+from edge_res.bundle import GOLDEN, Bundle, Manifest, pack_golden, write_bundle
+from edge_res.engines import TensorSpec, load_engine
+from edge_res.errors import ExportError
 from edge_res.export import graph as graphs
-from edge_res.export import onnx_writer, tflite_writer
-from edge_res.export.augment import Scene
+from edge_res.export.graph import Graph
+from edge_res.export.material import Material
+from edge_res.export.onnx_nodes import load_onnx
+from edge_res.export.parity import WRITERS, first_difference
+from edge_res.export.qdq import read_qdq
 from edge_res.export.quantize import quantize
-from edge_res.export.runs import Run, describe, load_data, measure, read_run
-from edge_res.export.training import predict
-from edge_res.export.tuning import make_stream, score_stream, tune
-from edge_res.export.windows import Windows, training_examples, validation_examples
+from edge_res.export.runs import measure
+from edge_res.export.step import receptive_field, step_graph, time_stride
+from edge_res.export.tuning import Tuned, score_stream, tune
 from edge_res.flow import Frames
-from edge_res.models import WindowModel, load_window_runner
+from edge_res.models import WindowModel, decode, encode, load_runner
 from edge_res.models import quantize as quantize_frames
+from edge_res.verify import verify, window_logits
 
-CALIBRATION_WINDOWS = 512
-GOLDEN_WINDOWS = 16
-PARITY_ENGINES = ("litert", "onnxruntime")
+ENGINES = ("litert", "onnxruntime")
+SYMMETRIC = "window-symmetric.onnx"
+GOLDEN_HOPS = 100
+REFEREE_WINDOWS = 4  # that the slow interpreter computes as well
 
 
-def export(run_folder: Path, data: Path, out: Path, name: str, say: Callable[[str], None]) -> Bundle:
-    """Write the bundle of a run, after all checks have passed; else raise `ExportError` and write nothing."""
-    run = read_run(run_folder)
-    loaded = load_data(data, words_of(run), run.front_end.sample_rate_hz, run.settings)
-    if describe(loaded, run.settings)["split_sha256"] != run.training["split_sha256"]:
-        raise DataError(f"{data} is not the data that {run_folder} was trained on; its clips or their split differ.")
+def build(
+    material: Material, out: Path, name: str, method: str, target: str | None, say: Callable[[str], None]
+) -> Bundle:
+    """Make and write the bundle, after all checks have passed; else raise `ExportError` and write nothing."""
     say("quantizing")
-    graph = quantize(to_onnx(run), windows_of(run, loaded, "train", CALIBRATION_WINDOWS)[0])
-    members = {"window.onnx": onnx_writer.write(graph), "window.tflite": tflite_writer.write(graph)}
-    background = tuple(label for label in (datasets.SILENCE, datasets.UNKNOWN) if label in run.labels)
-    untuned = DecideParams(dict.fromkeys([label for label in run.labels if label not in background], 0.5))
-    draft = Bundle(
-        Manifest(name, run.labels, background, run.front_end, run.settings.frames, run.settings.hop, 0.0, untuned),
-        members,
+    window = (
+        read_qdq(material.network)
+        if is_quantized(material.network)
+        else quantize(material.network, material.calibration, method)
     )
-
-    say("checking the engines against each other and against float")
-    frames, targets = windows_of(run, loaded, "validation", None)
-    runners = {engine: load_window_runner(draft, load_engine(engine), 1) for engine in PARITY_ENGINES}
-    integers, logits = check_parity(runners, graph, frames)
-    float_metrics = measure(
-        predict(run.model, torch.from_numpy(frames.transpose(0, 3, 1, 2).copy())), targets, run.labels
-    )
-    int8_metrics = measure(logits.astype(np.float32), targets, run.labels)
-
-    say("tuning thresholds on a stream of validation words")
-    clips, noise = loaded.of("validation")
-    samples, said = make_stream(run.settings.seed, run.front_end.sample_rate_hz, clips, noise)
-    model = WindowModel(runners["litert"], run.settings.frames, run.settings.hop)
-    tuned = tune(score_stream(run.front_end, run.settings.hop, model, samples), said, run.labels, background)
-    stream = {k: v for k, v in asdict(tuned).items() if k not in ("decide", "delay_s")}
+    check_shape(window, material)
+    step, why_not = step_of(window, material.hop)
+    members = emit(window, step)
     manifest = Manifest(
         name=name,
-        labels=run.labels,
-        background=background,
-        front_end=run.front_end,
-        frames=run.settings.frames,
-        hop=run.settings.hop,
-        delay_s=tuned.delay_s,
-        decide=tuned.decide,
-        training=run.training,
-        metrics={"validation_int8": int8_metrics, "validation_float": float_metrics, "validation_stream": stream},
+        labels=material.labels,
+        background=material.background,
+        front_end=material.front_end,
+        frames=window.input.shape[0],
+        hop=material.hop,
+        delay_s=material.delay_s,
+        decide=material.decide,
+        network=describe_network(window, step, why_not),
+        training=material.training,
         tools=versions(),
     )
-    golden = pack_golden(integers[:GOLDEN_WINDOWS], logits[:GOLDEN_WINDOWS])
-    bundle = Bundle(manifest, {**members, GOLDEN: golden})
+    draft = Bundle(manifest, members)
+
+    say("comparing engines and modes")
+    integers = quantized(material.stream, window)
+    golden = golden_of(draft, window, integers)
+    check_parity(draft, window, step, integers, golden)
+    manifest = replace(manifest, metrics=accuracy(draft, material, window))
+
+    if material.said is not None:
+        say("tuning thresholds on a stream of validation words")
+        tuned = tuned_on(draft, material)
+        stream = {key: getattr(tuned, key) for key in ("words", "hits", "false_events", "audio_s")}
+        metrics = {**manifest.metrics, "validation_stream": stream}
+        manifest = replace(manifest, decide=tuned.decide, delay_s=tuned.delay_s, metrics=metrics)
+    short = integers[: manifest.frames + (GOLDEN_HOPS - 1) * manifest.hop]
+    bundle = Bundle(manifest, {**members, GOLDEN: pack_golden(short, golden[:GOLDEN_HOPS])})
     write_bundle(out, bundle)
     return bundle
 
 
-def words_of(run: Run) -> tuple[str, ...]:
-    """The labels that clips are looked up for: all but the background's."""
-    return tuple(label for label in run.labels if label not in (datasets.SILENCE, datasets.UNKNOWN))
-
-
-def windows_of(
-    run: Run, loaded: datasets.DataSet, split: datasets.Split, most: int | None
-) -> tuple[Frames, NDArray[np.int64]]:
-    """Windows of a split, `(n, frames, bins, channels)`, the ones of training's validation, and their labels."""
-    clips, noise = loaded.of(split)
-    scene = Scene(loaded.rate_hz, run.front_end.samples_of(run.settings.frames), speed=0.0)
-    seed = run.settings.seed
-    if split == "train":
-        examples = training_examples(np.random.default_rng((seed, 4)), clips, run.labels)[:most]
-        windows = Windows(examples, run.labels, clips, noise, scene, run.front_end, (seed, 4), masked=False)
-    else:
-        examples = validation_examples(clips, run.labels)[:most]
-        windows = Windows(examples, run.labels, clips, noise, scene, run.front_end, (seed, 2), masked=False)
-    frames = np.stack([windows.frames(i) for i in range(len(windows))])
-    return frames, np.array([windows.labels[example.label] for example in examples])
-
-
-def to_onnx(run: Run) -> bytes:
-    """The float network as ONNX: `frames` `(1, channels, frames, bins)` to `logits` `(1, labels)`."""
-    example = torch.zeros(1, run.front_end.channels, run.settings.frames, run.front_end.bins)
-    packed = io.BytesIO()
-    run.model.eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter that folds batch normalisation
-        torch.onnx.export(
-            run.model,
-            (example,),
-            packed,  # type: ignore[arg-type]  # the classic exporter takes a file
-            input_names=["frames"],
-            output_names=["logits"],
-            opset_version=17,
-            dynamo=False,
+def check_shape(graph: Graph, material: Material) -> None:
+    """Refuse a network that does not take the front-end's image or does not give a logit for each label."""
+    params = material.front_end
+    if graph.input.shape[1:] != (params.bins, params.channels) or graph.labels != len(material.labels):
+        raise ExportError(
+            f"The network takes {graph.input.shape} (frames, bins, channels) and gives {graph.labels} logits; the "
+            f"front-end gives {params.bins} bins of {params.channels} channels, for {len(material.labels)} labels."
         )
-    run.model.eval()  # the exporter puts it back into training mode
-    return packed.getvalue()
+
+
+def step_of(window: Graph, hop: int) -> tuple[Graph | None, str]:
+    """The step graph, or why there is none: a network padded along time cannot run on a stream."""
+    return step_graph(window, hop), ""
+
+
+def emit(window: Graph, step: Graph | None) -> dict[str, bytes]:
+    """The model files: both modes in both formats."""
+    modes = {"window": window, **({"step": step} if step else {})}
+    return {f"{mode}.{suffix}": write(graph) for mode, graph in modes.items() for suffix, write in WRITERS.items()}
+
+
+def quantized(frames: Frames, graph: Graph) -> NDArray[np.int8]:
+    """Frames as the int8 that the network takes."""
+    tensor = graph.input
+    spec = TensorSpec(tensor.name, (1, *tensor.shape), np.dtype(np.int8), tensor.scale, tensor.zero_point)
+    integers = np.empty(frames.shape, np.int8)
+    quantize_frames(frames, spec, integers)
+    return integers
+
+
+def golden_of(draft: Bundle, window: Graph, integers: NDArray[np.int8]) -> NDArray[np.int8]:
+    """The logits at each hop of the stream, from the first engine; the first ones must be the interpreter's."""
+    runner = load_runner(draft, load_engine(ENGINES[0]), "window")
+    logits = window_logits(runner, draft.manifest, integers)
+    frames, hop = draft.manifest.frames, draft.manifest.hop
+    for i in range(min(REFEREE_WINDOWS, len(logits))):
+        piece = integers[i * hop : i * hop + frames]
+        if (graphs.run(window, piece[None])[0] != logits[i]).any():
+            where = first_difference(window, ENGINES[0], [piece]) or "no single operation"
+            raise ExportError(
+                f"{runner.engine} does not compute what the network says: first at {where}; nothing was written."
+            )
+    return logits
 
 
 def check_parity(
-    runners: dict[str, Runner], graph: graphs.Graph, frames: Frames
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """The windows and their logits as int8, the same in all engines and in the referee; else an `ExportError`."""
-    integers = np.empty(frames.shape, np.int8)
-    quantize_frames(frames, runners["litert"].inputs[0], integers)
-    logits = {engine: run_all(runner, integers) for engine, runner in runners.items()}
-    logits["interpreter"] = graphs.run(graph, integers[:GOLDEN_WINDOWS])
-    first = logits.pop("litert")
-    for engine, found in logits.items():
-        different = int((found != first[: len(found)]).sum())
-        if different:
-            raise ExportError(
-                f"The engines disagree: {different} of {found.size} logits of {engine} are not those of LiteRT; "
-                "nothing was written."
-            )
-    return integers, first
+    draft: Bundle, window: Graph, step: Graph | None, integers: NDArray[np.int8], golden: NDArray[np.int8]
+) -> None:
+    """All engines and modes must give the golden integers on the whole stream."""
+    for engine in ENGINES:
+        for check in verify(draft, integers, golden, [engine]):
+            if check.differing:
+                graph = step if step and check.mode == "step" else window
+                zeros = [np.full(state.shape, state.zero_point, np.int8) for state in graph.states]
+                where = first_difference(graph, engine, [integers[: graph.input.shape[0]], *zeros])
+                raise ExportError(
+                    f"The {check.mode} model on {check.engine} gives {check.differing} of {check.values} logits (by at "
+                    f"most {check.largest}) otherwise than {check.against}, first at {where or 'no single operation'}; "
+                    "nothing was written."
+                )
 
 
-def run_all(runner: Runner, integers: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Logits as int8 of windows as int8, whichever of int8 and uint8 the model takes."""
-    shift = 128 if runner.inputs[0].dtype == np.uint8 else 0
-    windows = (integers.astype(np.int16) + shift).astype(runner.inputs[0].dtype)
-    logits = np.stack([runner.run(window[None])[0][0].copy() for window in windows])
-    return (logits.astype(np.int16) - shift).astype(np.int8)
+def accuracy(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]:
+    """Accuracy on the validation windows, with the integers that will run and in float."""
+    if material.validation is None:
+        return {}
+    frames, targets = material.validation
+    runner = load_runner(draft, load_engine(ENGINES[0]), "window")
+    integers = encode(quantized(frames, window), runner.inputs[0])
+    logits = decode(np.stack([runner.run(one[None])[0][0].copy() for one in integers]), runner.outputs[0])
+    metrics = {"validation_int8": measure(logits.astype(np.float32), targets, material.labels)}
+    if not is_quantized(material.network):
+        metrics["validation_float"] = measure(float_logits(material.network, frames), targets, material.labels)
+    return metrics
+
+
+def is_quantized(network: bytes) -> bool:
+    """Whether an ONNX file is in QuantizeLinear / DequantizeLinear form already."""
+    return any(node.op_type == "QuantizeLinear" for node in load_onnx(network).graph.node)
+
+
+def float_logits(network: bytes, frames: Frames) -> NDArray[np.float32]:
+    """What a float ONNX file computes of windows `(n, frames, bins, channels)`."""
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    images = frames.transpose(0, 3, 1, 2)
+    logits = [session.run(None, {name: np.ascontiguousarray(image[None])})[0].reshape(-1) for image in images]
+    return np.stack(logits)
+
+
+def tuned_on(draft: Bundle, material: Material) -> Tuned:
+    """Thresholds and delay, measured with the integers that will run."""
+    manifest = draft.manifest
+    runner = load_runner(draft, load_engine(ENGINES[0]), "window")
+    model = WindowModel(runner, manifest.frames, manifest.hop)
+    scores = score_stream(material.front_end, manifest.hop, model, material.stream)
+    return tune(scores, material.said or [], manifest.labels, manifest.background)
+
+
+def describe_network(window: Graph, step: Graph | None, why_not: str) -> dict[str, Any]:
+    """What the network costs and looks at, for `info` and the benchmarks."""
+    told: dict[str, Any] = {
+        "parameters": window.parameters,
+        "macs_window": window.macs,
+        "receptive_field": receptive_field(window),
+        "time_stride": time_stride(window),
+    }
+    if step is None:
+        return {**told, "window_only": why_not}
+    return {**told, "macs_hop": step.macs, "state_bytes": sum(math.prod(tensor.shape) for tensor in step.states)}
 
 
 def versions() -> dict[str, str]:
     """What made the bundle."""
     packages = ("numpy", "torch", "onnx", "onnxruntime", "ai-edge-litert")
-    found: dict[str, Any] = {name: importlib.metadata.version(name) for name in packages}
-    return {"edge_res": __version__, "python": platform.python_version(), **found}
+    return {
+        "edge_res": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }

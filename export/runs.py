@@ -53,6 +53,7 @@ class Run:
     front_end: FrontEndParams
     labels: tuple[str, ...]
     model: ResNet
+    data: str  # where its data was; not for the bundle
     training: dict[str, Any]
     metrics: dict[str, Any]
 
@@ -127,6 +128,7 @@ def write_run(out: Path, run: Run, split: str) -> None:
         "settings": asdict(run.settings),
         "front_end": run.front_end.to_dict(),
         "labels": run.labels,
+        "data": run.data,
         "training": run.training,
     }
     write_whole(out / "split.csv", split.encode())
@@ -149,7 +151,7 @@ def read_run(out: Path) -> Run:
     labels = tuple(body["labels"])
     model = ResNet(shape_of(settings, params, len(labels)))
     model.load_state_dict(weights)
-    return Run(settings, params, labels, model.eval(), body["training"], metrics)
+    return Run(settings, params, labels, model.eval(), body["data"], body["training"], metrics)
 
 
 def measure(logits: NDArray[np.float32], targets: NDArray[np.int64], labels: tuple[str, ...]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ for earlier windows need not be computed again; it must only have kept the colum
 
 For each tensor, from the input on, two numbers say where its stream stands after t hops: it has come to column
 `new * t - lag` (exclusive). For its column j an operation reads `kernel` columns of its input from
-`advance * j + offset` on: `advance` is its stride, and a crop of the window is an offset and nothing else. So it can have come to
+`advance * j + offset` on: `advance` is its stride, and a crop of the window is an offset and nothing else. So it can
+have come to
 
     new_out * t - lag_out,    lag_out = max over inputs of ceil((lag_in + offset + kernel) / advance) - 1,
 

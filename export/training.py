@@ -103,7 +103,7 @@ def train(
     # The last average, not the best epoch: choosing by validation would flatter its accuracy.
     metrics = measure(predict(averaged, validation[0]), validation[1], labels)
     training = describe(loaded, settings)
-    run = Run(settings, params, labels, averaged, training, metrics)
+    run = Run(settings, params, labels, averaged, str(data.resolve()), training, metrics)
     write_run(out, run, datasets.split_csv(loaded))
     return run
 

@@ -13,8 +13,8 @@ from edge_res.bundle import DecideParams
 from edge_res.decide import Decide
 from edge_res.export import augment
 from edge_res.export.data import Clip
-from edge_res.flow import Event, Scores
-from edge_res.frontend import FrontEndParams, compute_frames
+from edge_res.flow import Event, Frames, Scores
+from edge_res.frontend import FrontEndParams
 from edge_res.models import Model
 
 GRID = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
@@ -66,9 +66,8 @@ def make_stream(
     return np.concatenate(pieces), said
 
 
-def score_stream(params: FrontEndParams, hop: int, model: Model, samples: NDArray[np.float32]) -> list[Scores]:
-    """The scores of a whole stream, a hop at a time."""
-    frames = compute_frames(params, samples[:, None], hop)
+def score_stream(params: FrontEndParams, hop: int, model: Model, frames: Frames) -> list[Scores]:
+    """The scores of a whole stream of frames, a hop at a time."""
     model.reset()
     scores = []
     for end in range(hop, len(frames) + 1, hop):

@@ -42,13 +42,14 @@ MANIFEST = Manifest(
     decide=DecideParams({"ja": 0.5, "nein": 1.0}, smooth_hops=2, release=0.5, refractory_s=1.0),
     training={"data": "none", "größe": 3},
     metrics={"accuracy": 0.5},
+    network={"parameters": 3},
     tools={"numpy": "2"},
 )
 RANDOM = np.random.default_rng(0)
-FRAMES = RANDOM.integers(-128, 128, (3, 16, 4, 1), np.int8)
+STREAM = RANDOM.integers(-128, 128, (32, 4, 1), np.int8)
 LOGITS = RANDOM.integers(-128, 128, (3, 3), np.int8)
 BUNDLE = Bundle(
-    MANIFEST, {"golden.npz": pack_golden(FRAMES, LOGITS), "window.onnx": RANDOM.bytes(300), "window.tflite": b"T" * 500}
+    MANIFEST, {"golden.npz": pack_golden(STREAM, LOGITS), "window.onnx": RANDOM.bytes(300), "window.tflite": b"T" * 500}
 )
 
 
@@ -99,8 +100,8 @@ def test_round_trip(tmp_path: Path, whole: bytes) -> None:
     read = read_bundle(str(path))
     assert read == BUNDLE
     assert read.member("window.tflite") == b"T" * 500
-    frames, logits = read_golden(read)
-    assert frames.tobytes() == FRAMES.tobytes()
+    stream, logits = read_golden(read)
+    assert stream.tobytes() == STREAM.tobytes()
     assert logits.tobytes() == LOGITS.tobytes()
 
 
@@ -275,8 +276,8 @@ def test_mutated_bytes_are_refused_or_say_the_same(
         b"",
         b"text",
         BUNDLE.members["golden.npz"][:-30],
-        pack_golden(FRAMES[:2], LOGITS),
-        pack_golden(FRAMES.astype(np.uint8), LOGITS),
+        pack_golden(STREAM[:24], LOGITS),
+        pack_golden(STREAM.astype(np.uint8), LOGITS),
         zipped({"frames.npy": b"\x93NUMPY", "logits.npy": b""}),
         zipped({"frames.npy": b"", "logits.npy": b""}),
         zipped({"other.npy": b""}),

@@ -51,6 +51,14 @@ def test_both_engines_give_the_same_events_and_ten_runs_the_same_bits() -> None:
         assert all(float(np.float32(value)) == value for value in values)  # they read back to the same float
 
 
+def test_both_modes_give_the_same_bits() -> None:
+    arguments = ("listen", "demo:", "--format", "jsonl", "--scores", "--mode")
+    step, window = (edgeres(*arguments, mode) for mode in ("step", "window"))
+    assert step.stdout == window.stdout
+    assert "int8 step on" in step.stderr.decode()
+    assert "int8 window on" in window.stderr.decode()
+
+
 def test_raw_pcm_and_files_of_any_kind_give_the_same_events(tmp_path: Path) -> None:
     samples, rate_hz = soundfile.read(DEMO, dtype="int16")
     floats = samples.astype(np.float32) / 32768
@@ -89,7 +97,7 @@ def test_a_pipe_gets_plain_lines_and_a_summary_goes_to_stderr() -> None:
     assert "left" in run.stdout.decode()
     assert "25.7 s of audio" in told
     assert "0 samples lost" in told
-    assert "int8 window on LiteRT" in told
+    assert "int8 step on LiteRT" in told
     assert "Raspberry Pi" in told  # this machine is none, and that is said
 
 

@@ -14,8 +14,7 @@ import pytest
 import soundfile
 
 from edge_res.bundle import Bundle, read_bundle, read_golden
-from edge_res.engines import load_engine
-from edge_res.models import load_window_runner
+from edge_res.verify import verify
 from tests.edgeres import CLIPS, DEMO
 
 SPLIT = Path(__file__).resolve().parent / "golden" / "default-split.csv"
@@ -40,14 +39,12 @@ def demo() -> dict[str, Any]:
     return told
 
 
-def test_the_engines_give_the_golden_integers(bundle: Bundle) -> None:
-    frames, logits = read_golden(bundle)
-    assert len(np.unique(logits.argmax(1))) > 3  # they tell labels apart
-    for engine, shift in (("litert", 0), ("onnxruntime", 128)):
-        runner = load_window_runner(bundle, load_engine(engine), 1)
-        windows = (frames.astype(int) + shift).astype(runner.inputs[0].dtype)
-        found = np.stack([np.array(runner.run(window[None])[0][0]).astype(int) for window in windows]) - shift
-        np.testing.assert_array_equal(found, logits)
+def test_engines_and_modes_give_the_golden_integers(bundle: Bundle) -> None:
+    stream, golden = read_golden(bundle)
+    assert len(np.unique(golden.argmax(1))) > 3  # they tell labels apart
+    checks = list(verify(bundle, stream, golden, ["litert", "onnxruntime"]))
+    assert [(check.mode, check.against) for check in checks] == [("window", "golden"), ("step", "window")] * 2
+    assert all(check.exact and check.differing == 0 and check.values == golden.size for check in checks)
 
 
 def test_it_says_where_it_comes_from_and_what_it_is_worth(bundle: Bundle) -> None:

@@ -14,7 +14,7 @@ from edge_res.engines import load_engine
 from edge_res.errors import SignalError
 from edge_res.flow import Block, Event, Gap, Samples, Scores
 from edge_res.listen import Stream, listen
-from edge_res.models import WindowModel, load_window_runner
+from edge_res.models import load_model
 from edge_res.sinks import Stats
 from tests.edgeres import CLIPS, DEMO
 
@@ -90,11 +90,11 @@ def demo() -> Samples:
     return np.ascontiguousarray(samples)
 
 
-def hear(bundle: Bundle, source: Played, engine: str = "litert") -> Heard:
-    runner = load_window_runner(bundle, load_engine(engine), 1)
+def hear(bundle: Bundle, source: Played, engine: str = "litert", mode: str = "step") -> Heard:
     manifest = bundle.manifest
     sink, stats = Kept(), Stats()
-    stream = Stream(source, manifest, WindowModel(runner, manifest.frames, manifest.hop), manifest.decide)
+    model = load_model(bundle, load_engine(engine), mode)
+    stream = Stream(source, manifest, model, manifest.decide)
     listen(source, stream, sink, stats)
     return Heard([s.at_s for s in sink.scores], np.array([s.values for s in sink.scores]), sink, stats)
 
@@ -109,6 +109,14 @@ def test_scores_do_not_depend_on_how_the_audio_is_split(bundle: Bundle, demo: Sa
         split = hear(bundle, Played(samples, sizes, rate_hz))
         assert split.at_s == whole.at_s
         np.testing.assert_array_equal(split.values, whole.values)
+
+
+@pytest.mark.parametrize("engine", ["litert", "onnxruntime"])
+def test_step_and_window_give_the_same_scores_also_behind_a_gap(bundle: Bundle, demo: Samples, engine: str) -> None:
+    step, window = (hear(bundle, Played(demo, [1600], lost={70: 999}), engine, mode) for mode in ("step", "window"))
+    assert step.at_s == window.at_s
+    np.testing.assert_array_equal(step.values, window.values)
+    assert step.sink.events == window.sink.events
 
 
 def test_the_first_score_comes_after_exactly_one_window(bundle: Bundle, demo: Samples) -> None:

@@ -30,6 +30,10 @@ class Echo:
         self.window = inputs[0][0, :, :, 0].copy()
         return [inputs[0][:, -1, :, 0].copy()]
 
+    def advance(self, frames: NDArray[Any]) -> NDArray[Any]:
+        (logits,) = self.run(frames)
+        return logits
+
 
 def test_the_window_is_the_last_frames_at_every_hop() -> None:
     runner = Echo()

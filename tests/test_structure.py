@@ -29,13 +29,14 @@ RANK = {
     "bundle": 5,
     "engines": 6,
     "models": 7,
-    "decide": 8,
-    "resample": 9,
-    "sources": 10,
-    "sinks": 11,
-    "listen": 12,
-    "commands": 13,
-    "cli": 14,
+    "verify": 8,
+    "decide": 9,
+    "resample": 10,
+    "sources": 11,
+    "sinks": 12,
+    "listen": 13,
+    "commands": 14,
+    "cli": 15,
 }
 # What the parts beside the runtime may import of it, besides themselves.
 HOST = {"export": {part for part in RANK if RANK[part] <= RANK["decide"]}, "devices": {"errors"}}

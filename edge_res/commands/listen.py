@@ -16,11 +16,12 @@ from edge_res.bundle import Manifest, read_bundle
 from edge_res.decide import with_thresholds
 from edge_res.devices import describe_mismatch, load_profile
 from edge_res.listen import Stream, listen
-from edge_res.models import WindowModel, choose_engine, load_window_runner
+from edge_res.models import choose_engine, load_model
 from edge_res.sinks import Sink, Stats
 from edge_res.sinks.jsonl import JsonLines
 from edge_res.sinks.table import Lines, LiveTable
 from edge_res.sources import Paced, Wanted, open_source
+from edge_res.verify import prove
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class ListenOptions:
     model: str
     device: str | None
     engine: str | None
+    mode: Literal["step", "window"] | None
     threads: int | None
     thresholds: Mapping[str, float]
     format: Literal["table", "jsonl"]
@@ -53,14 +55,15 @@ def run(options: ListenOptions) -> None:
     if instead:
         say(instead)
     threads = options.threads or profile.threads
-    runner = load_window_runner(bundle, engine, threads)
+    model = load_model(bundle, engine, options.mode, threads)
+    prove(bundle, model)
     source = open_source(options.source, wanted(options, manifest))
     if options.realtime:
         source = Paced(source)
-    stream = Stream(source, manifest, WindowModel(runner, manifest.frames, manifest.hop), decide)
+    stream = Stream(source, manifest, model, decide)
     resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != manifest.front_end.sample_rate_hz else ""
     say(
-        f"listening to {source.name}{resampled} with {manifest.name}, int8 window on {runner.engine}, "
+        f"listening to {source.name}{resampled} with {manifest.name}, int8 {model.mode} on {model.runner.engine}, "
         f"{threads} thread{'s' * (threads > 1)}"
     )
     sink = make_sink(options)

@@ -21,7 +21,7 @@ from edge_res.engines import Runner, TensorSpec, load_engine
 from edge_res.flow import Block, Scores
 from edge_res.frontend import FrontEnd
 from edge_res.listen import Stream
-from edge_res.models import WindowModel, load_window_runner
+from edge_res.models import MODES, load_model
 from edge_res.ring import Ring
 
 HOPS = 3000
@@ -54,16 +54,22 @@ class Timed:
         self.inputs: tuple[TensorSpec, ...] = runner.inputs
         self.outputs: tuple[TensorSpec, ...] = runner.outputs
         self.spent_ns = 0
-        self._run = runner.run
+        self._runner = runner
 
     def run(self, *inputs: NDArray[Any]) -> Sequence[NDArray[Any]]:
         started = perf_counter_ns()
-        outputs = self._run(*inputs)
+        outputs = self._runner.run(*inputs)
         self.spent_ns = perf_counter_ns() - started
         return outputs
 
+    def advance(self, frames: NDArray[Any]) -> NDArray[Any]:
+        started = perf_counter_ns()
+        logits = self._runner.advance(frames)
+        self.spent_ns = perf_counter_ns() - started
+        return logits
 
-def measure(bundle: Bundle, engine: str) -> dict[str, float]:
+
+def measure(bundle: Bundle, engine: str, mode: str) -> dict[str, float]:
     """Median microseconds a hop of each stage and of the whole."""
     manifest = bundle.manifest
     params = manifest.front_end
@@ -71,18 +77,17 @@ def measure(bundle: Bundle, engine: str) -> dict[str, float]:
     n = manifest.hop * params.hop_length
     blocks = (0.1 * rng.standard_normal((64, n, params.channels))).astype(np.float32)
 
-    runner = Timed(load_window_runner(bundle, load_engine(engine), 1))
+    model = load_model(bundle, load_engine(engine), mode)
+    model.runner = runner = Timed(model.runner)
     ring = Ring(8 * n, params.channels, n)
     front_end = FrontEnd(params, manifest.hop)
-    model = WindowModel(runner, manifest.frames, manifest.hop)
     decider = Decide(manifest.decide, manifest.labels, manifest.delay_s, "")
     # Blocks that end where a frame ends, so that each brings a whole hop.
     front_end.push(np.zeros((params.win_length - params.hop_length, params.channels), np.float32))
 
     whole_ring = Ring(8 * n, params.channels, n)
-    whole_runner = load_window_runner(bundle, load_engine(engine), 1)
     source = Synthetic(params.sample_rate_hz, params.channels)
-    stream = Stream(source, manifest, WindowModel(whole_runner, manifest.frames, manifest.hop), manifest.decide)
+    stream = Stream(source, manifest, load_model(bundle, load_engine(engine), mode), manifest.decide)
     for _ in stream.push(Block("", 0, np.zeros((params.win_length - params.hop_length, params.channels), np.float32))):
         pass
 
@@ -115,9 +120,11 @@ def measure(bundle: Bundle, engine: str) -> dict[str, float]:
 
 def main() -> None:
     bundle = read_bundle(sys.argv[1] if len(sys.argv) > 1 else "default")
-    print(f"{bundle.manifest.name}: µs a hop of {bundle.manifest.hop} frames, window model, one thread, {HOPS} hops")
+    print(f"{bundle.manifest.name}: µs a hop of {bundle.manifest.hop} frames, one thread, {HOPS} hops")
     for engine in ("litert", "onnxruntime"):
-        print(f"  {engine:12}", "  ".join(f"{name} {value:.0f}" for name, value in measure(bundle, engine).items()))
+        for mode in MODES:
+            times = measure(bundle, engine, mode)
+            print(f"  {engine:12} {mode:7}", "  ".join(f"{name} {value:.0f}" for name, value in times.items()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+"""`edgeres info`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from edge_res.bundle import Bundle, read_bundle
+
+
+def run(model: str, as_json: bool) -> None:
+    """Print what a bundle says of itself."""
+    bundle = read_bundle(model)
+    if as_json:
+        print(json.dumps(describe(bundle), ensure_ascii=False))
+        return
+    console = Console()
+    rows = Table(show_header=False, box=None, padding=(0, 2))
+    for name, text in sentences(bundle).items():
+        rows.add_row(f"[bold]{name}", text)
+    console.print(rows)
+
+
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """All of the manifest, and the bytes of each member."""
+    manifest = bundle.manifest
+    return {
+        **{name: getattr(manifest, name) for name in ("name", "labels", "background", "frames", "hop", "delay_s")},
+        "front_end": manifest.front_end.to_dict(),
+        "decide": asdict(manifest.decide),
+        "network": dict(manifest.network),
+        "metrics": dict(manifest.metrics),
+        "training": dict(manifest.training),
+        "tools": dict(manifest.tools),
+        "member_bytes": {name: len(content) for name, content in sorted(bundle.members.items())},
+    }
+
+
+def sentences(bundle: Bundle) -> dict[str, str]:
+    """The same for a person."""
+    manifest, network = bundle.manifest, bundle.manifest.network
+    params = manifest.front_end
+    frame_s = params.hop_length / params.sample_rate_hz
+    window_s = params.samples_of(manifest.frames) / params.sample_rate_hz
+    told = {
+        "name": manifest.name,
+        "labels": ", ".join(label for label in manifest.labels if label not in manifest.background),
+        "background": ", ".join(manifest.background) or "none",
+        "front-end": f"{params.kind}, {params.bins} bins of {params.low_hz:g} to {params.high_hz:g} Hz, "
+        f"{params.channels} channel{'s' * (params.channels > 1)} at {params.sample_rate_hz} Hz, "
+        f"n_fft {params.n_fft}, win_length {params.win_length}, hop_length {params.hop_length}",
+        "window": f"{manifest.frames} frames ({window_s:.2f} s)",
+        "hop": f"{manifest.hop} frames ({1000 * manifest.hop * frame_s:g} ms)",
+        "delay": f"{manifest.delay_s:g} s from onset to event",
+        "thresholds": ", ".join(f"{label} {value:g}" for label, value in manifest.decide.thresholds.items()),
+    }
+    if network:
+        told |= {
+            "network": f"{network['parameters']:,} parameters, receptive field {network['receptive_field']} frames, "
+            f"time stride {network['time_stride']}",
+            "multiply-adds": f"{network['macs_window']:,} a window"
+            + (f", {network['macs_hop']:,} a hop" if "macs_hop" in network else ""),
+            "state": f"{network['state_bytes']:,} bytes"
+            if "state_bytes" in network
+            else network.get("window_only", ""),
+        }
+    for name, title in (("validation_int8", "accuracy, int8"), ("validation_float", "accuracy, float")):
+        if metrics := manifest.metrics.get(name):
+            low, high = metrics["interval"]
+            told[title] = f"{metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']})"
+    told["files"] = ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items()))
+    if "manifest_sha256" in manifest.training:
+        told["trained on"] = f"data with manifest SHA-256 {manifest.training['manifest_sha256']}"
+    told["made with"] = ", ".join(f"{name} {version}" for name, version in manifest.tools.items())
+    return told

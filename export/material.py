@@ -1,0 +1,206 @@
+"""What a bundle is made of: from a training run, or from an ONNX file and a TOML file that describes it."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from edge_res.bundle import DecideParams
+from edge_res.errors import DataError, ExportError, ModelError
+from edge_res.export import data as datasets
+from edge_res.export.augment import Scene
+from edge_res.export.onnx_nodes import load_onnx
+from edge_res.export.runs import Run, describe, load_data, read_run
+from edge_res.export.tuning import Said, make_stream
+from edge_res.export.windows import Windows, training_examples, validation_examples
+from edge_res.flow import Frames, Samples
+from edge_res.frontend import FrontEndParams, compute_frames
+
+CALIBRATION_WINDOWS = 512
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+
+_AUDIO = (".wav", ".flac", ".ogg")
+
+
+@dataclass(frozen=True)
+class Material:
+    """A network as ONNX, float or QDQ, and what must be known to quantize, check and describe it.
+
+    `calibration` are windows `(n, frames, bins, channels)`. `stream` are the frames `(n, bins, channels)` of a long
+    recording, on which modes and engines are compared; with `said`, the words in it, thresholds and delay are measured
+    on it too, else they are `decide` and `delay_s`. `validation` are windows and the indices of their labels.
+    """
+
+    network: bytes
+    labels: tuple[str, ...]
+    background: tuple[str, ...]
+    front_end: FrontEndParams
+    hop: int
+    calibration: Frames
+    stream: Frames
+    decide: DecideParams
+    delay_s: float = 0.0
+    said: list[Said] | None = None
+    validation: tuple[Frames, NDArray[np.int64]] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def from_run(run_folder: Path, data: Path | None) -> Material:
+    """The material of a run folder; its data must be the same as in training, wherever they are now."""
+    run = read_run(run_folder)
+    data = data or Path(run.data)
+    params, hop = run.front_end, run.settings.hop
+    words = tuple(label for label in run.labels if label not in (datasets.SILENCE, datasets.UNKNOWN))
+    loaded = load_data(data, words, params.sample_rate_hz, run.settings)
+    if describe(loaded, run.settings)["split_sha256"] != run.training["split_sha256"]:
+        raise DataError(f"{data} is not the data that {run_folder} was trained on; its clips or their split differ.")
+    clips, noise = loaded.of("validation")
+    samples, said = make_stream(run.settings.seed, params.sample_rate_hz, clips, noise)
+    return Material(
+        network=to_onnx(run),
+        labels=run.labels,
+        background=tuple(label for label in run.labels if label not in words),
+        front_end=params,
+        hop=hop,
+        calibration=windows_of(run, loaded, "train", CALIBRATION_WINDOWS)[0],
+        stream=compute_frames(params, samples[:, None], hop),
+        decide=DecideParams(dict.fromkeys(words, 0.6)),
+        said=said,
+        validation=windows_of(run, loaded, "validation", None),
+        training=run.training,
+    )
+
+
+def windows_of(
+    run: Run, loaded: datasets.DataSet, split: datasets.Split, most: int | None
+) -> tuple[Frames, NDArray[np.int64]]:
+    """Windows of a split, `(n, frames, bins, channels)`, the ones of training's validation, and their labels."""
+    clips, noise = loaded.of(split)
+    scene = Scene(loaded.rate_hz, run.front_end.samples_of(run.settings.frames), speed=0.0)
+    seed = (run.settings.seed, 4 if split == "train" else 2)
+    if split == "train":
+        examples = training_examples(np.random.default_rng(seed), clips, run.labels)[:most]
+    else:
+        examples = validation_examples(clips, run.labels)[:most]
+    windows = Windows(examples, run.labels, clips, noise, scene, run.front_end, seed, masked=False)
+    frames = np.stack([windows.frames(i) for i in range(len(windows))])
+    return frames, np.array([windows.labels[example.label] for example in examples])
+
+
+def to_onnx(run: Run) -> bytes:
+    """The float network of a run as ONNX: `frames` `(1, channels, frames, bins)` to `logits` `(1, labels)`."""
+    example = torch.zeros(1, run.front_end.channels, run.settings.frames, run.front_end.bins)
+    packed = io.BytesIO()
+    run.model.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter that folds batch normalisation
+        torch.onnx.export(
+            run.model,
+            (example,),
+            packed,  # type: ignore[arg-type]  # the classic exporter takes a file
+            input_names=["frames"],
+            output_names=["logits"],
+            opset_version=17,
+            dynamo=False,
+        )
+    run.model.eval()  # the exporter puts it back into training mode
+    return packed.getvalue()
+
+
+def from_onnx(model: Path, config: Path) -> Material:
+    """The material of an ONNX file made elsewhere; `config` says what such a file cannot.
+
+    In TOML: `labels`, `background`, `hop` (frames), `calibration` (a folder of recordings, from the config file's own
+    folder on), the table `front_end` with the fields of `FrontEndParams`, and perhaps `delay_s` and `thresholds`.
+    """
+    try:
+        network = model.read_bytes()
+        body = tomllib.loads(config.read_text())
+    except OSError as error:
+        raise ExportError(f"{error.filename} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ExportError(f"{config} is no TOML that can be read: {error}.") from None
+    known = {"labels", "background", "hop", "calibration", "front_end", "delay_s", "thresholds"}
+    if unknown := set(body) - known:
+        raise ExportError(
+            f"{config} has the keys {sorted(unknown)}, which mean nothing here; known are {sorted(known)}."
+        )
+    if missing := {"labels", "hop", "calibration", "front_end"} - set(body):
+        raise ExportError(f"{config} lacks the keys {sorted(missing)}.")
+    try:
+        params = FrontEndParams.from_dict(body["front_end"])
+    except ModelError as error:
+        raise ExportError(f"{config}: {error}") from None
+    labels, background = tuple(body["labels"]), tuple(body.get("background", ()))
+    thresholds = dict.fromkeys((label for label in labels if label not in background), 0.6)
+    stream = frames_of_folder(config.parent / body["calibration"], params, body["hop"])
+    frames = frames_of_input(network, params)
+    if len(stream) < frames:
+        raise ExportError(
+            f"The recordings in {body['calibration']} give {len(stream)} frames and a window needs {frames}; add some."
+        )
+    starts = np.linspace(0, len(stream) - frames, min(CALIBRATION_WINDOWS, len(stream) - frames + 1)).astype(int)
+    return Material(
+        network=network,
+        labels=labels,
+        background=background,
+        front_end=params,
+        hop=body["hop"],
+        calibration=np.stack([stream[start : start + frames] for start in starts]),
+        stream=stream,
+        decide=DecideParams({**thresholds, **body.get("thresholds", {})}),
+        delay_s=float(body.get("delay_s", 0.0)),
+    )
+
+
+def frames_of_input(network: bytes, params: FrontEndParams) -> int:
+    """The frames of an ONNX file's input `(1, channels, frames, bins)`, which must be the front-end's image."""
+    graph = load_onnx(network).graph
+    constants = {array.name for array in graph.initializer}
+    shapes = [
+        tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        for value in graph.input
+        if value.name not in constants
+    ]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1::2] != (params.channels, params.bins) or shapes[0][2] < 1:
+        raise ExportError(
+            f"The network's inputs have the shapes {shapes}, expected one of (1, {params.channels}, frames, "
+            f"{params.bins}) for this front-end, all fixed."
+        )
+    return int(shapes[0][2])
+
+
+def frames_of_folder(folder: Path, params: FrontEndParams, hop: int) -> Frames:
+    """The frames of all recordings in a folder, one after the other as a stream: WAV, FLAC, OGG, or `.npy`."""
+    parts: list[Samples] = []
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in (*_AUDIO, ".npy")):
+        try:
+            if path.suffix.lower() == ".npy":
+                samples, rate_hz = np.load(path, allow_pickle=False).astype(np.float32), params.sample_rate_hz
+                samples = samples.reshape(len(samples), -1)
+            else:
+                samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read: {error}.") from None
+        if (samples.shape[1], rate_hz) != (params.channels, params.sample_rate_hz):
+            raise DataError(
+                f"{path} has {samples.shape[1]} channels at {rate_hz} Hz; the front-end takes {params.channels} at "
+                f"{params.sample_rate_hz} Hz."
+            )
+        parts.append(samples)
+    if not parts:
+        raise DataError(f"There are no recordings in {folder}; put some WAV, FLAC, OGG or .npy files there.")
+    return compute_frames(params, np.concatenate(parts), hop)
