@@ -37,7 +37,9 @@ def write(graph: Graph) -> bytes:
     for op in graph.ops:
         writer.operation(op)
     writer.constant(f"{LOGITS}.shape", np.array([1, graph.labels]))
-    writer.node("Reshape", [writer.integers[graph.output.name], f"{LOGITS}.shape"], LOGITS)
+    # ONNX Runtime computes with channels last: this order of the logits is the one that needs no copy.
+    last = writer.node("Transpose", [writer.integers[graph.output.name]], f"{LOGITS}.channels_last", perm=[0, 2, 3, 1])
+    writer.node("Reshape", [last, f"{LOGITS}.shape"], LOGITS)
     for tensor in graph.outputs[1:]:
         writer.node("Transpose", [writer.integers[tensor.name]], tensor.name, perm=[0, 2, 3, 1])
     return writer.finish(graph)
@@ -66,13 +68,7 @@ class _Writer:
 
     def source(self, tensor: Tensor) -> None:
         """An input: channels last, as in TFLite, so that its time lies first in memory and needs no copy to be cut."""
-        time, bins, channels = tensor.shape
-        name = f"{tensor.name}.channels_first"
-        if channels == 1:  # the same bytes in the same order
-            self.constant(f"{tensor.name}.shape", np.array([1, 1, time, bins]))
-            self.node("Reshape", [tensor.name, f"{tensor.name}.shape"], name)
-        else:
-            self.node("Transpose", [tensor.name], name, perm=[0, 3, 1, 2])
+        name = self.node("Transpose", [tensor.name], f"{tensor.name}.channels_first", perm=[0, 3, 1, 2])
         self.integers[tensor.name] = name
         self.quantization(tensor)
 
