@@ -2,7 +2,8 @@
 
 A model file takes `frames` `(1, frames, bins, channels)` and gives `logits` `(1, labels)`, both as integers: int8 in
 TFLite, uint8 (the same integers plus 128) in ONNX. Scale, zero point, shape and dtype are read from the file. A step
-model takes its states as further inputs and gives their next values as further outputs, in the same order.
+model takes its states as further inputs and gives their next values as further outputs, in the same order; or, in
+TFLite, it keeps them itself.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ class Runner(Protocol):
         ...
 
     def advance(self, frames: NDArray[Any]) -> NDArray[Any]:
-        """Run on `frames` with the states that the last call left (zeros at first), keep the new, return the logits.
+        """Run on `frames` with the states that the last call left, keep the new ones, return the logits.
 
-        The logits may be overwritten by the next call. Logits of a step model count only once its states are filled,
-        which the caller counts. A model without states has nothing to carry: this is then `run`.
+        The logits may be overwritten by the next call. At first the states are of no meaning: logits of a step model
+        count only once its states are filled, which the caller counts. A model without states has nothing to carry:
+        this is then `run`.
         """
         ...
 
