@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from edge_res.bundle import default_bundle_path
-from tests.edgeres import DEMO, edgeres, lines, sentence
+from tests.edgeres import CLIPS, DEMO, edgeres, lines, sentence
 
 
 def test_the_demo_is_heard() -> None:
@@ -99,6 +99,13 @@ def test_a_pipe_gets_plain_lines_and_a_summary_goes_to_stderr() -> None:
     assert "0 samples lost" in told
     assert "int8 step on LiteRT" in told
     assert "Raspberry Pi" in told  # this machine is none, and that is said
+
+
+def test_too_little_audio_for_a_decision_is_said() -> None:
+    run = edgeres("listen", CLIPS / "yes-0.flac", "--format", "jsonl")
+    assert lines(run) == []
+    assert "1.0 s of audio, 0 hops" in run.stderr.decode()
+    assert "nothing could be decided: a decision looks at 1.38 s" in run.stderr.decode()
 
 
 def test_thresholds_are_the_users() -> None:

@@ -76,7 +76,11 @@ def run(options: ListenOptions) -> None:
         pass
     finally:
         sink.finish()
-        say(str(stats))
+        if stats.audio_s:
+            say(str(stats))
+    if not stats.hops:
+        window_s = manifest.front_end.samples_of(manifest.frames) / manifest.front_end.sample_rate_hz
+        say(f"nothing could be decided: a decision looks at {window_s:.2f} s without a gap")
 
 
 def wanted(options: ListenOptions, manifest: Manifest) -> Wanted:

@@ -45,10 +45,10 @@ class Stats:
         return float(self._RATIO ** (float(bucket) + 1)) / 1000
 
     def __str__(self) -> str:
-        return (
-            f"{self.audio_s:.1f} s of audio, {self.hops} hops, {self.events} events, {self.lost} samples lost; "
-            f"a hop took {self.mean_us:.0f} µs on average, {self.percentile_us(99):.0f} µs at p99"
-        )
+        told = f"{self.audio_s:.1f} s of audio, {self.hops} hops, {self.events} events, {self.lost} samples lost"
+        if not self.hops:
+            return told
+        return f"{told}; a hop took {self.mean_us:.0f} µs on average, {self.percentile_us(99):.0f} µs at p99"
 
 
 class Sink(Protocol):
