@@ -16,6 +16,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edge_res.errors import ExportError
+from edge_res.export.fold import fold_mean
 from edge_res.export.graph import Graph
 from edge_res.export.onnx_nodes import check_kinds, load_onnx
 from edge_res.export.qdq import read_qdq
@@ -33,7 +34,7 @@ def quantize(float_onnx: bytes, calibration: NDArray[np.float32], method: str = 
     `calibration` are float32 windows `(n, frames, bins, channels)`, some hundred of them from the training data;
     `method` is `minmax`, `percentile` or `entropy`. An `ExportError` names what cannot be exported and why.
     """
-    return read_qdq(quantize_onnx(float_onnx, calibration, method))
+    return fold_mean(read_qdq(quantize_onnx(float_onnx, calibration, method)))
 
 
 def quantize_onnx(float_onnx: bytes, calibration: NDArray[np.float32], method: str = "minmax") -> bytes:
