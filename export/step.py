@@ -15,11 +15,14 @@ and to go on it needs the last `advance * lag_out - lag_in - offset` columns tha
 history. A tensor keeps the longest history that one of its readers needs, as a state; all its readers share it. An
 operation that makes one column a window (a mean over time, what follows it) is needed once a hop: there `advance` is
 the input's `new`.
+
+An operation whose results nobody reads yet may as well compute them later: a projection shortcut is computed when the
+other branch has come as far, from columns that are kept anyway, instead of being kept itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edge_res.errors import ExportError
@@ -54,7 +57,16 @@ class Plan:
 
     def history(self, tensor: str) -> int:
         """Columns of a tensor that its readers need again in the next hop."""
-        return max((r.history for reads in self.reads.values() for r in reads if r.source == tensor), default=0)
+        return max([0, *(r.history for r in self.reads_of(tensor))])
+
+    def reads_of(self, tensor: str) -> list[Read]:
+        return [r for reads in self.reads.values() for r in reads if r.source == tensor]
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """Values in all states, and how many states there are."""
+        held = [(self.history(name), flow.tensor.shape) for name, flow in self.flows.items()]
+        return sum(n * bins * channels for n, (_, bins, channels) in held), sum(n > 0 for n, _ in held)
 
 
 def plan(graph: Graph, hop: int) -> Plan:
@@ -63,6 +75,21 @@ def plan(graph: Graph, hop: int) -> Plan:
     Raises an `ExportError` where network, window and hop do not fit each other.
     """
     refuse_misfit(graph, hop)
+    delays: dict[str, int] = {}
+    best = plan_with(graph, hop, delays)
+    for op in reversed(graph.ops):
+        if op.name in best.reads:
+            new = best.flows[op.output.name].new
+            early = min([new + r.history - r.columns for r in best.reads_of(op.output.name)], default=0)
+            if early > 0:
+                later = plan_with(graph, hop, {**delays, op.name: early})
+                if later.hops == best.hops and later.cost < best.cost:
+                    delays[op.name], best = early, later
+    return best
+
+
+def plan_with(graph: Graph, hop: int, delays: Mapping[str, int]) -> Plan:
+    """The plan in which some operations lag some more columns behind."""
     flows = {graph.input.name: Flow(graph.input, hop, 0)}
     crops = {graph.input.name: (graph.input.name, 0)}  # each tensor as another one from an offset on
     reads: dict[str, tuple[Read, ...]] = {}
@@ -78,6 +105,7 @@ def plan(graph: Graph, hop: int) -> Plan:
         (new,) = {1 if once else flow.new // op.time_stride for flow in inputs}
         offsets = [offset + op.kernel_frames for _, offset in sources]
         lag = max(-(-(f.lag + o) // a) - 1 for f, o, a in zip(inputs, offsets, advances, strict=True))
+        lag += delays.get(op.name, 0)
         reads[op.name] = tuple(
             Read(name, advance * lag - flow.lag - offset, (new - 1) * op.time_stride + op.kernel_frames)
             for (name, offset), flow, advance in zip(sources, inputs, advances, strict=True)
@@ -117,7 +145,7 @@ def step_graph(graph: Graph, hop: int) -> Graph:
     def read(what: Read) -> Tensor:
         """The columns that an operation reads, cut out where they are not all there is."""
         whole = joined[what.source]
-        start = max(0, streams.history(what.source)) - what.history
+        start = streams.history(what.source) - what.history
         if (start, what.columns) == (0, whole.shape[0]):
             return whole
         part = columns_of(whole, f"{whole.name}.{start}.{what.columns}", what.columns)
