@@ -27,6 +27,7 @@ from edge_res.export.qdq import read_qdq
 from edge_res.export.quantize import quantize
 from edge_res.export.runs import measure
 from edge_res.export.step import receptive_field, step_graph, time_stride
+from edge_res.export.tflite_writer import write_with_variables
 from edge_res.export.tuning import Tuned, score_stream, tune
 from edge_res.flow import Frames
 from edge_res.models import WindowModel, decode, encode, load_runner
@@ -101,9 +102,11 @@ def step_of(window: Graph, hop: int) -> tuple[Graph | None, str]:
 
 
 def emit(window: Graph, step: Graph | None) -> dict[str, bytes]:
-    """The model files: both modes in both formats."""
-    modes = {"window": window, **({"step": step} if step else {})}
-    return {f"{mode}.{suffix}": write(graph) for mode, graph in modes.items() for suffix, write in WRITERS.items()}
+    """The model files: both modes in both formats; in TFLite a step keeps its states in variables of the file."""
+    members = {f"window.{suffix}": write(window) for suffix, write in WRITERS.items()}
+    if step is None:
+        return members
+    return {**members, "step.onnx": WRITERS["onnx"](step), "step.tflite": write_with_variables(step)}
 
 
 def quantized(frames: Frames, graph: Graph) -> NDArray[np.int8]:
