@@ -17,7 +17,7 @@ from edge_res.bundle import DecideParams, read_bundle
 from edge_res.engines import load_engine
 from edge_res.errors import DataError, ExportError
 from edge_res.export import material as materials
-from edge_res.export import packaging, parity
+from edge_res.export import packaging, parity, tflite_writer
 from edge_res.export.graph import Conv, Graph
 from edge_res.export.material import Material
 from edge_res.export.nets import ResNet, ResNetShape
@@ -119,7 +119,7 @@ def test_a_file_that_computes_otherwise_is_named_by_its_operation_and_nothing_is
 
     monkeypatch.setitem(parity.WRITERS, suffix, spoiling(parity.WRITERS[suffix]))
     if suffix == "tflite":
-        monkeypatch.setattr(packaging, "write_with_variables", spoiling(packaging.write_with_variables))
+        monkeypatch.setattr(packaging, "write_with_variables", spoiling(tflite_writer.write_with_variables))
     with pytest.raises(ExportError, match="nothing was written") as raised:
         build(material, tmp_path / "x.edgeres")
     assert f"first at {spoilt[0]}" in str(raised.value)
