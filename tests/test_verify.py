@@ -107,7 +107,7 @@ def test_golden_streams_that_do_not_fit_are_refused(bundle: Bundle) -> None:
 
 def test_info_tells_what_a_bundle_holds() -> None:
     told = edgeres("info").stdout.decode()
-    for part in ("log-mel", "136 frames", "80 ms", "parameters", "a hop", "step.tflite", "_unknown_", "89"):
+    for part in ("log-mel", "136 frames", "80 ms", "parameters", "a hop", "step.tflite", "_unknown_", "accuracy, int8"):
         assert part in told
     (found,) = lines(edgeres("info", "default", "--json"))
     assert found["frames"] == 136
