@@ -88,8 +88,11 @@ def listen(source: Source, stream: Stream, sink: Sink, stats: Stats) -> None:
                 stream.reset(at=block.at)
             _run(stream.push(block), stream, sink, stats, block)
             stats.audio_s = end / source.rate_hz
-    except (EdgeResError, KeyboardInterrupt):
+    except EdgeResError:
         _drain(stream, sink, stats, _nothing(source, end))
+        raise
+    except KeyboardInterrupt:  # somewhere in the middle of a block: what the stream holds may be half done
+        _close(stream, sink, stats)
         raise
     _drain(stream, sink, stats, _nothing(source, end))
 
@@ -114,6 +117,11 @@ def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, stats: Stats, block
 def _drain(stream: Stream, sink: Sink, stats: Stats, block: Block) -> None:
     """Finish what the stream holds, at its end or before a gap."""
     _run(stream.flush(), stream, sink, stats, block)
+    _close(stream, sink, stats)
+
+
+def _close(stream: Stream, sink: Sink, stats: Stats) -> None:
+    """Switch off what is on."""
     for event in stream.decider.finish():
         stats.events += 1
         sink.emit(event)

@@ -11,7 +11,7 @@ import soundfile
 
 from edge_res.bundle import Bundle, read_bundle
 from edge_res.engines import load_engine
-from edge_res.errors import SignalError
+from edge_res.errors import SignalError, SourceError
 from edge_res.flow import Block, Event, Gap, Samples, Scores
 from edge_res.listen import Stream, listen
 from edge_res.models import load_model
@@ -161,6 +161,28 @@ def test_the_clips_are_heard_in_faint_noise(bundle: Bundle) -> None:
         heard = hear(bundle, Played(audio, [1280], rate_hz))
         right += {event.label for event in heard.sink.events} == {path.name.split("-")[0]}
     assert right >= 0.7 * len(paths)
+
+
+@pytest.mark.parametrize("failure", [SourceError("gone."), KeyboardInterrupt()])
+def test_what_is_on_goes_off_when_the_source_fails_or_the_user_ends_it(
+    bundle: Bundle, demo: Samples, failure: BaseException
+) -> None:
+    whole = hear(bundle, Played(demo, [1280]))
+    first = next(event for event in whole.sink.events if event.event == "on")
+
+    class Failing(Played):
+        def __iter__(self) -> Iterator[Block]:
+            for block in super().__iter__():
+                if block.at > (first.at_s + 0.1) * 16000:
+                    raise failure
+                yield block
+
+    manifest, sink = bundle.manifest, Kept()
+    source = Failing(demo, [1280])
+    stream = Stream(source, manifest, load_model(bundle, load_engine("litert")), manifest.decide)
+    with pytest.raises(type(failure)):
+        listen(source, stream, sink, Stats())
+    assert [(event.event, event.label) for event in sink.events] == [("on", first.label), ("off", first.label)]
 
 
 def test_digital_silence_is_silence(bundle: Bundle) -> None:
