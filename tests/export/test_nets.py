@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
 from edge_res.errors import ConfigError
-from edge_res.export.nets import BasicBlock, ResNet, ResNetShape
+from edge_res.export.nets import BasicBlock, Bottleneck, ResNet, ResNetShape
 from edge_res.export.runs import TrainSettings, shape_of, speech_front_end
+
+SHAPE = ResNetShape(8, 40, 1, 12, frames=136)
 
 
 def first_column(shape: ResNetShape) -> tuple[int, int]:
@@ -34,22 +38,54 @@ def test_the_receptive_field_is_what_the_network_sees(
     assert first_column(shape) == (0, shape.receptive_field - 1)
 
 
-def test_a_network_maps_images_to_logits() -> None:
-    shape = ResNetShape(8, 40, 1, 12, frames=136)
+@pytest.mark.parametrize("stem", [(1, 2), (2, 2)])
+def test_the_receptive_field_of_bottlenecks_too(stem: tuple[int, int]) -> None:
+    shape = ResNetShape(11, 40, 2, 5, frames=136, widths=(4, 4, 8), stem_strides=stem, bottleneck=True)
+    assert first_column(shape) == (0, shape.receptive_field - 1)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        replace(SHAPE, time_padding="same"),
+        replace(SHAPE, shortcuts=False),
+        replace(SHAPE, depth=11, bottleneck=True),
+        replace(SHAPE, depth=20, channels=8),
+    ],
+)
+def test_every_kind_maps_images_to_logits(shape: ResNetShape) -> None:
     net = ResNet(shape).eval()
+    assert net(torch.zeros(2, shape.channels, 136, 40)).shape == (2, 12)
+    assert shape.time_padding == "valid" or net.blocks(torch.relu(net.stem(torch.zeros(1, 1, 136, 40)))).shape[2] == 34
+
+
+def test_a_plain_network_has_no_shortcuts() -> None:
+    plain = ResNet(replace(SHAPE, depth=14, shortcuts=False))
+    assert not any("shortcut" in name for name in plain.state_dict())
+
+
+def test_a_bottleneck_with_zero_weights_passes_its_centre_through() -> None:
+    block = Bottleneck(16, 4, (1, 1), SHAPE).eval()
+    torch.nn.init.zeros_(block.conv3.weight)
+    x = torch.rand(1, 16, 20, 10)
+    torch.testing.assert_close(block(x), x[:, :, 1:-1])
+
+
+def test_a_network_maps_images_to_logits() -> None:
+    net = ResNet(SHAPE).eval()
     assert net(torch.zeros(3, 1, 136, 40)).shape == (3, 12)
     assert 70_000 < sum(p.numel() for p in net.parameters()) < 85_000
 
 
 def test_an_identity_block_with_zero_weights_passes_its_centre_through() -> None:
-    block = BasicBlock(4, 4, (1, 1)).eval()
+    block = BasicBlock(4, 4, (1, 1), SHAPE).eval()
     torch.nn.init.zeros_(block.conv2.weight)
     x = torch.rand(1, 4, 20, 10)
     torch.testing.assert_close(block(x), x[:, :, 2:-2])
 
 
 def test_relu_comes_after_the_addition() -> None:
-    block = BasicBlock(4, 4, (1, 1)).eval()
+    block = BasicBlock(4, 4, (1, 1), SHAPE).eval()
     torch.nn.init.zeros_(block.conv2.weight)
     assert block(-torch.rand(1, 4, 20, 10)).abs().max() == 0
 
