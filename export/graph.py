@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from edge_res.errors import ExportError
-from edge_res.export.ops import Add, Concat, Conv, Crop, DepthwiseConv, Float32, Int8, Int32, Op, Span, Tensor
+from edge_res.export.moves import Concat, Crop, MaxPool
+from edge_res.export.ops import Add, Conv, DepthwiseConv, Float32, Int8, Int32, Op, Span, Tensor
 
 __all__ = [
     "FRAMES",
@@ -23,6 +24,7 @@ __all__ = [
     "Graph",
     "Int8",
     "Int32",
+    "MaxPool",
     "Op",
     "Span",
     "Tensor",
@@ -80,6 +82,17 @@ class Graph:
     @property
     def states(self) -> tuple[Tensor, ...]:
         return self.inputs[1:]
+
+    @property
+    def window_only(self) -> str:
+        """Why there can be no step graph; empty where there can."""
+        for op in self.ops:
+            if any(getattr(op, "time_padding", ())):
+                return (
+                    f"{op.name} is padded along time by {op.time_padding} columns, and a stream has no edge to pad, so "  # type: ignore[attr-defined]
+                    "yesterday's columns are not those of the next window"
+                )
+        return ""
 
     @property
     def labels(self) -> int:

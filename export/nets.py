@@ -193,7 +193,7 @@ class ResNet(nn.Module):
 
 
 class Dense(nn.Module):
-    """A weight for each bin of each frame, as a linear support vector machine has: a convolution over the whole image."""
+    """A weight for each bin of each frame, as a linear support vector machine has: one convolution over all."""
 
     def __init__(self, bins: int, channels: int, labels: int, frames: int) -> None:
         super().__init__()

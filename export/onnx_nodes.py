@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
 from edge_res.errors import ExportError
 
 Node = Any  # onnx.NodeProto
 
 _KINDS = {"Constant", "QuantizeLinear", "DequantizeLinear", "Identity", "Dropout"}  # besides what computes
-_KINDS |= {"Conv", "Relu", "Add", "Slice", "Flatten", "Reshape", "Squeeze"}
-_MEAN = "write the mean as a depthwise Conv with constant weights"
-_CLASSIFIER = "write the classifier as a 1×1 Conv before the flattening"
+_KINDS |= {"Conv", "Relu", "Add", "Slice", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool"}
+_KINDS |= {"Gemm", "MatMul", "Flatten", "Reshape", "Squeeze"}
 _RECURRENT = "recurrent networks have no form here, replace it by convolutions"
 _WAY_OUT = {
-    "GlobalAveragePool": _MEAN,
-    "AveragePool": _MEAN,
-    "ReduceMean": _MEAN,
-    "Gemm": _CLASSIFIER,
-    "MatMul": _CLASSIFIER,
+    "ReduceMean": "quantizers leave it in float, write it as a GlobalAveragePool",
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
     "RNN": _RECURRENT,
@@ -46,7 +43,7 @@ def check_kinds(nodes: Iterable[Node]) -> None:
     unknown = [node for node in nodes if node.op_type not in _KINDS]
     if unknown:
         node = next((node for node in unknown if node.op_type in _WAY_OUT), unknown[0])
-        known = "what can be is Conv, depthwise Conv, Relu, Add, Slice along time, and Flatten at the end"
+        known = "docs/export.md lists what can be"
         raise ExportError(f"{title_of(node)} cannot be exported: {_WAY_OUT.get(node.op_type, known)}.")
 
 
@@ -70,3 +67,24 @@ def name_of(node: Node) -> str:
 
 def title_of(node: Node) -> str:
     return f"The {node.op_type} {name_of(node)!r}"
+
+
+def convert_constant(
+    node: Node, values: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+    """What a QuantizeLinear makes of a float constant, or the integers less their zero point of a DequantizeLinear.
+
+    The latter come with their scales, one or one a slice: of axis 0 in a convolution, of either axis of a matrix.
+    """
+    scale, zero = np.atleast_1d(scale).astype(np.float32), np.atleast_1d(zero)
+    axis = int(attributes_of(node).get("axis", 1)) % max(values.ndim, 1)
+    if scale.size > 1 and axis != 0 and values.ndim != 2:
+        raise ExportError(
+            f"{title_of(node)} has one scale a slice of axis {axis}, expected one an output channel (axis 0)."
+        )
+    along = tuple(-1 if scale.size > 1 and i == axis else 1 for i in range(values.ndim))
+    if node.op_type == "DequantizeLinear":
+        return values.astype(np.int64) - zero.reshape(along if zero.size > 1 else ()), scale
+    limits = np.iinfo(zero.dtype)
+    integers = np.rint(values / scale.reshape(along)) + zero.reshape(along if zero.size > 1 else ())
+    return np.clip(integers, limits.min, limits.max).astype(zero.dtype), None

@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_res import __version__
 from edge_res.engines.onnxruntime import METADATA_KEY
-from edge_res.export.graph import LOGITS, Add, Concat, Conv, Crop, DepthwiseConv, Graph, Tensor
+from edge_res.export.graph import LOGITS, Add, Concat, Conv, Crop, DepthwiseConv, Graph, MaxPool, Tensor
 
 OPSET = 17
 IR_VERSION = 8  # of opset 17: what onnxruntime 1.23 and older load
@@ -90,6 +90,10 @@ class _Writer:
         if isinstance(op, Crop):
             names = [self.constant(f"{op.name}.{name}", np.array([value])) for name, value in _bounds(op)]
             self.moved(op, "Slice", [self.integers[op.input.name], *names])
+        elif isinstance(op, MaxPool):
+            pads = [op.time_padding[0], op.padding[0], op.time_padding[1], op.padding[1]]
+            source = [self.integers[op.input.name]]
+            self.moved(op, "MaxPool", source, kernel_shape=list(op.kernel), strides=list(op.stride), pads=pads)
         elif isinstance(op, Concat):
             parts = [self.integers[tensor.name] for tensor in op.inputs]
             self.moved(op, "Concat", parts, axis=2 if op.axis == 0 else 1)
@@ -99,7 +103,7 @@ class _Writer:
         else:
             self.convolution(op)
 
-    def moved(self, op: Crop | Concat, kind: str, inputs: Sequence[str], **attributes: Any) -> None:
+    def moved(self, op: Crop | MaxPool | Concat, kind: str, inputs: Sequence[str], **attributes: Any) -> None:
         """An operation that moves integers about: it works on them as they are."""
         self.integers[op.output.name] = self.node(kind, inputs, self.inner(op.output), op.name, **attributes)
         self.quantization(op.output)
@@ -124,11 +128,11 @@ class _Writer:
                 axis=0,
             ),
         ]
-        before, after = op.padding
+        (time_before, time_after), (before, after) = op.time_padding, op.padding
         attributes = {
             "kernel_shape": list(op.kernel),
             "strides": list(op.stride),
-            "pads": [0, before, 0, after],
+            "pads": [time_before, before, time_after, after],
             "group": len(op.bias) if depthwise else 1,
         }
         self.quantized(self.node("Conv", reals, f"{op.output.name}.real", op.name, **attributes), op.output)

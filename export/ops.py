@@ -91,6 +91,7 @@ class _Convolution:
     bias: Int32 = field(repr=False)
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
+    time_padding: tuple[int, int] = (0, 0)
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -115,7 +116,7 @@ class _Convolution:
     def output_shape(self) -> tuple[int, int, int]:
         time, bins, _ = self.input.shape
         return (
-            (time - self.kernel[0]) // self.stride[0] + 1,
+            (time + sum(self.time_padding) - self.kernel[0]) // self.stride[0] + 1,
             (bins + sum(self.padding) - self.kernel[1]) // self.stride[1] + 1,
             len(self.bias),
         )
@@ -141,7 +142,7 @@ class _Convolution:
 
     def forward(self, *inputs: Int8) -> Int8:
         x = inputs[0].astype(np.int32) - np.int32(self.input.zero_point)
-        x = np.pad(x, ((0, 0), self.padding, (0, 0)))  # 0 is the real 0 here: the zero point
+        x = np.pad(x, (self.time_padding, self.padding, (0, 0)))  # 0 is the real 0 here: the zero point
         (kernel_time, kernel_bins), (stride_time, stride_bins) = self.kernel, self.stride
         total = np.zeros(1, np.int32)
         for time in range(kernel_time):
@@ -155,7 +156,9 @@ class _Convolution:
 
 @dataclass(frozen=True)
 class Conv(_Convolution):
-    """A convolution, unpadded along time, padded along frequency with `padding` bins (before, after).
+    """A convolution, padded along frequency with `padding` bins and along time with `time_padding` (before, after).
+
+    Only without padding along time can it run on a stream.
 
     `weight` int8 `(outputs, time, bins, inputs)`; `weight_scale` float32 and `bias` int32 `(outputs,)`, the bias in
     units of input scale · weight scale; `stride` is (time, bins). It rounds halves to even.
@@ -219,63 +222,6 @@ class Add:
         for x, tensor in zip(inputs, self.inputs, strict=True):
             total = total + (x.astype(np.float64) - tensor.zero_point) * (tensor.scale / self.output.scale)
         return _to_int8(np.rint(total) + self.output.zero_point)
-
-
-@dataclass(frozen=True)
-class Crop:
-    """Columns `start` to `stop` (exclusive); the integers stay as they are, so does the quantization."""
-
-    name: str
-    input: Tensor
-    output: Tensor
-    start: int
-    stop: int
-    kernel_frames: int = field(default=1, init=False)
-    time_stride: int = field(default=1, init=False)
-    parameters: int = field(default=0, init=False)
-    macs: int = field(default=0, init=False)
-
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        return (self.input,)
-
-    @property
-    def output_shape(self) -> tuple[int, int, int]:
-        return (self.stop - self.start, *self.input.shape[1:])
-
-    def span(self, *inputs: Span) -> Span:
-        (x,) = inputs
-        return Span(x.start + self.start * x.stride, x.frames, x.stride)
-
-    def forward(self, *inputs: Int8) -> Int8:
-        return inputs[0][self.start : self.stop]
-
-
-@dataclass(frozen=True)
-class Concat:
-    """Tensors of one quantization one after the other along `axis`: 0 is time, 2 are the channels."""
-
-    name: str
-    inputs: tuple[Tensor, ...]
-    output: Tensor
-    axis: int = 0
-    kernel_frames: int = field(default=1, init=False)
-    time_stride: int = field(default=1, init=False)
-    parameters: int = field(default=0, init=False)
-    macs: int = field(default=0, init=False)
-
-    @property
-    def output_shape(self) -> tuple[int, int, int]:
-        time, bins, channels = self.inputs[0].shape
-        total = sum(tensor.shape[self.axis] for tensor in self.inputs)
-        return (total, bins, channels) if self.axis == 0 else (time, bins, total)
-
-    def span(self, *inputs: Span) -> Span:
-        start = min(span.start for span in inputs)
-        return Span(start, max(span.start + span.frames for span in inputs) - start, inputs[0].stride)
-
-    def forward(self, *inputs: Int8) -> Int8:
-        return np.concatenate(inputs, self.axis)
 
 
 def is_far_from_ties(ratio: float) -> bool:

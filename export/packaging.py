@@ -98,6 +98,8 @@ def check_shape(graph: Graph, material: Material) -> None:
 
 def step_of(window: Graph, hop: int) -> tuple[Graph | None, str]:
     """The step graph, or why there is none: a network padded along time cannot run on a stream."""
+    if window.window_only:
+        return None, window.window_only
     return step_graph(window, hop), ""
 
 

@@ -15,8 +15,32 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edge_res.errors import ExportError
-from edge_res.export.graph import FRAMES, LOGITS, Add, Conv, Crop, DepthwiseConv, Graph, Int32, Op, Tensor
-from edge_res.export.onnx_nodes import Node, attributes_of, check_kinds, load_onnx, name_of, pads_of, title_of
+from edge_res.export.dense import dense_weight
+from edge_res.export.graph import (
+    FRAMES,
+    LOGITS,
+    Add,
+    Concat,
+    Conv,
+    Crop,
+    DepthwiseConv,
+    Graph,
+    Int32,
+    MaxPool,
+    Op,
+    Tensor,
+)
+from edge_res.export.onnx_nodes import (
+    Node,
+    attributes_of,
+    check_kinds,
+    convert_constant,
+    load_onnx,
+    name_of,
+    pads_of,
+    title_of,
+)
+from edge_res.export.pooling import mean_of, pooling_of
 from edge_res.export.sums import exact_sums, identity
 
 
@@ -95,15 +119,16 @@ class _Reader:
             self.emit(node, Add(name_of(node), (a, b), a))
         elif kind == "Slice":
             self.crop(node)
+        elif kind == "MaxPool":
+            self.max_pool(node)
+        elif kind in ("AveragePool", "GlobalAveragePool"):
+            self.emit(node, mean_of(node, self.tensor(node, 0)))
+        elif kind in ("Gemm", "MatMul"):
+            self.emit(node, self.dense(node))
+        elif kind == "Concat":
+            self.emit(node, self.concat(node))
         else:  # Flatten, Reshape, Squeeze
-            if self.tensor(node, 0).shape[:2] != (1, 1):
-                shape = self.tensor(node, 0).shape
-                raise ExportError(
-                    f"{title_of(node)} flattens {shape} (time, bins, channels): take means to (1, 1) first."
-                )
-            self.tensors[node.output[0]] = self.tensor(node, 0)
-
-    # Activations
+            self.flatten(node)
 
     def tensor(self, node: Node, index: int) -> Tensor:
         name = node.input[index]
@@ -164,8 +189,6 @@ class _Reader:
         self.ops.append(op)
         self.tensors[name] = op.output
 
-    # Constants
-
     def constant(self, node: Node, index: int) -> _Constant:
         name = node.input[index]
         if name not in self.constants:
@@ -174,23 +197,8 @@ class _Reader:
 
     def converted(self, node: Node) -> _Constant:
         """The constant behind a QuantizeLinear (of float) or a DequantizeLinear."""
-        values = self.constant(node, 0).values
-        scale = np.atleast_1d(self.constant(node, 1).values).astype(np.float32)
-        zero = np.atleast_1d(self.constant(node, 2).values if len(node.input) > 2 else np.zeros(1, np.int8))
-        axis = int(attributes_of(node).get("axis", 1)) % max(values.ndim, 1)
-        if scale.size > 1 and axis != 0:
-            raise ExportError(
-                f"{title_of(node)} has one scale a slice of axis {axis}, expected one an output channel (axis 0)."
-            )
-        along = (-1, *[1] * (values.ndim - 1))
-        if node.op_type == "QuantizeLinear":
-            limits = np.iinfo(zero.dtype)
-            integers = np.rint(values / scale.reshape(along)) + zero.reshape(along)
-            return _Constant(np.clip(integers, limits.min, limits.max).astype(zero.dtype))
-        integers = values.astype(np.int64) - zero.reshape(along)
-        return _Constant(integers, scale)
-
-    # Operations
+        zero = self.constant(node, 2).values if len(node.input) > 2 else np.zeros(1, np.int8)
+        return _Constant(*convert_constant(node, self.constant(node, 0).values, self.constant(node, 1).values, zero))
 
     def convolution(self, node: Node) -> Conv | DepthwiseConv:
         source, attributes = self.tensor(node, 0), attributes_of(node)
@@ -200,15 +208,8 @@ class _Reader:
             raise ExportError(
                 f"{title_of(node)} has no 8-bit symmetric 2-D weights; quantize with symmetric int8 weights."
             )
-        outputs, _, *kernel = weight.shape
+        outputs = len(weight)
         time_before, before, time_after, after = pads_of(node, attributes)
-        if time_before or time_after:
-            raise ExportError(
-                f"{title_of(node)} is padded along time by ({time_before}, {time_after}) frames, expected none: a "
-                "stream has no edge to pad, so "
-                "its answers would not be the window's; train the network with padding=(0, "
-                f"{kernel[1] // 2}) and crop its shortcuts."
-            )
         if set(attributes.get("dilations", [1])) != {1}:
             raise ExportError(
                 f"{title_of(node)} is dilated by {attributes['dilations']}, expected 1: use a larger kernel."
@@ -230,7 +231,43 @@ class _Reader:
             bias=self.bias(node, source.scale * scale.astype(np.float64)),
             stride=(time_stride, stride),
             padding=(before, after),
+            time_padding=(time_before, time_after),
         )
+
+    def flatten(self, node: Node) -> None:
+        """A new shape for the same values; where there are several columns or bins only a Gemm may follow."""
+        source = self.tensor(node, 0)
+        if source.shape[:2] != (1, 1):
+            shape = self.constant(node, 1).values.tolist() if node.op_type == "Reshape" else [1, -1]
+            if node.op_type == "Squeeze" or len(shape) != 2 or int(attributes_of(node).get("axis", 1)) != 1:
+                raise ExportError(
+                    f"{title_of(node)} gives {source.shape} (time, bins, channels) another shape, expected (1, values)."
+                )
+        self.tensors[node.output[0]] = source
+
+    def max_pool(self, node: Node) -> None:
+        source = self.tensor(node, 0)
+        kernel, stride, time_padding, padding = pooling_of(node)
+        op = MaxPool(name_of(node), source, source, kernel, stride, padding, time_padding)
+        output = replace(source, name=node.output[0], shape=op.output_shape)
+        self.append(node.output[0], replace(op, output=output))
+
+    def dense(self, node: Node) -> Conv:
+        source, constant = self.tensor(node, 0), self.constant(node, 1)
+        if constant.scale is None:
+            raise ExportError(
+                f"{title_of(node)} has weights in float, expected 8-bit ones: quantize the whole network."
+            )
+        weight, scale = dense_weight(node, source, constant.values, constant.scale)
+        bias = self.bias(node, source.scale * scale.astype(np.float64))
+        return Conv(name_of(node), source, source, weight, scale, bias)
+
+    def concat(self, node: Node) -> Concat:
+        parts = tuple(self.tensor(node, index) for index in range(len(node.input)))
+        if int(attributes_of(node)["axis"]) % 4 != 1 or len({part.shape[:2] for part in parts}) > 1:
+            shapes = [part.shape for part in parts]
+            raise ExportError(f"{title_of(node)} joins {shapes} (time, bins, channels), expected along the channels.")
+        return Concat(name_of(node), parts, parts[0], axis=2)
 
     def bias(self, node: Node, units: NDArray[np.float64]) -> Int32:
         if len(node.input) < 3 or not node.input[2]:

@@ -196,6 +196,8 @@ def nearest(wanted: int, step: int, least: int = 1) -> str:
 
 def refuse_misfit(graph: Graph, hop: int) -> None:
     """Raise an `ExportError` with the nearest that fit, where window or hop do not: the source of all such refusals."""
+    if graph.window_only:
+        raise ExportError(f"The network has no step model: {graph.window_only}.")
     frames, stride, field = graph.input.shape[0], time_stride(graph), receptive_field(graph)
     if hop < 1 or hop % stride:
         raise ExportError(

@@ -14,7 +14,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_res.export.graph import Add, Conv, Crop, DepthwiseConv, Graph, Int32, Op, Tensor, window_graph
+from edge_res.export.graph import (
+    Add,
+    Concat,
+    Conv,
+    Crop,
+    DepthwiseConv,
+    Graph,
+    Int32,
+    MaxPool,
+    Op,
+    Tensor,
+    window_graph,
+)
 from edge_res.export.ops import is_far_from_ties
 
 _STEP = 2.0**-10  # relative, from one candidate for a sum's scale to the next
@@ -37,6 +49,10 @@ def exact_sums(source: Tensor, ops: Sequence[Op]) -> Graph:
         if isinstance(op, Add):
             done, op = _exact_sum(done, op, [made[tensor.name] for tensor in op.inputs], readers)
             made |= {earlier.output.name: earlier.output for earlier in done}
+        elif isinstance(op, Concat):
+            alike = [_requantized(made[tensor.name], op, i) for i, tensor in enumerate(op.inputs)]
+            done += [step for step, _ in alike if step]
+            op = replace(op, inputs=tuple(tensor for _, tensor in alike))
         else:
             op = _rebase(op, made[op.inputs[0].name])
         done.append(op)
@@ -77,9 +93,19 @@ def identity(tensor: Tensor, name: str) -> DepthwiseConv:
     return DepthwiseConv(name, tensor, replace(tensor, name=f"{name}.out"), weight, scale, np.zeros(channels, np.int32))
 
 
+def _requantized(tensor: Tensor, op: Concat, index: int) -> tuple[Op | None, Tensor]:
+    """A tensor in the quantization of a Concat's output, and the operation that makes it so, if one must."""
+    wanted = op.output
+    if (tensor.scale, tensor.zero_point) == (wanted.scale, wanted.zero_point):
+        return None, tensor
+    same = identity(tensor, f"{op.name}.rescale{index}")
+    output = replace(same.output, scale=wanted.scale, zero_point=wanted.zero_point)
+    return replace(same, output=output), output
+
+
 def _rebase(op: Op, source: Tensor) -> Op:
     """The operation with its input in a new quantization."""
-    if isinstance(op, Crop):
+    if isinstance(op, Crop | MaxPool):
         output = replace(op.output, scale=source.scale, zero_point=source.zero_point)
         return replace(op, input=source, output=output)
     if isinstance(op, Conv | DepthwiseConv):

@@ -21,7 +21,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edge_res.export.graph import LOGITS, Add, Concat, Conv, Crop, DepthwiseConv, Graph, Op, Tensor
+from edge_res.errors import ExportError
+from edge_res.export.graph import LOGITS, Add, Concat, Conv, Crop, DepthwiseConv, Graph, MaxPool, Op, Tensor
 
 _Options = schema.BuiltinOptions
 _KINDS = {  # name: operator code, version, kind of options; the oldest version that takes int8 per channel
@@ -30,6 +31,7 @@ _KINDS = {  # name: operator code, version, kind of options; the oldest version 
     "ADD": (schema.BuiltinOperator.ADD, 2, _Options.AddOptions),
     "PAD": (schema.BuiltinOperator.PAD, 2, _Options.PadOptions),
     "CONCATENATION": (schema.BuiltinOperator.CONCATENATION, 2, _Options.ConcatenationOptions),
+    "MAX_POOL_2D": (schema.BuiltinOperator.MAX_POOL_2D, 2, _Options.Pool2DOptions),
     "SLICE": (schema.BuiltinOperator.SLICE, 2, _Options.SliceOptions),
     "RESHAPE": (schema.BuiltinOperator.RESHAPE, 1, _Options.ReshapeOptions),
     "VAR_HANDLE": (schema.BuiltinOperator.VAR_HANDLE, 1, _Options.VarHandleOptions),
@@ -157,6 +159,13 @@ class _Writer:
         elif isinstance(op, Concat):
             options = schema.ConcatenationOptionsT(axis=1 if op.axis == 0 else 3)
             self.operator("CONCATENATION", inputs, [self.activation(op.output)], options)
+        elif isinstance(op, MaxPool):
+            if any((*op.time_padding, *op.padding)) and op.input.zero_point != -128:
+                raise ExportError(f"{op.name} is padded and may see negative values: put a Relu before it.")
+            options = schema.Pool2DOptionsT(padding=schema.Padding.VALID)
+            options.strideH, options.strideW = op.stride
+            options.filterHeight, options.filterWidth = op.kernel
+            self.operator("MAX_POOL_2D", [self.padded(op)], [self.activation(op.output)], options)
         elif isinstance(op, Crop):
             begin = self.constant(f"{op.name}.begin", np.array([0, op.start, 0, 0], np.int32))
             size = self.constant(f"{op.name}.size", np.array([1, *op.output.shape], np.int32))
@@ -175,16 +184,20 @@ class _Writer:
         weight = op.weight[None] if depthwise else op.weight
         bias_scale = np.float32(op.input.scale) * op.weight_scale
         inputs = [
-            self.padded(op) if any(op.padding) else self.indices[op.input.name],
+            self.padded(op),
             self.constant(f"{op.name}.weight", weight, _per_channel(op.weight_scale, 3 if depthwise else 0)),
             self.constant(f"{op.name}.bias", op.bias, _per_channel(bias_scale, 0)),
         ]
         self.operator(kind, inputs, [self.activation(op.output)], options)
 
-    def padded(self, op: Conv | DepthwiseConv) -> int:
+    def padded(self, op: Conv | DepthwiseConv | MaxPool) -> int:
+        """What an operation reads, with its padding: a PAD of its own, since TFLite's SAME is not ours."""
+        if not any((*op.time_padding, *op.padding)):
+            return self.indices[op.input.name]
         time, bins, channels = op.input.shape
-        tensor = replace(op.input, name=f"{op.name}.padded", shape=(time, bins + sum(op.padding), channels))
-        sizes = self.constant(f"{op.name}.padding", np.array([[0, 0], [0, 0], op.padding, [0, 0]], np.int32))
+        shape = (time + sum(op.time_padding), bins + sum(op.padding), channels)
+        tensor = replace(op.input, name=f"{op.name}.padded", shape=shape)
+        sizes = self.constant(f"{op.name}.padding", np.array([(0, 0), op.time_padding, op.padding, (0, 0)], np.int32))
         index = self.activation(tensor)
         self.operator("PAD", [self.indices[op.input.name], sizes], [index], schema.PadOptionsT())
         return index

@@ -16,6 +16,8 @@ from edge_res.export import onnx_writer, tflite_writer
 from edge_res.export.graph import Add, Conv, DepthwiseConv, Graph, run
 from edge_res.export.qdq import read_qdq
 from edge_res.export.quantize import quantize, quantize_onnx
+from edge_res.export.step import step_graph
+from edge_res.models import decode, encode
 from tests.export.drawing import logits_of
 
 RNG = np.random.default_rng(0)
@@ -133,6 +135,55 @@ def test_a_file_quantized_elsewhere_is_read() -> None:
     assert np.sqrt((error**2).mean()) < 0.15 * expected.std()
 
 
+def other_net(case: str) -> bytes:
+    """A network with an operation besides those of a residual network."""
+    net = Net()
+    x = net.node("Relu", net.node("Conv", "frames", weights(4, 1, 3, 3), weights(4), pads=[0, 1, 0, 1]))
+    if case == "dense":
+        return net.finish(net.node("Gemm", net.node("Flatten", x), weights(3, 240), weights(3), transB=1))
+    if case == "product":
+        return net.finish(net.node("MatMul", net.node("Reshape", x, np.array([1, -1])), weights(240, 3)))
+    if case == "linear":
+        return net.finish(net.node("Gemm", net.node("Flatten", "frames"), weights(72, 3), weights(3)))
+    if case == "padded":
+        x = net.node("Conv", x, weights(4, 4, 3, 3), weights(4), pads=[1, 1, 1, 1])
+        return net.finish(net.head(x, 4, 10, 6))
+    if case == "max":
+        x = net.node("MaxPool", x, kernel_shape=[2, 3], strides=[2, 2], pads=[0, 1, 0, 1])
+        return net.finish(net.head(x, 4, 5, 3))
+    if case == "average":
+        x = net.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
+        return net.finish(net.head(x, 4, 5, 3))
+    if case == "global":
+        x = net.node("GlobalAveragePool", x)
+    if case == "concat":
+        y = net.node("Conv", x, weights(2, 4, 1, 1), weights(2))
+        return net.finish(net.head(net.node("Concat", x, y, axis=1), 6, 10, 6))
+    return net.finish(net.node("Flatten", net.node("Conv", x, weights(3, 4, 1, 1))))
+
+
+@pytest.mark.parametrize("case", ["dense", "product", "linear", "padded", "max", "average", "global", "concat"])
+def test_other_operations_answer_like_the_float_file_and_step(case: str) -> None:
+    model = other_net(case)
+    graph = quantize(model, CALIBRATION)
+    expected = float_logits(model, CALIBRATION)
+    error = real_logits(graph, CALIBRATION) - expected
+    assert np.sqrt((error**2).mean()) < 0.15 * expected.std()
+    if case == "padded":
+        assert "the_conv2 is padded along time by (1, 1) columns, and a stream has no edge to pad" in graph.window_only
+        with pytest.raises(ExportError, match="The network has no step model: the_conv2 is padded along time"):
+            step_graph(graph, 4)
+        return
+    stream = np.random.default_rng(0).integers(-128, 128, (24, 6, 1)).astype(np.int8)
+    logits = run(graph, np.stack([stream[at : at + 12] for at in (0, 4, 8, 12)]))
+    step = step_graph(graph, 4)
+    for engine, write in (("onnxruntime", onnx_writer.write), ("litert", tflite_writer.write_with_variables)):
+        runner = load_engine(engine)(write(step), 1)
+        pieces = [encode(stream[None, at : at + 4], runner.inputs[0]) for at in range(0, 24, 4)]
+        found = decode(np.stack([runner.advance(piece)[0].copy() for piece in pieces]), runner.outputs[0])
+        np.testing.assert_array_equal(found[2:], logits)
+
+
 def refusal(model: bytes, calibration: NDArray[np.float32] = CALIBRATION) -> str:
     with pytest.raises(ExportError) as caught:
         quantize(model, calibration)
@@ -149,23 +200,16 @@ def test_an_lstm_is_refused_by_name() -> None:
     )
 
 
-def test_padding_along_time_is_refused_with_the_reason() -> None:
-    net = Net()
-    x = net.node("Conv", "frames", weights(4, 1, 3, 3), pads=[1, 1, 1, 1])
-    sentence = refusal(net.finish(net.head(x, 4, 12, 6)))
-    assert "The Conv 'the_conv0' is padded along time by (1, 1) frames" in sentence
-    assert "a stream has no edge to pad" in sentence
-    assert "padding=(0, 1)" in sentence
-
-
 def build(case: str) -> bytes:
     net = Net()
     x = net.node("Conv", "frames", weights(4, 1, 3, 3), pads=[0, 1, 0, 1])
-    if case == "pool":
-        x = net.node("GlobalAveragePool", x)
-        return net.finish(net.node("Flatten", net.node("Conv", x, weights(3, 4, 1, 1))))
-    if case == "gemm":
-        return net.finish(net.node("Gemm", net.node("Flatten", x), weights(240, 3)))
+    if case == "softmax":
+        return net.finish(net.node("Softmax", net.node("Flatten", x)), (1, 240))
+    if case == "mean":
+        return net.finish(net.node("ReduceMean", x, axes=[2, 3], keepdims=0), (1, 4))
+    if case == "average":
+        x = net.node("AveragePool", x, kernel_shape=[3, 3], pads=[0, 1, 0, 1])
+        return net.finish(net.head(x, 4, 8, 6))
     if case == "dilation":
         return net.finish(net.head(net.node("Conv", x, weights(4, 4, 3, 1), dilations=[2, 1]), 4, 6, 6))
     if case == "groups":
@@ -182,11 +226,9 @@ def build(case: str) -> bytes:
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        (
-            "pool",
-            "The GlobalAveragePool 'the_globalaveragepool1' cannot be exported: write the mean as",
-        ),
-        ("gemm", "cannot be exported: write the classifier as a 1×1 Conv"),
+        ("softmax", "The Softmax 'the_softmax2' cannot be exported: end the network at the logits"),
+        ("mean", "The ReduceMean 'the_reducemean1' cannot be exported: quantizers leave it in float"),
+        ("average", "is padded, expected none: its edges would be means of fewer values"),
         ("dilation", "is dilated by [2, 1]"),
         ("groups", "has 2 groups of 4 channels"),
         ("crop", "slices the axes [3]"),
