@@ -99,7 +99,7 @@ def train(
         str, typer.Option(help="The labels to tell apart, a,b,c; default: all. Others are _unknown_.")
     ] = "",
     sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
-    arch: Annotated[str, typer.Option(help="resnet8, resnet14 or resnet20.")] = "resnet8",
+    arch: Annotated[str, typer.Option(help="resnet8, 14, 20, 32, 44, 56 or 110.")] = "resnet8",
     frames: Annotated[int, typer.Option(min=1, help="Frames of the window.")] = 136,
     hop: Annotated[int, typer.Option(min=1, help="Frames between two decisions.")] = 8,
     epochs: Annotated[int, typer.Option(min=1)] = 40,

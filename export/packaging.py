@@ -24,7 +24,7 @@ from edge_res.export.material import Material
 from edge_res.export.onnx_nodes import load_onnx
 from edge_res.export.parity import WRITERS, first_difference
 from edge_res.export.qdq import read_qdq
-from edge_res.export.quantize import quantize
+from edge_res.export.quantize import quantize, symmetric
 from edge_res.export.runs import measure
 from edge_res.export.step import receptive_field, step_graph, time_stride
 from edge_res.export.tflite_writer import write_with_variables
@@ -53,6 +53,8 @@ def build(
     check_shape(window, material)
     step, why_not = step_of(window, material.hop)
     members = emit(window, step)
+    if target == "tensorrt":
+        members[SYMMETRIC] = symmetric_of(material, method)
     manifest = Manifest(
         name=name,
         labels=material.labels,
@@ -163,7 +165,20 @@ def accuracy(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]
     metrics = {"validation_int8": measure(logits.astype(np.float32), targets, material.labels)}
     if not is_quantized(material.network):
         metrics["validation_float"] = measure(float_logits(material.network, frames), targets, material.labels)
+    if SYMMETRIC in draft.members:
+        metrics["validation_symmetric"] = measure(
+            float_logits(draft.members[SYMMETRIC], frames), targets, material.labels
+        )
     return metrics
+
+
+def symmetric_of(material: Material, method: str) -> bytes:
+    """The window model for TensorRT, which is made from the float network."""
+    if is_quantized(material.network):
+        raise ExportError(
+            "A model for TensorRT is made from a float network, and this one is quantized; give that one."
+        )
+    return symmetric(material.network, material.calibration, method)
 
 
 def is_quantized(network: bytes) -> bool:

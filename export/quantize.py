@@ -18,7 +18,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from edge_res.errors import ExportError
 from edge_res.export.fold import fold_mean
 from edge_res.export.graph import Graph
-from edge_res.export.onnx_nodes import check_kinds, load_onnx
+from edge_res.export.onnx_nodes import check_kinds, load_onnx, title_of
 from edge_res.export.qdq import read_qdq
 
 METHODS = {
@@ -39,6 +39,42 @@ def quantize(float_onnx: bytes, calibration: NDArray[np.float32], method: str = 
 
 def quantize_onnx(float_onnx: bytes, calibration: NDArray[np.float32], method: str = "minmax") -> bytes:
     """The QDQ ONNX file that `quantize` reads; batch normalisation is folded, constants are computed."""
+    return _quantize_static(float_onnx, calibration, method, QuantType.QUInt8, {"ActivationSymmetric": False})
+
+
+def symmetric(float_onnx: bytes, calibration: NDArray[np.float32], method: str = "minmax") -> bytes:
+    """A QDQ ONNX file by TensorRT's rules, float in and out; see `check_tensorrt`. Never run on TensorRT here."""
+    rules = {"ActivationSymmetric": True, "QuantizeBias": False, "QDQKeepRemovableActivations": True}
+    model = _quantize_static(float_onnx, calibration, method, QuantType.QInt8, rules)
+    check_tensorrt(model)
+    return model
+
+
+def check_tensorrt(model: bytes) -> None:
+    """Raise an `ExportError` where a QDQ file breaks TensorRT's rules for explicit quantization.
+
+    NVIDIA TensorRT Developer Guide, "Explicit Quantization": int8 only, all zero points 0, activations with one scale,
+    a convolution's weights with one scale an output channel, biases in float.
+    """
+    proto = load_onnx(model)
+    constants = {array.name: onnx.numpy_helper.to_array(array) for array in proto.graph.initializer}
+    weights = {node.input[1] for node in proto.graph.node if node.op_type == "Conv"}
+    for node in proto.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            scale, zero = (constants[name] for name in node.input[1:3])
+            if zero.dtype != np.int8 or zero.any():
+                raise ExportError(
+                    f"{title_of(node)} has {zero.dtype} zero points {np.unique(zero)}, TensorRT takes int8 and 0 alone."
+                )
+            if node.output[0] in weights and scale.ndim != 1:
+                raise ExportError(f"{title_of(node)} has one scale for all weights, expected one an output channel.")
+            if node.output[0] not in weights and node.input[0] not in constants and scale.size != 1:
+                raise ExportError(f"{title_of(node)} has {scale.size} scales of an activation, TensorRT takes one.")
+
+
+def _quantize_static(
+    float_onnx: bytes, calibration: NDArray[np.float32], method: str, activations: QuantType, rules: dict[str, bool]
+) -> bytes:
     if method not in METHODS:
         raise ExportError(f"There is no calibration method {method!r}; known are {', '.join(METHODS)}.")
     model = load_onnx(float_onnx)
@@ -59,10 +95,10 @@ def quantize_onnx(float_onnx: bytes, calibration: NDArray[np.float32], method: s
             _Windows(source, calibration),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QUInt8,
+            activation_type=activations,
             weight_type=QuantType.QInt8,
             calibrate_method=METHODS[method],
-            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+            extra_options={**rules, "WeightSymmetric": True},
         )
         return quantized.read_bytes()
 

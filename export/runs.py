@@ -20,7 +20,7 @@ from edge_res.export import data as datasets
 from edge_res.export.nets import ResNet, ResNetShape
 from edge_res.frontend import FrontEndParams
 
-ARCHITECTURES = {"resnet8": 8, "resnet14": 14, "resnet20": 20}
+ARCHITECTURES = {f"resnet{depth}": depth for depth in (8, 14, 20, 32, 44, 56, 110)}
 
 
 @dataclass(frozen=True)

@@ -182,8 +182,13 @@ def time_stride(graph: Graph) -> int:
 
 
 def receptive_field(graph: Graph) -> int:
-    """Frames that one column looks at, where most, before what sees the whole window at once."""
-    return max([1, *(graph.spans[op.output.name].frames for op in graph.ops if op.output.shape[0] > 1)])
+    """Frames that one column looks at, where most, before what sees all columns at once."""
+    field = 1
+    for op in graph.ops:
+        if op.output.shape[:2] == (1, 1) and op.kernel_frames == op.inputs[0].shape[0] > 1:
+            break
+        field = max(field, graph.spans[op.output.name].frames)
+    return field
 
 
 def nearest(wanted: int, step: int, least: int = 1) -> str:

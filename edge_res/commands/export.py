@@ -67,6 +67,10 @@ def summary(out: Path, bundle: Bundle) -> list[str]:
         told.append(f"int8 accuracy {accuracy['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {accuracy['n']})")
     if accuracy := metrics.get("validation_float"):
         told[-1] += f", float {accuracy['accuracy']:.1%}"
+    if accuracy := metrics.get("validation_symmetric"):
+        told.append(
+            f"symmetric int8 for TensorRT, where it was never run: accuracy {accuracy['accuracy']:.1%} in ONNX Runtime"
+        )
     if stream := metrics.get("validation_stream"):
         told.append(
             f"on a stream of {stream['audio_s']:.0f} s: {stream['hits']} of {stream['words']} words heard, "

@@ -20,7 +20,7 @@ from edge_res.export import material as materials
 from edge_res.export import packaging, parity, tflite_writer
 from edge_res.export.graph import Conv, Graph
 from edge_res.export.material import Material
-from edge_res.export.nets import ResNet, ResNetShape
+from edge_res.export.nets import Dense, ResNet, ResNetShape
 from edge_res.export.runs import Run, TrainSettings, speech_front_end
 from tests.edgeres import CLIPS, edgeres, lines, sentence
 
@@ -186,3 +186,62 @@ def test_recordings_that_the_front_end_does_not_take_are_refused(foreign: Path) 
     soundfile.write(foreign.parent / "clips" / "other.wav", np.zeros((800, 2)), 8000)
     with pytest.raises(DataError, match=r"other.wav has 2 channels at 8000 Hz"):
         materials.from_onnx(foreign, foreign.with_suffix(".toml"))
+
+
+def test_a_model_for_tensorrt_comes_beside_the_others(material: Material, tmp_path: Path) -> None:
+    targets = np.zeros(len(material.calibration), np.int64)
+    material = replace(material, validation=(material.calibration, targets))
+    packaging.build(material, tmp_path / "x.edgeres", "test", "minmax", "tensorrt", lambda text: None)
+    bundle = read_bundle(tmp_path / "x.edgeres")
+    assert "window-symmetric.onnx" in bundle.members
+    assert bundle.manifest.metrics["validation_symmetric"]["n"] == len(targets)
+
+
+def test_a_network_padded_along_time_is_a_window_model_and_says_why(tmp_path: Path, material: Material) -> None:
+    shape = replace(SHAPE, time_padding="same")
+    run = Run(TrainSettings(frames=40), speech_front_end(), ("a", "b", "c"), ResNet(shape).eval(), "", {}, {})
+    padded = replace(material, network=materials.to_onnx(run))
+    build(padded, tmp_path / "x.edgeres")
+    bundle = read_bundle(tmp_path / "x.edgeres")
+    assert set(bundle.members) == {"golden.npz", "window.onnx", "window.tflite"}
+    assert "a stream has no edge to pad" in bundle.manifest.network["window_only"]
+    run_listen = edgeres("listen", "demo:", "--model", tmp_path / "x.edgeres", "--format", "jsonl", "--scores")
+    assert "int8 window on" in run_listen.stderr.decode()
+    assert len(lines(run_listen)) > 200
+    assert "a stream has no edge to pad" in edgeres("info", tmp_path / "x.edgeres", "--json").stdout.decode()
+    assert edgeres("listen", "demo:", "--model", tmp_path / "x.edgeres", "--mode", "step").returncode == 6
+
+
+KINDS = {
+    "deeper": replace(SHAPE, depth=20, frames=96),
+    "bottleneck": replace(SHAPE, depth=11, bottleneck=True, widths=(4, 4, 4)),
+    "plain": replace(SHAPE, shortcuts=False),
+    "eight channels": replace(SHAPE, channels=8),
+    "time stride 1": replace(SHAPE, stem_strides=(1, 2), stage_strides=((1, 1), (1, 2), (1, 2))),
+    "time stride 2": replace(SHAPE, stem_strides=(1, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "dense"])
+def test_every_kind_of_network_steps_to_the_bit(kind: str, tmp_path: Path, material: Material) -> None:
+    """Through torch, ONNX Runtime's quantizer and all the checks of an export."""
+    torch.manual_seed(1)
+    shape = KINDS.get(kind, SHAPE)
+    params = replace(speech_front_end(), channels=shape.channels)
+    net: Any = Dense(40, 1, 3, 40) if kind == "dense" else ResNet(shape)
+    with torch.no_grad():
+        for _ in range(3):
+            net(torch.randn(8, shape.channels, shape.frames, 40))
+    run = Run(TrainSettings(frames=shape.frames), params, ("a", "b", "c"), net.eval(), "", {}, {})
+    stream = np.random.default_rng(0).normal(0, 1, (shape.frames + 160, 40, shape.channels)).astype(np.float32)
+    changed = replace(
+        material,
+        network=materials.to_onnx(run),
+        front_end=params,
+        calibration=np.stack([stream[i : i + shape.frames] for i in range(0, 160, 10)]),
+        stream=stream,
+    )
+    build(changed, tmp_path / "x.edgeres")
+    network = read_bundle(tmp_path / "x.edgeres").manifest.network
+    if kind != "dense":
+        assert (network["receptive_field"], network["time_stride"]) == (shape.receptive_field, shape.time_stride)

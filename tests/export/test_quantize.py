@@ -15,7 +15,7 @@ from edge_res.errors import ExportError
 from edge_res.export import onnx_writer, tflite_writer
 from edge_res.export.graph import Add, Conv, DepthwiseConv, Graph, run
 from edge_res.export.qdq import read_qdq
-from edge_res.export.quantize import quantize, quantize_onnx
+from edge_res.export.quantize import check_tensorrt, quantize, quantize_onnx, symmetric
 from edge_res.export.step import step_graph
 from edge_res.models import decode, encode
 from tests.export.drawing import logits_of
@@ -276,3 +276,19 @@ def test_a_torch_resnet_goes_all_the_way() -> None:
     assert sum(isinstance(op, Add) for op in graph.ops) == 3
     error = real_logits(graph, frames) - expected
     assert np.sqrt((error**2).mean()) < 0.15 * (expected - expected.mean(0)).std()
+
+
+def test_a_file_for_tensorrt_keeps_its_rules_and_the_answers() -> None:
+    model = residual_net()
+    found = symmetric(model, CALIBRATION)
+    expected = float_logits(model, CALIBRATION)
+    error = float_logits(found, CALIBRATION) - expected
+    assert np.sqrt((error**2).mean()) < 0.15 * expected.std()
+    kinds = [node.op_type for node in onnx.load_from_string(found).graph.node]
+    assert kinds.count("QuantizeLinear") >= 7
+    check_tensorrt(found)
+
+
+def test_other_files_break_tensorrts_rules() -> None:
+    with pytest.raises(ExportError, match=r"has u?int\d+ zero points .* TensorRT takes int8 and 0 alone"):
+        check_tensorrt(quantize_onnx(residual_net(), CALIBRATION))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge_res.engines import Runner, load_engine
 from edge_res.errors import ExportError
 from edge_res.export import onnx_writer, tflite_writer
-from edge_res.export.graph import FRAMES, Concat, Conv, Crop, Graph, Int8, Tensor, run, run_all
+from edge_res.export.graph import FRAMES, Concat, Conv, Crop, Graph, Int8, Tensor, run, run_all, window_graph
 from edge_res.export.step import plan, receptive_field, step_graph, time_stride
 from edge_res.models import decode, encode
 from tests.export.drawing import Builder, graphs, logits_of
@@ -150,3 +150,5 @@ def test_receptive_field_and_stride_come_from_the_operations() -> None:
     assert (receptive_field(small()), time_stride(small())) == (5, 1)
     assert (receptive_field(small(2)), time_stride(small(2))) == (7, 2)
     assert (receptive_field(small(dense=True)), time_stride(small(dense=True))) == (5, 1)
+    shortest = window_graph(SOURCE, Builder(np.random.default_rng(0), SOURCE).finish(SOURCE, 3, dense=True).ops)
+    assert (receptive_field(shortest), time_stride(shortest)) == (1, 1)
