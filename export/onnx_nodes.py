@@ -34,7 +34,7 @@ def load_onnx(model: bytes) -> Any:
         proto = onnx.load_from_string(model)
         onnx.checker.check_model(proto)
     except (DecodeError, onnx.checker.ValidationError) as error:
-        raise ExportError(f"This is not a valid ONNX file: {' '.join(str(error).split())}") from None
+        raise ExportError(f"This is not a valid ONNX file: {' '.join(str(error).split()).rstrip('.')}.") from None
     return proto
 
 
