@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_res.export.ops import Int8, Span, Tensor
+from edge_res.export.ops import Int8, Sliding, Span, Tensor
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class MaxPool:
+class MaxPool(Sliding):
     """The largest integer of each `kernel` (time, bins); padding, where there is some, never is the largest."""
 
     name: str
@@ -54,28 +54,12 @@ class MaxPool:
     macs: int = field(default=0, init=False)
 
     @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        return (self.input,)
-
-    @property
-    def kernel_frames(self) -> int:
-        return self.kernel[0]
-
-    @property
-    def time_stride(self) -> int:
-        return self.stride[0]
+    def kernel_size(self) -> tuple[int, int]:
+        return self.kernel
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
-        time, bins, channels = self.input.shape
-        return (
-            (time + sum(self.time_padding) - self.kernel[0]) // self.stride[0] + 1,
-            (bins + sum(self.padding) - self.kernel[1]) // self.stride[1] + 1,
-            channels,
-        )
-
-    def span(self, *inputs: Span) -> Span:
-        return inputs[0].through(self.kernel_frames, self.time_stride)
+        return (*self.output_size, self.input.shape[2])
 
     def forward(self, *inputs: Int8) -> Int8:
         x = np.pad(inputs[0], (self.time_padding, self.padding, (0, 0)), constant_values=-128)

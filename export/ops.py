@@ -81,8 +81,45 @@ class Op(Protocol):
         ...
 
 
+class Sliding:
+    """What slides a kernel over one input has in common: how it is placed, and what size comes of it."""
+
+    input: Tensor
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    time_padding: tuple[int, int]
+
+    @property
+    def kernel_size(self) -> tuple[int, int]:
+        raise NotImplementedError
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self.input,)
+
+    @property
+    def kernel_frames(self) -> int:
+        return self.kernel_size[0]
+
+    @property
+    def time_stride(self) -> int:
+        return self.stride[0]
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """Columns and bins of the output."""
+        time, bins, _ = self.input.shape
+        return (
+            (time + sum(self.time_padding) - self.kernel_size[0]) // self.stride[0] + 1,
+            (bins + sum(self.padding) - self.kernel_size[1]) // self.stride[1] + 1,
+        )
+
+    def span(self, *inputs: Span) -> Span:
+        return inputs[0].through(self.kernel_frames, self.time_stride)
+
+
 @dataclass(frozen=True)
-class _Convolution:
+class _Convolution(Sliding):
     name: str
     input: Tensor
     output: Tensor
@@ -101,25 +138,12 @@ class _Convolution:
         raise NotImplementedError
 
     @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        return (self.input,)
-
-    @property
-    def kernel_frames(self) -> int:
-        return self.kernel[0]
-
-    @property
-    def time_stride(self) -> int:
-        return self.stride[0]
+    def kernel_size(self) -> tuple[int, int]:
+        return self.kernel
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
-        time, bins, _ = self.input.shape
-        return (
-            (time + sum(self.time_padding) - self.kernel[0]) // self.stride[0] + 1,
-            (bins + sum(self.padding) - self.kernel[1]) // self.stride[1] + 1,
-            len(self.bias),
-        )
+        return (*self.output_size, len(self.bias))
 
     @property
     def parameters(self) -> int:
@@ -136,9 +160,6 @@ class _Convolution:
         product: Float32 = np.float32(self.input.scale) * self.weight_scale
         quotient: Float32 = product / np.float32(self.output.scale)
         return quotient
-
-    def span(self, *inputs: Span) -> Span:
-        return inputs[0].through(self.kernel_frames, self.time_stride)
 
     def forward(self, *inputs: Int8) -> Int8:
         x = inputs[0].astype(np.int32) - np.int32(self.input.zero_point)
