@@ -95,32 +95,56 @@ def listen(
 def train(
     data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label, group), or a folder of folders of clips.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")] = Path("runs/new"),
+    recipe: Annotated[
+        str | None, typer.Option(help="keywords, environment, bearing, ceiling-fan, arabic …, or a TOML file.")
+    ] = None,
     labels: Annotated[
-        str, typer.Option(help="The labels to tell apart, a,b,c; default: all. Others are _unknown_.")
-    ] = "",
+        str | None, typer.Option(help="The labels to tell apart, a,b,c; default: all. Others are _unknown_.")
+    ] = None,
     sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
-    arch: Annotated[str, typer.Option(help="resnet8, 14, 20, 32, 44, 56 or 110.")] = "resnet8",
-    frames: Annotated[int, typer.Option(min=1, help="Frames of the window.")] = 136,
-    hop: Annotated[int, typer.Option(min=1, help="Frames between two decisions.")] = 8,
-    epochs: Annotated[int, typer.Option(min=1)] = 40,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
+    arch: Annotated[
+        str | None, typer.Option(help="resnet8, 14, 20, 32 …, plain8 …, svm; default: the recipe's, else resnet8.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of the window.")] = None,
+    hop: Annotated[int | None, typer.Option(min=1, help="Frames between two decisions.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch: Annotated[int | None, typer.Option(min=1)] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=0, help="End after this many epochs without a better validation; 0: never.")
+    ] = None,
+    precision: Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="Of the training.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="The run folder of a larger network to learn from.")] = None,
+    split: Annotated[
+        Literal["group", "time"] | None,
+        typer.Option(help="What keeps training and validation apart: groups, or the time in each recording."),
+    ] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="The share of the groups, or of the time, to validate on.")
+    ] = None,
+    validation_groups: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Validate on the groups whose name has this, and on no other.")
+    ] = None,
     group_pattern: Annotated[
-        str, typer.Option(help="In a folder: finds the group (speaker, session) in a file's name.")
-    ] = r"^(.+?)_nohash_",
+        str | None, typer.Option(metavar="PATTERN", help="Finds the group (speaker, session) in a file's name.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    threads: Annotated[int | None, typer.Option(min=1)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was ended.")] = False,
 ) -> None:
     """Train a network on clips; writes a run folder for `edgeres export`."""
-    from edge_res.commands.train import run
-    from edge_res.export.runs import TrainSettings
+    from edge_res.commands.train import run, settings_of
 
-    wanted = tuple(label.strip() for label in labels.split(",") if label.strip())
-    run(
-        data, out,
-        TrainSettings(
-            arch=arch, labels=wanted, sets=tuple(sets or ()), frames=frames, hop=hop, epochs=epochs, seed=seed,
-            threads=threads, group_pattern=group_pattern,
-        ),
-    )  # fmt: skip
+    wanted = None if labels is None else tuple(label.strip() for label in labels.split(",") if label.strip())
+    asked = {
+        "labels": wanted, "sets": tuple(sets) if sets else None, "frames": frames, "hop": hop, "epochs": epochs,
+        "batch": batch, "patience": patience, "precision": precision, "teacher": teacher, "seed": seed,
+        "threads": threads,
+    }  # fmt: skip
+    splits = {
+        "by_time": None if split is None else ("*",) if split == "time" else (), "validation": validation,
+        "validation_groups": validation_groups, "group_pattern": group_pattern,
+    }  # fmt: skip
+    run(data, out, settings_of(recipe, asked, {"arch": arch}, splits), resume)
 
 
 @app.command()

@@ -17,16 +17,19 @@ from numpy.typing import NDArray
 
 from edge_res.bundle import DecideParams
 from edge_res.errors import DataError, ExportError, ModelError
-from edge_res.export import data as datasets
+from edge_res.export import augment
 from edge_res.export.augment import Scene
+from edge_res.export.data import DataSet
+from edge_res.export.entries import SILENCE, UNKNOWN
 from edge_res.export.onnx_nodes import load_onnx
-from edge_res.export.runs import Run, describe, load_data, read_run
+from edge_res.export.runs import Run, load_data, read_run, split_sha256
 from edge_res.export.tuning import Said, make_stream
-from edge_res.export.windows import Windows, training_examples, validation_examples
+from edge_res.export.windows import plain_windows, training_windows
 from edge_res.flow import Frames, Samples
 from edge_res.frontend import FrontEndParams, compute_frames
 
 CALIBRATION_WINDOWS = 512
+_STREAM_S = 600  # of recordings that have no words in noise: as much as modes and engines are compared on
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -36,12 +39,21 @@ _AUDIO = (".wav", ".flac", ".ogg")
 
 
 @dataclass(frozen=True)
+class Validation:
+    """Windows `(n, frames, bins, channels)`, the indices of their labels, and what each is."""
+
+    frames: Frames
+    targets: NDArray[np.int64]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Material:
     """A network as ONNX, float or QDQ, and what must be known to quantize, check and describe it.
 
     `calibration` are windows `(n, frames, bins, channels)`. `stream` are the frames `(n, bins, channels)` of a long
     recording, on which modes and engines are compared; with `said`, the words in it, thresholds and delay are measured
-    on it too, else they are `decide` and `delay_s`. `validation` are windows and the indices of their labels.
+    on it too, else they are `decide` and `delay_s`.
     """
 
     network: bytes
@@ -54,7 +66,7 @@ class Material:
     decide: DecideParams
     delay_s: float = 0.0
     said: list[Said] | None = None
-    validation: tuple[Frames, NDArray[np.int64]] | None = None
+    validation: Validation | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -62,42 +74,57 @@ def from_run(run_folder: Path, data: Path | None) -> Material:
     """The material of a run folder; its data must be the same as in training, wherever they are now."""
     run = read_run(run_folder)
     data = data or Path(run.data)
-    params, hop = run.front_end, run.settings.hop
-    words = tuple(label for label in run.labels if label not in (datasets.SILENCE, datasets.UNKNOWN))
-    loaded = load_data(data, words, params.sample_rate_hz, run.settings)
-    if describe(loaded, run.settings)["split_sha256"] != run.training["split_sha256"]:
+    params, settings = run.front_end, run.settings
+    words = tuple(label for label in run.labels if label not in (SILENCE, UNKNOWN))
+    loaded = load_data(data, words, settings)
+    if split_sha256(loaded) != run.training["split_sha256"]:
         raise DataError(f"{data} is not the data that {run_folder} was trained on; its clips or their split differ.")
     clips, noise = loaded.of("validation")
-    samples, said = make_stream(run.settings.seed, params.sample_rate_hz, clips, noise)
+    said = None
+    if settings.windows == "words":
+        samples, said = make_stream(settings.seed, params.sample_rate_hz, clips, noise)
+    else:
+        samples = np.concatenate([clip.samples for clip in clips])[: _STREAM_S * params.sample_rate_hz]
+        samples = augment.repeated(samples, max(len(samples), params.samples_of(2 * settings.frames)))
     return Material(
         network=to_onnx(run),
         labels=run.labels,
         background=tuple(label for label in run.labels if label not in words),
         front_end=params,
-        hop=hop,
-        calibration=windows_of(run, loaded, "train", CALIBRATION_WINDOWS)[0],
-        stream=compute_frames(params, samples[:, None], hop),
+        hop=settings.hop,
+        calibration=calibration_windows(run, loaded),
+        stream=compute_frames(params, samples, settings.hop),
         decide=DecideParams(dict.fromkeys(words, 0.6)),
         said=said,
-        validation=windows_of(run, loaded, "validation", None),
+        validation=validation_windows(run, loaded),
         training=run.training,
     )
 
 
-def windows_of(
-    run: Run, loaded: datasets.DataSet, split: datasets.Split, most: int | None
-) -> tuple[Frames, NDArray[np.int64]]:
-    """Windows of a split, `(n, frames, bins, channels)`, the ones of training's validation, and their labels."""
-    clips, noise = loaded.of(split)
-    scene = Scene(loaded.rate_hz, run.front_end.samples_of(run.settings.frames), speed=0.0)
-    seed = (run.settings.seed, 4 if split == "train" else 2)
-    if split == "train":
-        examples = training_examples(np.random.default_rng(seed), clips, run.labels)[:most]
-    else:
-        examples = validation_examples(clips, run.labels)[:most]
-    windows = Windows(examples, run.labels, clips, noise, scene, run.front_end, seed, masked=False)
-    frames = np.stack([windows.frames(i) for i in range(len(windows))])
-    return frames, np.array([windows.labels[example.label] for example in examples])
+def scene_of(run: Run) -> Scene:
+    """How the run's windows are made."""
+    params = run.front_end
+    samples = params.samples_of(run.settings.frames)
+    return Scene(params.sample_rate_hz, samples, params.channels, run.settings.vary)
+
+
+def calibration_windows(run: Run, loaded: DataSet) -> Frames:
+    """Training windows `(n, frames, bins, channels)`, varied as in training but for masks and warps."""
+    seed = (run.settings.seed, 4)
+    windows = training_windows(loaded, run.labels, run.settings.windows, scene_of(run), run.front_end, seed)
+    windows.varied = False
+    return np.stack([windows.frames(i) for i in range(min(len(windows), CALIBRATION_WINDOWS))])
+
+
+def validation_windows(run: Run, loaded: DataSet) -> Validation:
+    """The windows of training's validation."""
+    settings, seed = run.settings, (run.settings.seed, 2)
+    windows = plain_windows(loaded, "validation", run.labels, settings.windows, scene_of(run), run.front_end, seed)
+    names = tuple(
+        f"{example.label}:{example.clip.sha256[:16] if example.clip else i}"
+        for i, example in enumerate(windows.examples)
+    )
+    return Validation(np.stack([windows.frames(i) for i in range(len(windows))]), windows.targets(), names)
 
 
 def to_onnx(run: Run) -> bytes:

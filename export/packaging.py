@@ -21,11 +21,11 @@ from edge_res.errors import ExportError
 from edge_res.export import graph as graphs
 from edge_res.export.graph import Graph
 from edge_res.export.material import Material
+from edge_res.export.metrics import measure
 from edge_res.export.onnx_nodes import load_onnx
 from edge_res.export.parity import WRITERS, first_difference
 from edge_res.export.qdq import read_qdq
 from edge_res.export.quantize import quantize, symmetric
-from edge_res.export.runs import measure
 from edge_res.export.step import receptive_field, step_graph, time_stride
 from edge_res.export.tflite_writer import write_with_variables
 from edge_res.export.tuning import Tuned, score_stream, tune
@@ -155,20 +155,28 @@ def check_parity(
 
 
 def accuracy(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]:
-    """Accuracy on the validation windows, with the integers that will run and in float."""
+    """Accuracy on the validation windows, with the integers that will run and in float, and which windows differ."""
     if material.validation is None:
         return {}
-    frames, targets = material.validation
+    validation = material.validation
     runner = load_runner(draft, load_engine(ENGINES[0]), "window")
-    integers = encode(quantized(frames, window), runner.inputs[0])
+    integers = encode(quantized(validation.frames, window), runner.inputs[0])
     logits = decode(np.stack([runner.run(one[None])[0][0].copy() for one in integers]), runner.outputs[0])
-    metrics = {"validation_int8": measure(logits.astype(np.float32), targets, material.labels)}
+
+    def measured(found: NDArray[np.int64]) -> dict[str, Any]:
+        return measure(found, validation.targets, material.labels)
+
+    metrics: dict[str, Any] = {"validation_int8": measured(logits.argmax(1))}
     if not is_quantized(material.network):
-        metrics["validation_float"] = measure(float_logits(material.network, frames), targets, material.labels)
+        in_float = float_logits(material.network, validation.frames).argmax(1)
+        metrics["validation_float"] = measured(in_float)
+        metrics["flips"] = [
+            {"window": validation.names[i], "float": material.labels[in_float[i]], "int8": material.labels[one]}
+            for i, one in enumerate(logits.argmax(1))
+            if one != in_float[i]
+        ]
     if SYMMETRIC in draft.members:
-        metrics["validation_symmetric"] = measure(
-            float_logits(draft.members[SYMMETRIC], frames), targets, material.labels
-        )
+        metrics["validation_symmetric"] = measured(float_logits(draft.members[SYMMETRIC], validation.frames).argmax(1))
     return metrics
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge_res.errors import ConfigError, DataError
 from edge_res.export import data as datasets
 from edge_res.export.augment import Scene
-from edge_res.export.nets import ResNet
+from edge_res.export.entries import read_entries
+from edge_res.export.learning import Learner, Teacher, learn_epoch, new_learner, predict
+from edge_res.export.metrics import measure
+from edge_res.export.processes import Process, joined
 from edge_res.export.runs import (
+    STATE,
     Run,
-    TrainSettings,
     describe,
     load_data,
-    measure,
-    shape_of,
-    speech_front_end,
+    network_of,
+    read_run,
+    split_sha256,
     write_run,
+    write_torch,
 )
-from edge_res.export.windows import Windows, training_examples, validation_examples
+from edge_res.export.settings import TrainSettings
+from edge_res.export.windows import Windows, plain_windows, training_windows
 from edge_res.frontend import FrontEndParams
 
 _NORMALISATION_WINDOWS = 400
+SVM_REGULARISATION = 1e-3
 
 
 @dataclass(frozen=True)
@@ -41,147 +48,215 @@ class Progress:
     total: int
     epoch: int
     loss: float
-    accuracy: float | None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Material:
+    """A data set made ready: labels, the normalised front-end, and how windows of it are made."""
+
+    loaded: datasets.DataSet
+    labels: tuple[str, ...]
+    params: FrontEndParams
+    scene: Scene
+
+    def epoch(self, settings: TrainSettings, epoch: int) -> Windows:
+        """The training windows of an epoch."""
+        seed = (settings.seed, 1, epoch)
+        return training_windows(self.loaded, self.labels, settings.windows, self.scene, self.params, seed)
+
+    def validation(self, settings: TrainSettings) -> Windows:
+        seed = (settings.seed, 2)
+        return plain_windows(self.loaded, "validation", self.labels, settings.windows, self.scene, self.params, seed)
 
 
 def train(
-    data: Path, out: Path, settings: TrainSettings, tell: Callable[[Progress], None], say: Callable[[str], None]
+    data: Path,
+    out: Path,
+    settings: TrainSettings,
+    tell: Callable[[Progress], None],
+    say: Callable[[str], None],
+    resume: bool = False,
+) -> Run | None:
+    """Train on `data` and write the run folder `out`; `resume` goes on where a killed run stood.
+
+    Of several processes all but the first return None.
+    """
+    with joined(settings.threads) as process:
+        if not process.first:
+            tell, say = (lambda _: None), (lambda _: None)
+        material = prepare(data, settings, say)
+        if settings.net.arch == "svm":
+            from edge_res.export.svm import fit  # scikit-learn, only here
+
+            history: list[dict[str, Any]] = []
+            model: nn.Module = fit(material.epoch(settings, 0), SVM_REGULARISATION, settings.seed)
+        else:
+            learner, history = learn(out, settings, material, process, tell, resume)
+            # The last average, not the best epoch: choosing by validation would flatter its accuracy.
+            model = learner.averaged
+        if not process.first:
+            return None
+        return finished(data, out, settings, material, model.to("cpu"), history)
+
+
+def finished(
+    data: Path, out: Path, settings: TrainSettings, material: Material, model: nn.Module, history: list[dict[str, Any]]
 ) -> Run:
-    """Train on `data` and write the run folder `out`."""
-    torch.manual_seed(settings.seed)
-    torch.set_num_threads(settings.threads)
-    params = speech_front_end()
+    """Measure a trained network, and write its run folder."""
+    validation = material.validation(settings)
+    images, targets = stacked(validation)
+    groups = [example.clip.entry.group if example.clip else "background" for example in validation.examples]
+    measured = measure(predict(model, images).argmax(1), targets, material.labels, groups)
+    training = describe(material.loaded, settings)
+    metrics = {**measured, "history": history}
+    run = Run(settings, material.params, material.labels, model, str(data.resolve()), training, metrics)
+    write_run(out, run, datasets.split_csv(material.loaded))
+    with suppress(FileNotFoundError):
+        (out / STATE).unlink()
+    return run
+
+
+def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> Material:
+    """Read the data, and measure its normalisation."""
+    params = settings.front_end.params()
     words = settings.labels or default_labels(data, settings)
-    loaded = load_data(data, words, params.sample_rate_hz, settings)
+    loaded = load_data(data, words, settings)
     for sentence in loaded.left_out:
         say(f"left out: {sentence}")
-    labels = (*words, *background_labels(loaded))
-    shape = shape_of(settings, params, len(labels))
-    scene = Scene(params.sample_rate_hz, params.samples_of(settings.frames))
-    params = normalised(params, loaded, labels, scene, settings.seed)
-    clips, noise = loaded.of("validation")
-    validation = validation_set(
-        Windows(
-            validation_examples(clips, labels),
-            labels,
-            clips,
-            noise,
-            replace(scene, speed=0.0),
-            params,
-            (settings.seed, 2),
-            masked=False,
-        )
-    )
-    say(
-        f"{len(loaded.of('train')[0])} clips to train on, {len(validation[1])} windows to validate on, "
-        f"{len(labels)} labels"
-    )
+    labels = (*words, *background_labels(loaded, settings))
+    network_of(settings, params, len(labels))  # refuses a window that does not fit
+    scene = Scene(params.sample_rate_hz, params.samples_of(settings.frames), params.channels, settings.vary)
+    params = normalised(Material(loaded, labels, params, scene), settings)
+    say(f"{len(loaded.of('train')[0])} clips to train on, {len(loaded.of('validation')[0])} to validate on, "
+        f"{len(labels)} labels")  # fmt: skip
+    if loaded.same_session:
+        say(f"same session: training and validation of {', '.join(loaded.same_session)} are parts of one recording")
+    return Material(loaded, labels, params, scene)
 
-    model = ResNet(shape)
-    averaged = copy.deepcopy(model).eval()
-    clips, noise = loaded.of("train")
-    steps = len(training_examples(np.random.default_rng(0), clips, labels)) // settings.batch * settings.epochs
-    optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step / steps, settings.warm_up))
-    done = 0
-    for epoch in range(settings.epochs):
-        model.train()
-        loss_sum = 0.0
-        for batch, (images, targets) in enumerate(epoch_batches(settings, epoch, labels, loaded, scene, params), 1):
-            loss = nn.functional.cross_entropy(model(images), targets, label_smoothing=settings.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-            optimizer.step()
-            schedule.step()
-            done += 1
-            move_average(averaged, model, min(settings.ema, done / (done + 10)))
-            loss_sum += float(loss.detach())
-            tell(Progress(done, steps, epoch, loss_sum / batch, None))
-        accuracy = float((predict(averaged, validation[0]).argmax(1) == validation[1]).mean())
-        tell(Progress(done, steps, epoch, loss_sum / batch, accuracy))
-    # The last average, not the best epoch: choosing by validation would flatter its accuracy.
-    metrics = measure(predict(averaged, validation[0]), validation[1], labels)
-    training = describe(loaded, settings)
-    run = Run(settings, params, labels, averaged, str(data.resolve()), training, metrics)
-    write_run(out, run, datasets.split_csv(loaded))
-    return run
+
+def learn(
+    out: Path,
+    settings: TrainSettings,
+    material: Material,
+    process: Process,
+    tell: Callable[[Progress], None],
+    resume: bool,
+) -> tuple[Learner, list[dict[str, Any]]]:
+    """Epoch after epoch; what the next one depends on is on the disk after each."""
+    torch.manual_seed(settings.seed)
+    model = network_of(settings, material.params, len(material.labels)).build().to(process.device)
+    batches = len(material.epoch(settings, 0)) // settings.batch
+    if not batches:
+        raise DataError(
+            f"An epoch of {len(material.epoch(settings, 0))} windows is less than one batch of {settings.batch}; "
+            "choose a smaller --batch, or add clips."
+        )
+    learner = new_learner(model, settings, batches * settings.epochs)
+    history = restored(out, settings, material, learner, resume)
+    images, targets = stacked(material.validation(settings))
+    teacher = teacher_of(settings, material, process)
+    wrapped = process.wrapped(model)
+    for epoch in range(len(history), settings.epochs):
+        windows = material.epoch(settings, epoch)
+        total = loss = 0.0
+        for n, loss in enumerate(learn_epoch(learner, wrapped, windows, settings, process, teacher, epoch), 1):
+            total += loss
+            tell(Progress(epoch * batches + n, settings.epochs * batches, epoch, total / n))
+        accuracy = float((predict(learner.averaged, images, process.device).argmax(1) == targets).mean())
+        history.append({"loss": round(total / batches, 5), "accuracy": round(accuracy, 5)})
+        tell(Progress((epoch + 1) * batches, settings.epochs * batches, epoch, total / batches, accuracy))
+        if process.first:
+            state = {"settings": settings.to_dict(), "split_sha256": split_sha256(material.loaded), "history": history}
+            write_torch(out / STATE, {**state, **learner.state()})
+        if process.agreed(is_stale(history, settings.patience)):
+            break
+    return learner, history
+
+
+def restored(
+    out: Path, settings: TrainSettings, material: Material, learner: Learner, resume: bool
+) -> list[dict[str, Any]]:
+    """The epochs so far, with the learner as it was after them; none for a new run."""
+    path = out / STATE
+    if not path.exists():
+        return []
+    if not resume:
+        raise ConfigError(
+            f"{out} holds a training that is not finished: --resume goes on with it; to begin anew choose another "
+            "--out, or remove the folder."
+        )
+    state = torch.load(io.BytesIO(path.read_bytes()), weights_only=True, map_location="cpu")
+    asked, stood = settings.to_dict(), state["settings"]
+    if differing := sorted(name for name in asked if asked[name] != stood.get(name)):
+        raise ConfigError(
+            f"The training in {out} was begun with other settings ({', '.join(differing)}); give the same to go on "
+            "with it, or choose another --out."
+        )
+    if state["split_sha256"] != split_sha256(material.loaded):
+        raise DataError(f"The training in {out} was begun with other data; its clips or their split differ.")
+    learner.restore(state)
+    return list(state["history"])
+
+
+def is_stale(history: list[dict[str, Any]], patience: int) -> bool:
+    """Whether the validation was best more than `patience` epochs ago."""
+    best = max(range(len(history)), key=lambda i: float(history[i]["accuracy"]))
+    return bool(patience) and len(history) - 1 - best >= patience
+
+
+def teacher_of(settings: TrainSettings, material: Material, process: Process) -> Teacher | None:
+    """The network whose scores are learned; it must look at the same spectrogram and tell the same labels."""
+    if not settings.teacher:
+        return None
+    run = read_run(Path(settings.teacher))
+
+    def core(params: FrontEndParams) -> FrontEndParams:
+        return replace(params, mean=(0.0,) * params.bins, gain=(1.0,) * params.bins)
+
+    if run.labels != material.labels or run.settings.frames != settings.frames:
+        raise ConfigError(
+            f"The teacher {settings.teacher} has {run.settings.frames} frames and the labels {', '.join(run.labels)}; "
+            f"the student has {settings.frames} and {', '.join(material.labels)}: they must be the same."
+        )
+    if core(run.front_end) != core(material.params):
+        raise ConfigError(f"The teacher {settings.teacher} has another front-end than the student; train it with ours.")
+    if run.training["split_sha256"] != split_sha256(material.loaded):
+        raise ConfigError(
+            f"The teacher {settings.teacher} was trained on another split of the data; what it tells of our validation "
+            "clips would flatter the student. Train it with the same data, seed and splits."
+        )
+    return Teacher.of(run.model, run.front_end, material.params, process.device)
 
 
 def default_labels(data: Path, settings: TrainSettings) -> tuple[str, ...]:
     """All labels of the data but the background's."""
-    entries, _ = datasets.read_entries(data, settings.sets, settings.group_pattern)
+    entries, _ = read_entries(data, settings.sets, settings.splits.group_pattern)
     return tuple(sorted({e.label for e in entries} - {datasets.NOISE, datasets.SILENCE, datasets.UNKNOWN}))
 
 
-def background_labels(loaded: datasets.DataSet) -> tuple[str, ...]:
-    """`_silence_` where there is background, `_unknown_` where there are other words."""
-    silence = (datasets.SILENCE,) if loaded.noise else ()
+def background_labels(loaded: datasets.DataSet, settings: TrainSettings) -> tuple[str, ...]:
+    """`_silence_` where there is background for words, `_unknown_` where there are other labels."""
+    silence = (datasets.SILENCE,) if loaded.noise and settings.windows == "words" else ()
     unknown = any(clip.entry.label == datasets.UNKNOWN for clip in loaded.clips)
     return (*silence, datasets.UNKNOWN) if unknown else silence
 
 
-def normalised(
-    params: FrontEndParams, loaded: datasets.DataSet, labels: tuple[str, ...], scene: Scene, seed: int
-) -> FrontEndParams:
+def normalised(material: Material, settings: TrainSettings) -> FrontEndParams:
     """The front-end with the mean of each bin and one deviation for all, measured on training windows."""
-    clips, noise = loaded.of("train")
-    examples = training_examples(np.random.default_rng((seed, 0)), clips, labels)[:_NORMALISATION_WINDOWS]
-    windows = Windows(examples, labels, clips, noise, scene, params, (seed, 0), masked=False)
-    frames = np.stack([windows.frames(i) for i in range(len(windows))]).astype(np.float64)
+    seed = (settings.seed, 0)
+    windows = training_windows(
+        material.loaded, material.labels, settings.windows, material.scene, material.params, seed
+    )
+    windows.varied = False
+    count = min(len(windows), _NORMALISATION_WINDOWS)
+    frames = np.stack([windows.frames(i) for i in range(count)]).astype(np.float64)
     mean = frames.mean((0, 1, 3))
-    gain = 1 / frames.std()
-    return replace(params, mean=tuple(mean.round(4).tolist()), gain=(round(float(gain), 5),) * params.bins)
+    gain = 1 / max(float(frames.std()), 1e-6)
+    bins = material.params.bins
+    return replace(material.params, mean=tuple(mean.round(4).tolist()), gain=(round(gain, 5),) * bins)
 
 
-def validation_set(windows: Windows) -> tuple[Tensor, NDArray[np.int64]]:
+def stacked(windows: Windows) -> tuple[Tensor, NDArray[np.int64]]:
     """All windows at once: images `(n, channels, frames, bins)` and the indices of their labels."""
-    images, targets = zip(*(windows[i] for i in range(len(windows))), strict=True)
-    return torch.stack(images), np.array(targets)
-
-
-def epoch_batches(
-    settings: TrainSettings,
-    epoch: int,
-    labels: tuple[str, ...],
-    loaded: datasets.DataSet,
-    scene: Scene,
-    params: FrontEndParams,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of freshly made windows; one process makes them while the network learns."""
-    clips, noise = loaded.of("train")
-    examples = training_examples(np.random.default_rng((settings.seed, 1, epoch)), clips, labels)
-    windows = Windows(examples, labels, clips, noise, scene, params, (settings.seed, 1, epoch), masked=True)
-    return iter(torch.utils.data.DataLoader(windows, settings.batch, drop_last=True, num_workers=1))
-
-
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on convolutions, none on biases and batch normalisation."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def warm_cosine(progress: float, warm_up: float) -> float:
-    """Linear warm-up, then half a cosine down to 0 (Loshchilov and Hutter 2017, eq. 5)."""
-    if progress < warm_up:
-        return progress / warm_up
-    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - warm_up) / (1 - warm_up)))
-
-
-@torch.no_grad()
-def move_average(averaged: nn.Module, model: nn.Module, keep: float) -> None:
-    """Exponential moving average of the weights; running statistics are averaged likewise, counters copied."""
-    for old, new in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
-        if old.is_floating_point():
-            old.lerp_(new, 1 - keep)
-        else:
-            old.copy_(new)
-
-
-@torch.no_grad()
-def predict(model: nn.Module, images: Tensor) -> NDArray[np.float32]:
-    """Logits `(n, labels)` of many windows."""
-    model.eval()
-    logits: NDArray[np.float32] = torch.cat([model(part) for part in torch.split(images, 128)]).numpy()
-    return logits
+    return torch.stack([windows[i][0] for i in range(len(windows))]), windows.targets()

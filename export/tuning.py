@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_res.bundle import DecideParams
 from edge_res.decide import Decide
 from edge_res.export import augment
 from edge_res.export.data import Clip
-from edge_res.flow import Event, Frames, Scores
+from edge_res.flow import Event, Frames, Samples, Scores
 from edge_res.frontend import FrontEndParams
 from edge_res.models import Model
 
@@ -42,13 +41,11 @@ class Said:
     onset_s: float
 
 
-def make_stream(
-    seed: int, rate_hz: int, clips: Sequence[Clip], noise: Sequence[Clip]
-) -> tuple[NDArray[np.float32], list[Said]]:
+def make_stream(seed: int, rate_hz: int, clips: Sequence[Clip], noise: Sequence[Clip]) -> tuple[Samples, list[Said]]:
     """Every clip once over background, in random order, and when each is said."""
     rng = np.random.default_rng((seed, 3))
     recordings = [clip.samples for clip in noise]
-    pieces: list[NDArray[np.float32]] = []
+    pieces: list[Samples] = []
     said = []
     at = 0
     for i in rng.permutation(len(clips)):
@@ -56,7 +53,7 @@ def make_stream(
         start, stop = augment.active_region(clip, rate_hz)
         lead = round(rng.uniform(*_SPACING_S) * rate_hz)
         level = np.float32(augment.from_db(rng.uniform(-35, -18)))
-        piece = augment.background(rng, recordings, lead + stop - start) * level
+        piece = augment.background(rng, recordings, lead + stop - start, clip.shape[1]) * level
         piece *= np.float32(augment.from_db(-rng.uniform(*_SNR_DB)))
         word = augment.faded(clip[start:stop], rate_hz) * (level / np.float32(augment.rms(clip[start:stop])))
         augment.add_at(piece, word, lead)

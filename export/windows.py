@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from edge_res.export import augment
-from edge_res.export.data import SILENCE, UNKNOWN, Clip
-from edge_res.flow import Frames
+from edge_res.export.augment import Scene
+from edge_res.export.data import Clip, DataSet, Split
+from edge_res.export.entries import SILENCE, UNKNOWN
+from edge_res.flow import Frames, Samples
 from edge_res.frontend import FrontEndParams, compute_frames
+
+Kind = Literal["words", "stretches"]  # short sounds placed in background · any part of a recording
 
 
 @dataclass(frozen=True)
 class Example:
-    """One window to be made: a whole word, a part of a word (`_unknown_`), or background (`clip` is None)."""
+    """One window to be made: a whole word, a part of a word (`_unknown_`), a stretch, or background (`clip` is None).
+
+    `at` is where a stretch begins that is shown as it is; else it is drawn, and varied.
+    """
 
     label: str
     clip: Clip | None
     part: bool = False
+    at: int | None = None
 
 
 def training_examples(rng: np.random.Generator, clips: Sequence[Clip], labels: Sequence[str]) -> list[Example]:
@@ -51,21 +60,43 @@ def validation_examples(clips: Sequence[Clip], labels: Sequence[str]) -> list[Ex
     return examples
 
 
+def training_stretches(rng: np.random.Generator, clips: Sequence[Clip], samples: int) -> list[Example]:
+    """An epoch: of each recording as many stretches as it has windows of `samples`, but at least one."""
+    examples = [Example(c.entry.label, c) for c in clips for _ in range(max(1, len(c.samples) // samples))]
+    return [examples[i] for i in rng.permutation(len(examples))]
+
+
+def validation_stretches(clips: Sequence[Clip], samples: int) -> list[Example]:
+    """Of each recording the windows one after the other, as they are; a shorter one is repeated to fill its window."""
+    ordered = sorted(clips, key=lambda c: c.sha256)
+    starts = [range(0, max(1, len(c.samples) - samples + 1), samples) for c in ordered]
+    return [Example(c.entry.label, c, at=at) for c, places in zip(ordered, starts, strict=True) for at in places]
+
+
 def make_window(
-    rng: np.random.Generator, scene: augment.Scene, example: Example, clips: Sequence[Clip], noise: Sequence[Clip]
-) -> NDArray[np.float32]:
-    """The samples `(samples,)` of an example: the same for the same generator state."""
+    rng: np.random.Generator, kind: Kind, scene: Scene, example: Example, clips: Sequence[Clip], noise: Sequence[Clip]
+) -> Samples:
+    """The samples `(samples, channels)` of an example: the same for the same generator state."""
     recordings = [clip.samples for clip in noise]
     if example.clip is None:
         return augment.silent_window(rng, scene, recordings)
+    samples = example.clip.samples
+    if example.at is not None:
+        return augment.repeated(samples[example.at :], scene.samples)
+    if kind == "stretches":
+        return augment.stretch_window(rng, scene, samples, recordings)
     if example.part:
-        return augment.part_window(rng, scene, example.clip.samples, recordings)
-    other = clips[int(rng.integers(len(clips)))].samples if rng.random() < 0.2 else None
-    return augment.word_window(rng, scene, example.clip.samples, recordings, other)
+        return augment.part_window(rng, scene, samples, recordings)
+    preceded = rng.random() < scene.vary.preceded
+    other = clips[int(rng.integers(len(clips)))].samples if preceded else None
+    return augment.word_window(rng, scene, samples, recordings, other)
 
 
 class Windows(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-    """Examples as `(channels, frames, bins)` images; example i of epoch e depends on the seed, e and i alone."""
+    """Examples as `(channels, frames, bins)` images; example i of epoch e depends on the seed, e and i alone.
+
+    With `varied`, frequencies are warped and masks set as well.
+    """
 
     def __init__(
         self,
@@ -73,19 +104,21 @@ class Windows(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
         labels: Sequence[str],
         clips: Sequence[Clip],
         noise: Sequence[Clip],
-        scene: augment.Scene,
+        kind: Kind,
+        scene: Scene,
         params: FrontEndParams,
         seed: tuple[int, ...],
-        masked: bool,
+        varied: bool,
     ) -> None:
         self.examples = examples
         self.labels = {label: i for i, label in enumerate(labels)}
         self.clips = clips
         self.noise = noise
+        self.kind = kind
         self.scene = scene
         self.params = params
         self.seed = seed
-        self.masked = masked
+        self.varied = varied
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -93,10 +126,53 @@ class Windows(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
     def frames(self, index: int) -> Frames:
         """The frames of one example, `(frames, bins, channels)`."""
         rng = np.random.default_rng((*self.seed, index))
-        samples = make_window(rng, self.scene, self.examples[index], self.clips, self.noise)
-        frames = compute_frames(self.params, samples[:, None])
-        return augment.mask(rng, frames) if self.masked else frames
+        samples = make_window(rng, self.kind, self.scene, self.examples[index], self.clips, self.noise)
+        if not self.varied:
+            return compute_frames(self.params, samples)
+        vary = self.scene.vary
+        frames = compute_frames(warped(rng, self.params, vary.warp) if vary.warp else self.params, samples)
+        return augment.mask(rng, frames, vary.time_mask, vary.frequency_mask)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         image = np.ascontiguousarray(self.frames(index).transpose(2, 0, 1))
         return torch.from_numpy(image), self.labels[self.examples[index].label]
+
+    def targets(self) -> NDArray[np.int64]:
+        """The index of each example's label."""
+        return np.array([self.labels[example.label] for example in self.examples], np.int64)
+
+
+def warped(rng: np.random.Generator, params: FrontEndParams, warp: float) -> FrontEndParams:
+    """The front-end with its mel bands moved by up to `warp`, as if the speaker's vocal tract were another."""
+    factor = float(rng.uniform(1 - warp, 1 + warp))
+    high_hz = min(params.high_hz * factor, params.sample_rate_hz / 2)
+    return replace(params, low_hz=params.low_hz * factor, high_hz=high_hz)
+
+
+def training_windows(
+    loaded: DataSet, labels: Sequence[str], kind: Kind, scene: Scene, params: FrontEndParams, seed: tuple[int, ...]
+) -> Windows:
+    """The windows of one epoch; `seed` tells them apart."""
+    clips, noise = loaded.of("train")
+    rng = np.random.default_rng(seed)
+    if kind == "words":
+        examples = training_examples(rng, clips, labels)
+    else:
+        examples = training_stretches(rng, clips, scene.samples)
+    return Windows(examples, labels, clips, noise, kind, scene, params, seed, varied=True)
+
+
+def plain_windows(
+    loaded: DataSet,
+    split: Split,
+    labels: Sequence[str],
+    kind: Kind,
+    scene: Scene,
+    params: FrontEndParams,
+    seed: tuple[int, ...],
+) -> Windows:
+    """The windows of a split to measure on: words at their own speed, stretches as they are."""
+    clips, noise = loaded.of(split)
+    examples = validation_examples(clips, labels) if kind == "words" else validation_stretches(clips, scene.samples)
+    plain = replace(scene, vary=replace(scene.vary, speed=0.0, clean=0.0))
+    return Windows(examples, labels, clips, noise, kind, plain, params, seed, varied=False)

@@ -17,7 +17,8 @@ import numpy as np
 import soundfile
 
 from edge_res.export import augment
-from edge_res.export.data import UNKNOWN, Clip, audio_sha256, load
+from edge_res.export.data import UNKNOWN, Clip, Splits, load
+from edge_res.export.recordings import audio_sha256
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYWORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -34,8 +35,8 @@ WORD_S = (0.15, 0.75)
 def make_noise(parts: list[Clip]) -> tuple[np.ndarray, list[dict[str, object]]]:
     """The held stretches one after the other, at equal power, faded into each other; and where each lies."""
     fade = round(FADE_S * RATE_HZ)
-    up = np.sin(np.linspace(0, np.pi / 2, fade)).astype(np.float32)  # the two squares add to 1: constant power
-    out = np.zeros(0, np.float32)
+    up = np.sin(np.linspace(0, np.pi / 2, fade)).astype(np.float32)[:, None]  # the two squares add to 1: constant power
+    out = np.zeros((0, 1), np.float32)
     told = []
     for part in parts:
         samples = part.samples / np.float32(augment.rms(part.samples))
@@ -52,7 +53,7 @@ def make_noise(parts: list[Clip]) -> tuple[np.ndarray, list[dict[str, object]]]:
                 "demo_start_s": start / RATE_HZ,
             }
         )
-        out = np.concatenate([out, np.zeros(start + len(samples) - len(out), np.float32)])
+        out = np.concatenate([out, np.zeros((start + len(samples) - len(out), 1), np.float32)])
         out[start:] += samples
     return out, told
 
@@ -94,7 +95,7 @@ def make_demo(clips: list[Clip], noise: list[Clip]) -> tuple[np.ndarray, dict[st
 
 
 def main() -> None:
-    data = load(Path(sys.argv[1]), KEYWORDS, RATE_HZ, SETS)
+    data = load(Path(sys.argv[1]), KEYWORDS, RATE_HZ, sets=SETS, splits=Splits(held=0.05))
     clips, noise = data.of("held")
     clips = [clip for clip in clips if has_clear_onset(clip)]
     pcm, told = make_demo(clips, noise)

@@ -8,37 +8,38 @@ import pytest
 pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
 from edge_res.export import augment
-from edge_res.export.augment import Mono, Scene
+from edge_res.export.augment import Scene, Variations
+from edge_res.flow import Samples
 
 RATE_HZ = 16000
-SCENE = Scene(RATE_HZ, 22080, snr_db=(30.0, 30.0), speed=0.0)
+SCENE = Scene(RATE_HZ, 22080, vary=Variations(snr_db=(30.0, 30.0), speed=0.0))
 
 
 @pytest.fixture
-def clip() -> Mono:
+def clip() -> Samples:
     """A loud burst from 0.3 s to 0.6 s in a second of faint noise."""
     rng = np.random.default_rng(0)
     samples = rng.normal(0, 1e-3, RATE_HZ).astype(np.float32)
     samples[4800:9600] += rng.normal(0, 0.2, 4800).astype(np.float32)
-    return samples
+    return samples[:, None]
 
 
 @pytest.fixture
-def noise() -> list[Mono]:
-    return [np.random.default_rng(1).normal(0, 0.1, 60000).astype(np.float32)]
+def noise() -> list[Samples]:
+    return [np.random.default_rng(1).normal(0, 0.1, (60000, 1)).astype(np.float32)]
 
 
-def test_the_active_region_is_found(clip: Mono) -> None:
+def test_the_active_region_is_found(clip: Samples) -> None:
     start, stop = augment.active_region(clip, RATE_HZ)
     assert abs(start - 4800) <= 320
     assert abs(stop - 9600) <= 320
 
 
-def test_the_whole_word_lies_somewhere_in_the_window(clip: Mono, noise: list[Mono]) -> None:
+def test_the_whole_word_lies_somewhere_in_the_window(clip: Samples, noise: list[Samples]) -> None:
     onsets = []
     for seed in range(60):
         window = augment.word_window(np.random.default_rng(seed), SCENE, clip, noise)
-        assert window.shape == (SCENE.samples,)
+        assert window.shape == (SCENE.samples, 1)
         assert window.dtype == np.float32
         start, stop = augment.active_region(window, RATE_HZ, 15)
         assert 4000 <= stop - start <= 6000
@@ -47,7 +48,7 @@ def test_the_whole_word_lies_somewhere_in_the_window(clip: Mono, noise: list[Mon
     assert max(onsets) > SCENE.samples - 4800 - 3000
 
 
-def test_only_a_part_of_the_word_is_in_a_part_window(clip: Mono, noise: list[Mono]) -> None:
+def test_only_a_part_of_the_word_is_in_a_part_window(clip: Samples, noise: list[Samples]) -> None:
     edges = set()
     for seed in range(30):
         window = augment.part_window(np.random.default_rng(seed), SCENE, clip, noise)
@@ -59,7 +60,7 @@ def test_only_a_part_of_the_word_is_in_a_part_window(clip: Mono, noise: list[Mon
 
 
 @pytest.mark.parametrize("with_recordings", [True, False])
-def test_nothing_is_padded_with_zeros(clip: Mono, noise: list[Mono], with_recordings: bool) -> None:
+def test_nothing_is_padded_with_zeros(clip: Samples, noise: list[Samples], with_recordings: bool) -> None:
     noise = noise if with_recordings else []
     for seed in range(20):
         for window in (
@@ -71,8 +72,8 @@ def test_nothing_is_padded_with_zeros(clip: Mono, noise: list[Mono], with_record
             assert powers.min() > 0
 
 
-def test_speed_changes_the_length_and_nothing_is_random_twice(clip: Mono, noise: list[Mono]) -> None:
-    fast = Scene(RATE_HZ, 22080, speed=0.14)
+def test_speed_changes_the_length_and_nothing_is_random_twice(clip: Samples, noise: list[Samples]) -> None:
+    fast = Scene(RATE_HZ, 22080, vary=Variations(speed=0.14))
     lengths = {len(augment.respeed(np.random.default_rng(seed), fast, clip)) for seed in range(20)}
     assert min(lengths) < 0.92 * RATE_HZ
     assert max(lengths) > 1.08 * RATE_HZ

@@ -12,7 +12,8 @@ import soundfile
 pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
 from edge_res.errors import DataError
-from edge_res.export.data import SPLITS, UNKNOWN, load, read_entries, split_csv, split_of
+from edge_res.export.data import SPLITS, UNKNOWN, Splits, load, split_csv
+from edge_res.export.entries import read_entries
 
 RATE_HZ = 16000
 
@@ -44,14 +45,14 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def test_a_group_is_in_one_split_across_sets_and_audio_is_used_once(corpus: Path) -> None:
-    data = load(corpus, ("yes", "no"), RATE_HZ, seed=3, validation=0.3, held=0.1)
+    data = load(corpus, ("yes", "no"), RATE_HZ, seed=3, splits=Splits(validation=0.3, held=0.1))
     assert len(data.clips) == 120
     assert {clip.entry.label for clip in data.clips} == {"yes", "no", UNKNOWN}
     by_group = {(clip.entry.group, clip.split) for clip in data.clips}
     assert len(by_group) == 40
     assert {split for _, split in by_group} == set(SPLITS)
     assert len({clip.sha256 for clip in data.clips}) == 120
-    assert any("5 clips whose audio" in sentence for sentence in data.left_out)
+    assert any("5 clips with audio that is in another" in sentence for sentence in data.left_out)
     assert any("1 _silence_" in sentence for sentence in data.left_out)
 
 
@@ -62,7 +63,7 @@ def test_noise_is_split_by_time_with_a_guard(corpus: Path) -> None:
     assert all(start - stop >= RATE_HZ for (_, stop), (start, _) in itertools.pairwise(parts))
     whole, _ = soundfile.read(corpus.parent / "noise/hum.flac", dtype="float32")
     for clip in data.noise:
-        np.testing.assert_array_equal(clip.samples, whole[clip.start : clip.start + len(clip.samples)])
+        np.testing.assert_array_equal(clip.samples[:, 0], whole[clip.start : clip.start + len(clip.samples)])
 
 
 def test_the_split_depends_on_seed_and_group_alone(corpus: Path) -> None:
@@ -70,7 +71,7 @@ def test_the_split_depends_on_seed_and_group_alone(corpus: Path) -> None:
     assert split_csv(one) == split_csv(two)
     assert split_csv(one) != split_csv(load(corpus, ("yes", "no"), RATE_HZ, seed=4))
     first = load(corpus, ("yes",), RATE_HZ, sets=("first",), seed=3)
-    assert all(clip.split == split_of(clip.entry.group, 3, 0.18, 0.05) for clip in (*one.clips, *first.clips))
+    assert all(clip.split == Splits().split_of(clip.entry.group, 3) for clip in (*one.clips, *first.clips))
 
 
 def test_a_folder_of_folders_takes_groups_from_file_names(tmp_path: Path) -> None:
@@ -91,11 +92,108 @@ def test_data_that_cannot_be_used_is_refused(corpus: Path, tmp_path: Path) -> No
         load(corpus, ("yes", "maybe"), RATE_HZ)
     with pytest.raises(DataError, match=r"no set \['third'\], only"):
         load(corpus, ("yes",), RATE_HZ, sets=("third",))
-    with pytest.raises(DataError, match=r"validation split has fewer than two clips of \['no', 'yes'\]|fewer than two"):
-        load(corpus, ("yes", "no"), RATE_HZ, validation=0.0)
-    (corpus.parent / "yes/0.flac").write_text("not audio")
-    with pytest.raises(DataError, match=r"0.flac cannot be read as audio"):
-        load(corpus, ("yes",), RATE_HZ)
-    (tmp_path / "other.csv").write_text("file,label\na.wav,yes\n")
-    with pytest.raises(DataError, match=r"lacks the columns \['group'\]"):
+    with pytest.raises(DataError, match=r"validation clips have none of \['yes', 'no'\]"):
+        load(corpus, ("yes", "no"), RATE_HZ, seed=0, splits=Splits(validation_groups="nobody"))
+    (tmp_path / "other.csv").write_text("file,group\na.wav,yes\n")
+    with pytest.raises(DataError, match=r"lacks the columns \['label'\]"):
         read_entries(tmp_path / "other.csv")
+
+
+def manifest(folder: Path, *rows: str, columns: str = "file,label,group") -> Path:
+    path = folder / "rows.csv"
+    path.write_text("\n".join((columns, *rows)) + "\n")
+    return path
+
+
+@pytest.fixture
+def two_labels(tmp_path: Path) -> list[str]:
+    """Rows of two labels by six groups each."""
+    rows = []
+    for label in ("hum", "rattle"):
+        for group in range(6):
+            write_clip(tmp_path / f"{label}-{group}.wav", 10 * group + len(label))
+            rows.append(f"{label}-{group}.wav,{label},g{group}")
+    return rows
+
+
+BY_GROUP = Splits(validation_groups="^g[45]$")
+
+
+def test_named_groups_are_the_validation(tmp_path: Path, two_labels: list[str]) -> None:
+    data = load(manifest(tmp_path, *two_labels), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
+    assert {clip.entry.group for clip in data.of("validation")[0]} == {"g4", "g5"}
+    assert {clip.entry.group for clip in data.of("train")[0]} == {"g0", "g1", "g2", "g3"}
+    assert not data.same_session
+
+
+def test_files_that_cannot_be_used_are_named_and_left_out(tmp_path: Path, two_labels: list[str]) -> None:
+    square = np.where(np.arange(8000) // 20 % 2, 32767, -32768).astype(np.int16)
+    soundfile.write(tmp_path / "loud.wav", square, RATE_HZ)
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(8000, np.int16), RATE_HZ)
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.int16), RATE_HZ)
+    np.save(tmp_path / "holes.npy", np.full(8000, np.nan, np.float32))
+    (tmp_path / "text.wav").write_text("not audio")
+    bad = [f"{name},hum,g0" for name in ("loud.wav", "quiet.wav", "empty.wav", "holes.npy", "text.wav")]
+    data = load(manifest(tmp_path, *two_labels, *bad), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
+    assert len(data.clips) == 12
+    told = "\n".join(data.left_out)
+    assert "1 clips clipped: loud.wav" in told
+    assert "2 clips empty or silent: quiet.wav, empty.wav" in told
+    assert "1 clips not finite: holes.npy" in told
+    assert "text.wav cannot be read as audio" in told
+    with pytest.raises(DataError, match=r"None of the 5 clips can be used: 1 clips clipped: loud.wav; 2 clips empty"):
+        load(manifest(tmp_path, *bad), ("hum",), RATE_HZ, splits=BY_GROUP)
+
+
+def test_one_clip_or_one_group_is_refused(tmp_path: Path, two_labels: list[str]) -> None:
+    alone = [row for row in two_labels if not row.startswith("hum") or row.startswith("hum-0")]
+    with pytest.raises(DataError, match=r"fewer than two clips of \['hum'\]"):
+        load(manifest(tmp_path, *alone), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
+    one_group = [row.rsplit(",", 1)[0] + ",machine" for row in two_labels]
+    with pytest.raises(DataError, match=r"All clips of .* are of one group, 'machine'.* --split time"):
+        load(manifest(tmp_path, *one_group), ("hum", "rattle"), RATE_HZ)
+
+
+def test_windows_of_one_recording_never_cross(tmp_path: Path) -> None:
+    write_clip(tmp_path / "long.wav", 1, seconds=20)
+    rows = [f"long.wav,{'hum' if i % 2 else 'rattle'},g{i},{2 * i},{2 * i + 1.5}" for i in range(8)]
+    columns = "file,label,group,start_s,end_s"
+    with pytest.raises(DataError, match=r"Windows of one recording would be in train and validation both: .*long.wav"):
+        load(manifest(tmp_path, *rows, columns=columns), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
+
+    by_time = Splits(by_time=("*",), validation=0.4, guard_s=0.5)
+    data = load(manifest(tmp_path, *rows, columns=columns), ("hum", "rattle"), RATE_HZ, splits=by_time)
+    assert data.same_session == ("hum", "rattle")
+    whole = soundfile.read(tmp_path / "long.wav", dtype="float32")[0]
+    for clip in data.clips:
+        np.testing.assert_array_equal(clip.samples[:, 0], whole[clip.start : clip.start + len(clip.samples)])
+    last = max(clip.start + len(clip.samples) for clip in data.of("train")[0])
+    first = min(clip.start for clip in data.of("validation")[0])
+    assert first - last >= 0.5 * RATE_HZ
+    assert {clip.entry.label for clip in data.of("validation")[0]} == {"hum", "rattle"}
+
+
+def test_intervals_outside_the_recording_are_left_out_by_name(tmp_path: Path, two_labels: list[str]) -> None:
+    rows = [f"{row},," for row in two_labels] + ["hum-0.wav,hum,g0,0.2,9"]
+    path = manifest(tmp_path, *rows, columns="file,label,group,start_s,end_s")
+    data = load(path, ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
+    assert any("hum-0.wav lasts 0.50 s, and the manifest names 0.2 to 9.0 s" in text for text in data.left_out)
+    for wrong, sentence in (("2,1", "the end must come after the start"), ("x,1", "start_s='x', expected a number")):
+        with pytest.raises(DataError, match=sentence):
+            read_entries(manifest(tmp_path, f"a.wav,hum,g0,{wrong}", columns="file,label,group,start_s,end_s"))
+
+
+def test_arrays_rates_and_channels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for group in range(4):
+        np.save(tmp_path / f"{group}.npy", rng.normal(0, 3, (5, 200, 3)).astype(np.float32))
+        np.save(tmp_path / f"slow-{group}.npy", rng.normal(0, 3, (100, 3)))
+        rows += [f"{group}.npy,shake,g{group},200", f"slow-{group}.npy,still,g{group},100"]
+    path = manifest(tmp_path, *rows, columns="file,label,group,rate_hz")
+    data = load(path, ("shake", "still"), 200, channels=3, splits=Splits(validation_groups="g3"))
+    shapes = {(clip.entry.label, clip.samples.shape) for clip in data.clips}
+    assert shapes == {("shake", (200, 3)), ("still", (200, 3))}
+    assert len(data.clips) == 4 * 5 + 4
+    with pytest.raises(DataError, match=r"None of the 8 clips can be used: .*has 3 channels; the front-end takes 2"):
+        load(path, ("shake", "still"), 200, channels=2, splits=Splits(validation_groups="g3"))

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 
 from edge_res.errors import ConfigError
 from edge_res.export.nets import BasicBlock, Bottleneck, ResNet, ResNetShape
-from edge_res.export.runs import TrainSettings, shape_of, speech_front_end
+from edge_res.export.runs import network_of
+from edge_res.export.settings import Net, TrainSettings
 
 SHAPE = ResNetShape(8, 40, 1, 12, frames=136)
 
@@ -93,7 +94,7 @@ def test_relu_comes_after_the_addition() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (TrainSettings(arch="resnet9"), "no architecture 'resnet9'; known are resnet8"),
+        (TrainSettings(net=Net("resnet9")), "no architecture 'resnet9'; known are resnet8"),
         (TrainSettings(frames=137), r"does not fit resnet8 \(receptive field 32.*nearest that fit are \[136, 144\]"),
         (TrainSettings(frames=24), r"nearest that fit are \[32, 40\]"),
         (TrainSettings(hop=6), "hop of 6 frames is not a multiple of resnet8's time stride of 4"),
@@ -101,4 +102,4 @@ def test_relu_comes_after_the_addition() -> None:
 )
 def test_what_does_not_fit_is_refused_with_the_way_out(settings: TrainSettings, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        shape_of(settings, speech_front_end(), 12)
+        network_of(settings, settings.front_end.params(), 12)

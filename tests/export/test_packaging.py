@@ -19,9 +19,10 @@ from edge_res.errors import DataError, ExportError
 from edge_res.export import material as materials
 from edge_res.export import packaging, parity, tflite_writer
 from edge_res.export.graph import Conv, Graph
-from edge_res.export.material import Material
+from edge_res.export.material import Material, Validation
 from edge_res.export.nets import Dense, ResNet, ResNetShape
-from edge_res.export.runs import Run, TrainSettings, speech_front_end
+from edge_res.export.runs import Run
+from edge_res.export.settings import Spectrogram, TrainSettings
 from tests.edgeres import CLIPS, edgeres, lines, sentence
 
 SHAPE = ResNetShape(8, 40, 1, 3, frames=40, widths=(4, 8, 8))
@@ -49,7 +50,7 @@ gain = [{gain}]
 def random_network(frames: int = 40) -> bytes:
     """An untrained network as float ONNX."""
     torch.manual_seed(0)
-    params = speech_front_end()
+    params = Spectrogram().params()
     shape = replace(SHAPE, frames=frames)
     run = Run(TrainSettings(frames=frames), params, ("a", "b", "c"), ResNet(shape).eval(), "", {}, {})
     return materials.to_onnx(run)
@@ -68,7 +69,7 @@ def material(network: bytes) -> Material:
         network=network,
         labels=("yes", "no", "_silence_"),
         background=("_silence_",),
-        front_end=speech_front_end(),
+        front_end=Spectrogram().params(),
         hop=8,
         calibration=np.stack([stream[i : i + 40] for i in range(0, 320, 10)]),
         stream=stream,
@@ -190,7 +191,7 @@ def test_recordings_that_the_front_end_does_not_take_are_refused(foreign: Path) 
 
 def test_a_model_for_tensorrt_comes_beside_the_others(material: Material, tmp_path: Path) -> None:
     targets = np.zeros(len(material.calibration), np.int64)
-    material = replace(material, validation=(material.calibration, targets))
+    material = replace(material, validation=Validation(material.calibration, targets, ("",) * len(targets)))
     packaging.build(material, tmp_path / "x.edgeres", "test", "minmax", "tensorrt", lambda text: None)
     bundle = read_bundle(tmp_path / "x.edgeres")
     assert "window-symmetric.onnx" in bundle.members
@@ -199,7 +200,7 @@ def test_a_model_for_tensorrt_comes_beside_the_others(material: Material, tmp_pa
 
 def test_a_network_padded_along_time_is_a_window_model_and_says_why(tmp_path: Path, material: Material) -> None:
     shape = replace(SHAPE, time_padding="same")
-    run = Run(TrainSettings(frames=40), speech_front_end(), ("a", "b", "c"), ResNet(shape).eval(), "", {}, {})
+    run = Run(TrainSettings(frames=40), Spectrogram().params(), ("a", "b", "c"), ResNet(shape).eval(), "", {}, {})
     padded = replace(material, network=materials.to_onnx(run))
     build(padded, tmp_path / "x.edgeres")
     bundle = read_bundle(tmp_path / "x.edgeres")
@@ -227,7 +228,7 @@ def test_every_kind_of_network_steps_to_the_bit(kind: str, tmp_path: Path, mater
     """Through torch, ONNX Runtime's quantizer and all the checks of an export."""
     torch.manual_seed(1)
     shape = KINDS.get(kind, SHAPE)
-    params = replace(speech_front_end(), channels=shape.channels)
+    params = replace(Spectrogram().params(), channels=shape.channels)
     net: Any = Dense(40, 1, 3, 40) if kind == "dense" else ResNet(shape)
     with torch.no_grad():
         for _ in range(3):

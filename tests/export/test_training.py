@@ -16,7 +16,9 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 from edge_res.bundle import read_bundle
 from edge_res.errors import DataError
 from edge_res.export import training
-from edge_res.export.runs import TrainSettings, measure, read_run
+from edge_res.export.metrics import measure
+from edge_res.export.runs import read_run
+from edge_res.export.settings import TrainSettings
 from tests.edgeres import edgeres, lines, sentence
 
 RATE_HZ = 16000
@@ -99,9 +101,9 @@ def test_an_export_with_other_data_is_refused_and_writes_nothing(
 def test_the_same_seed_gives_the_same_weights(corpus: Path, tmp_path: Path) -> None:
     def trained(seed: int, out: str) -> dict[str, Any]:
         settings = replace(SETTINGS, seed=seed, epochs=1)
-        state: dict[str, Any] = training.train(
-            corpus, tmp_path / out, settings, lambda step: None, lambda text: None
-        ).model.state_dict()
+        run = training.train(corpus, tmp_path / out, settings, lambda step: None, lambda text: None)
+        assert run is not None
+        state: dict[str, Any] = run.model.state_dict()
         return state
 
     first, second, other = trained(0, "a"), trained(0, "b"), trained(1, "c")
@@ -118,8 +120,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_accuracy_comes_with_wilsons_interval() -> None:
-    logits = np.eye(2, dtype=np.float32)[[0] * 81 + [1] * 19]
-    metrics = measure(logits, np.zeros(100, np.int64), ("a", "b"))
+    metrics = measure(np.array([0] * 81 + [1] * 19), np.zeros(100, np.int64), ("a", "b"))
     assert metrics["accuracy"] == 0.81
     assert metrics["per_label"] == {"a": 0.81}  # there is no b to be right about
     # Wilson 1927 for 81 of 100, as statistical tables give it

@@ -1,0 +1,100 @@
+"""What a data set names: a manifest CSV or a folder of folders, as a list of files with label and group."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_res.errors import DataError
+
+SILENCE = "_silence_"
+UNKNOWN = "_unknown_"
+NOISE = "noise"
+SPEAKER_PATTERN = r"^(.+?)_nohash_"  # how Speech Commands names its files
+SUFFIXES = (".flac", ".wav", ".ogg", ".npy")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file that the manifest or the folder names, or the stretch of it from `start_s` to `end_s`."""
+
+    path: Path
+    set: str
+    label: str
+    group: str
+    start_s: float = 0.0
+    end_s: float | None = None
+    rate_hz: int | None = None  # of a file that does not tell it
+
+
+def read_entries(data: Path, sets: Sequence[str] = (), group_pattern: str = SPEAKER_PATTERN) -> tuple[list[Entry], str]:
+    """The entries of a manifest CSV or of a folder of folders of clips.
+
+    A manifest has the columns `file` and `label`, and perhaps `group`, `set`, `rate_hz` (of `.npy` files), and
+    `start_s` and `end_s` where a row is a part of a long recording. Where it has no `group`, and in a folder, where the
+    label is the folder's name, the group is what `group_pattern` finds in the file's name. Returns the entries and the
+    SHA-256 of the manifest (of a folder: of its sorted file names).
+    """
+    if data.is_file():
+        raw = data.read_bytes()
+        entries = entries_of_manifest(data, raw, group_pattern)
+        known = {entry.set for entry in entries}
+        if unknown := set(sets) - known:
+            raise DataError(f"The manifest {data} has no set {sorted(unknown)}, only {sorted(known)}.")
+        return [e for e in entries if not sets or e.set in sets], hashlib.sha256(raw).hexdigest()
+    if not data.is_dir():
+        raise DataError(f"There is no data at {data}; name a manifest CSV or a folder of folders of clips.")
+    if sets:
+        raise DataError(f"{data} is a folder, which has no sets such as {sorted(sets)}; only a manifest CSV has them.")
+    paths = sorted(p for p in data.glob("*/*") if p.suffix.lower() in SUFFIXES)
+    entries = [Entry(path, "", path.parent.name, group_of(path, group_pattern)) for path in paths]
+    names = "\n".join(str(entry.path.relative_to(data)) for entry in entries)
+    return entries, hashlib.sha256(names.encode()).hexdigest()
+
+
+def entries_of_manifest(data: Path, raw: bytes, group_pattern: str) -> list[Entry]:
+    """The rows of a manifest CSV."""
+    try:
+        rows = list(csv.DictReader(raw.decode("utf-8-sig").splitlines()))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{data} cannot be read as a CSV file: {error}.") from None
+    if missing := {"file", "label"} - set(rows[0] if rows else ()):
+        raise DataError(
+            f"The manifest {data} lacks the columns {sorted(missing)}; it needs file and label, and should have group."
+        )
+    return [entry_of_row(data, number, row, group_pattern) for number, row in enumerate(rows, 2)]
+
+
+def entry_of_row(data: Path, number: int, row: dict[str, str], group_pattern: str) -> Entry:
+    """One row; `number` is its line in the file."""
+
+    def number_in(column: str) -> float | None:
+        text = row.get(column) or ""
+        try:
+            return float(text) if text.strip() else None
+        except ValueError:
+            raise DataError(f"Line {number} of {data} has {column}={text!r}, expected a number.") from None
+
+    if not row["file"] or not row["label"]:
+        raise DataError(f"Line {number} of {data} has no file or no label.")
+    path = data.parent / row["file"]
+    start_s, end_s, rate_hz = number_in("start_s") or 0.0, number_in("end_s"), number_in("rate_hz")
+    if start_s < 0 or (end_s is not None and end_s <= start_s):
+        raise DataError(f"Line {number} of {data} is from {start_s} to {end_s} s; the end must come after the start.")
+    group = row.get("group") or group_of(path, group_pattern)
+    return Entry(path, row.get("set") or "", row["label"], group, start_s, end_s, round(rate_hz) if rate_hz else None)
+
+
+def group_of(path: Path, group_pattern: str) -> str:
+    """What the pattern finds in a file's name: its first group, or all of it."""
+    found = re.search(group_pattern, path.name)
+    if not found:
+        raise DataError(
+            f"The name of {path} does not tell its group (pattern {group_pattern!r}); pass --group-pattern or a "
+            "manifest CSV with a column group, so that one speaker is not in training and validation both."
+        )
+    return found.group(1) if found.re.groups else found.group(0)

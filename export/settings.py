@@ -1,0 +1,167 @@
+"""What a training run is asked for: one frozen dataclass, from a recipe (a TOML file) and the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from edge_res.errors import ConfigError, ModelError
+from edge_res.export.augment import Variations
+from edge_res.export.data import Splits
+from edge_res.export.windows import Kind
+from edge_res.frontend import FrontEndParams, linear_bins
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+
+RECIPES = resources.files("edge_res.export") / "recipes"
+
+
+@dataclass(frozen=True)
+class Spectrogram:
+    """The fields of `FrontEndParams` that a run chooses; `mean` and `gain` are measured. 0 bins: all."""
+
+    kind: Literal["log-mel", "log-stft"] = "log-mel"
+    sample_rate_hz: int = 16000
+    channels: int = 1
+    n_fft: int = 512
+    win_length: int = 480
+    hop_length: int = 160
+    low_hz: float = 20.0
+    high_hz: float = 7600.0
+    log_floor: float = 1e-6
+    bins: int = 40
+
+    def params(self) -> FrontEndParams:
+        """The front-end, not normalised yet; fields that cannot be are a `ConfigError`."""
+        bins = self.bins
+        try:
+            if not bins:
+                one = FrontEndParams(**{**asdict(self), "kind": "log-mel", "bins": 1}, mean=(0.0,), gain=(1.0,))
+                first, last = linear_bins(one)
+                bins = last - first
+            return FrontEndParams(**{**asdict(self), "bins": bins}, mean=(0.0,) * bins, gain=(1.0,) * bins)
+        except ModelError as error:
+            raise ConfigError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class Net:
+    """The network: its name, and what a three-stage one may have otherwise; strides are (time, frequency)."""
+
+    arch: str = "resnet8"
+    widths: tuple[int, int, int] = (16, 32, 64)
+    stem_strides: tuple[int, int] = (2, 2)
+    stage_strides: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (2, 2))
+    time_padding: Literal["valid", "same"] = "valid"
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A run. `frames` and `hop` are the window's; `patience` epochs without a better validation end it (0: never).
+
+    `mixup` is the parameter of its beta distribution (Zhang et al. 2018), 0 for none. `teacher` is the folder of a run
+    whose scores are learned, together with the labels (Hinton et al. 2015), with the weight `teacher_share`. Where
+    int8 costs more than `allowed_loss` of the accuracy, the export tunes the network with quantized weights and
+    activations for `int8_epochs`.
+    """
+
+    recipe: str = ""
+    labels: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    windows: Kind = "words"
+    frames: int = 136
+    hop: int = 8
+    epochs: int = 40
+    batch: int = 32
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warm_up: float = 0.08
+    label_smoothing: float = 0.1
+    mixup: float = 0.0
+    ema: float = 0.995
+    clip_norm: float = 5.0
+    patience: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    teacher: str = ""
+    teacher_share: float = 0.7
+    int8_epochs: int = 4
+    allowed_loss: float = 0.003
+    seed: int = 0
+    threads: int = 1
+    net: Net = field(default_factory=Net)
+    front_end: Spectrogram = field(default_factory=Spectrogram)
+    splits: Splits = field(default_factory=Splits)
+    vary: Variations = field(default_factory=Variations)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_recipe(name: str) -> TrainSettings:
+    """The settings of a recipe: one that comes along, by its name, or any TOML file, by its path."""
+    path = Path(name) if "/" in name or name.endswith(".toml") else RECIPES / f"{name}.toml"
+    try:
+        body = tomllib.loads(path.read_text())
+    except OSError:
+        raise ConfigError(
+            f"There is no recipe {name!r}; known are {', '.join(recipe_names())}, or name a TOML file (./my.toml)."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The recipe {name} is no TOML that can be read: {error}.") from None
+    settings: TrainSettings = from_mapping(TrainSettings, body, f"The recipe {name}")
+    return replace(settings, recipe=Path(name).stem)
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come along."""
+    return sorted(entry.name.removesuffix(".toml") for entry in RECIPES.iterdir() if entry.name.endswith(".toml"))
+
+
+def from_mapping(cls: type[Any], body: Mapping[str, Any], where: str) -> Any:
+    """A dataclass from a mapping as TOML or JSON gives it; a key or value that does not fit is a `ConfigError`."""
+    hints = get_type_hints(cls)
+    names = {f.name for f in fields(cls)}
+    if unknown := set(body) - names:
+        raise ConfigError(f"{where} has {sorted(unknown)}, which mean nothing there; known are {sorted(names)}.")
+    return cls(**{name: fitted(hints[name], value, f"{where}: {name}") for name, value in body.items()})
+
+
+def fitted(hint: Any, value: Any, where: str) -> Any:
+    """A value as a field's type wants it: lists become tuples, whole numbers floats, tables dataclasses."""
+    if is_dataclass(hint) and isinstance(value, Mapping):
+        return from_mapping(hint, value, where)  # type: ignore[arg-type]
+    if get_origin(hint) is Literal:
+        fits = value in get_args(hint)
+    elif get_origin(hint) is tuple and isinstance(value, (list, tuple)):
+        inner = get_args(hint)
+        inner = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        if len(inner) == len(value):
+            return tuple(fitted(one, item, where) for one, item in zip(inner, value, strict=True))
+        fits = False
+    elif hint is float:
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        value = float(value) if fits else value
+    else:
+        fits = isinstance(hint, type) and type(value) is hint
+    if not fits:
+        known = f"one of {', '.join(map(str, get_args(hint)))}" if get_origin(hint) is Literal else kind_of(hint)
+        raise ConfigError(f"{where} is {value!r}, expected {known}.")
+    return value
+
+
+def kind_of(hint: Any) -> str:
+    """A type in plain words."""
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)
+        if inner[-1] is Ellipsis:
+            return f"a list, each {kind_of(inner[0])}"
+        return f"a list of {len(inner)}, each {kind_of(inner[0])}"
+    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(hint, "a table")
