@@ -60,7 +60,9 @@ def listen(
             help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (sensor samples), demo:"
         ),
     ] = "mic:",
-    model: Annotated[str, typer.Option(help="A bundle, or `default`, the one that comes along.")] = "default",
+    model: Annotated[
+        str, typer.Option(help="A bundle, or `default`, the one that comes along; A+B: an ensemble.")
+    ] = "default",
     device: Annotated[
         str | None, typer.Option(help="raspberry-pi, jetson, generic, or a TOML file: engine and threads.")
     ] = None,
@@ -181,6 +183,24 @@ def verify(
     from edge_res.commands.verify import run
 
     run(model, audio, json)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A bundle, `default`, or A+B: an ensemble.")],
+    data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label), or a folder of folders of clips.")],
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
+    engine: Annotated[str | None, typer.Option(help="litert, onnxruntime or tflite-runtime.")] = None,
+    mode: Annotated[
+        Literal["step", "window"] | None, typer.Option(help="Compute what a hop adds, or the whole window each time.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the engine.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Tell a model's accuracy on clips, with the integers that will run."""
+    from edge_res.commands.evaluate import EvaluateOptions, run
+
+    run(EvaluateOptions(model, data, tuple(sets or ()), engine, mode, threads, json))
 
 
 @app.command()

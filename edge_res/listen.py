@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import perf_counter_ns
 
 import numpy as np
 
-from edge_res.bundle import DecideParams, Manifest
+from edge_res.bundle import DecideParams
+from edge_res.chain import Chain, merged, push_all
 from edge_res.decide import Decide
 from edge_res.errors import EdgeResError, SignalError
 from edge_res.flow import Block, Event, Gap, Samples, Scores
-from edge_res.frontend import FrontEnd
-from edge_res.models import Model
 from edge_res.resample import Resampler
 from edge_res.sinks import Sink, Stats
 from edge_res.sources import Source
 
 
 class Stream:
-    """What belongs to one source: resampler, front-end, model state, decide. The engine behind the model is shared."""
+    """What belongs to one source: resampler, front-end, model state, decide. The engine behind the model is shared.
 
-    def __init__(self, source: Source, manifest: Manifest, model: Model, decide: DecideParams) -> None:
+    Of several chains, an ensemble, the scores are averaged.
+    """
+
+    def __init__(self, source: Source, chains: Sequence[Chain], decide: DecideParams) -> None:
+        manifest = merged([chain.manifest for chain in chains])
         params = manifest.front_end
         if source.channels != params.channels:
             raise SignalError(
@@ -32,10 +35,8 @@ class Stream:
         self.decider = Decide(decide, manifest.labels, manifest.delay_s, source.name)
         self._params = params
         self._resampler = Resampler(source.rate_hz, params.sample_rate_hz, params.channels)
-        self._front_end = FrontEnd(params, manifest.hop)
-        self._model = model
-        self._pending = np.zeros((manifest.hop, params.bins, params.channels), np.float32)
-        self._filled = 0
+        self._chains = tuple(chains)
+        self._hop = manifest.hop
         self._frames = 0  # since the last reset
         self._origin_s = 0.0  # where that was
 
@@ -53,26 +54,17 @@ class Stream:
     def reset(self, at: int) -> None:
         """Start anew behind a gap, with sample `at` of the source: no score until the window is full again."""
         self._resampler.reset()
-        self._front_end.reset()
-        self._model.reset()
-        self._filled = self._frames = 0
+        for chain in self._chains:
+            chain.reset()
+        self._frames = 0
         self._origin_s = at / self.source.rate_hz
 
     def _hops(self, samples: Samples) -> Iterator[Scores]:
-        frames = self._front_end.push(samples)
-        taken = 0
-        while taken < len(frames):
-            n = min(len(self._pending) - self._filled, len(frames) - taken)
-            self._pending[self._filled : self._filled + n] = frames[taken : taken + n]
-            self._filled += n
-            self._frames += n
-            taken += n
-            if self._filled == len(self._pending):
-                self._filled = 0
-                values = self._model.push(self._pending)
-                if values is not None:
-                    seen_s = self._params.samples_of(self._frames) / self._params.sample_rate_hz
-                    yield Scores(round(self._origin_s + seen_s, 6), values)
+        for values in push_all(self._chains, samples):
+            self._frames += self._hop
+            if values is not None:
+                seen_s = self._params.samples_of(self._frames) / self._params.sample_rate_hz
+                yield Scores(round(self._origin_s + seen_s, 6), values)
 
 
 def listen(source: Source, stream: Stream, sink: Sink, stats: Stats) -> None:

@@ -82,6 +82,7 @@ class Clip:
     sha256: str
     samples: Samples
     start: int = 0
+    said: str = ""  # the label before it became `_unknown_`
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ def read_clips(
             if fault := fault_of(samples):
                 faulty[fault].append(entry.path.name)
             else:
-                clip = Clip(named, splits.split_of(entry.group, seed), audio_sha256(samples), samples, start)
+                clip = Clip(
+                    named, splits.split_of(entry.group, seed), audio_sha256(samples), samples, start, entry.label
+                )
                 of_file[entry.path, splits.by_time_too(named.label)].append(clip)
             start += len(samples)
     parts: Mapping[Split, tuple[float, float]] = {

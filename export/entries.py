@@ -31,7 +31,9 @@ class Entry:
     rate_hz: int | None = None  # of a file that does not tell it
 
 
-def read_entries(data: Path, sets: Sequence[str] = (), group_pattern: str = SPEAKER_PATTERN) -> tuple[list[Entry], str]:
+def read_entries(
+    data: Path, sets: Sequence[str] = (), group_pattern: str | None = SPEAKER_PATTERN
+) -> tuple[list[Entry], str]:
     """The entries of a manifest CSV or of a folder of folders of clips.
 
     A manifest has the columns `file` and `label`, and perhaps `group`, `set`, `rate_hz` (of `.npy` files), and
@@ -56,7 +58,7 @@ def read_entries(data: Path, sets: Sequence[str] = (), group_pattern: str = SPEA
     return entries, hashlib.sha256(names.encode()).hexdigest()
 
 
-def entries_of_manifest(data: Path, raw: bytes, group_pattern: str) -> list[Entry]:
+def entries_of_manifest(data: Path, raw: bytes, group_pattern: str | None) -> list[Entry]:
     """The rows of a manifest CSV."""
     try:
         rows = list(csv.DictReader(raw.decode("utf-8-sig").splitlines()))
@@ -69,7 +71,7 @@ def entries_of_manifest(data: Path, raw: bytes, group_pattern: str) -> list[Entr
     return [entry_of_row(data, number, row, group_pattern) for number, row in enumerate(rows, 2)]
 
 
-def entry_of_row(data: Path, number: int, row: dict[str, str], group_pattern: str) -> Entry:
+def entry_of_row(data: Path, number: int, row: dict[str, str], group_pattern: str | None) -> Entry:
     """One row; `number` is its line in the file."""
 
     def number_in(column: str) -> float | None:
@@ -89,8 +91,11 @@ def entry_of_row(data: Path, number: int, row: dict[str, str], group_pattern: st
     return Entry(path, row.get("set") or "", row["label"], group, start_s, end_s, round(rate_hz) if rate_hz else None)
 
 
-def group_of(path: Path, group_pattern: str) -> str:
-    """What the pattern finds in a file's name: its first group, or all of it."""
+def group_of(path: Path, group_pattern: str | None) -> str:
+    """What the pattern finds in a file's name: its first group, or all of it; without a pattern no group is needed."""
+    if group_pattern is None:
+        found = re.search(SPEAKER_PATTERN, path.name)
+        return found.group(1) if found else ""
     found = re.search(group_pattern, path.name)
     if not found:
         raise DataError(

@@ -1,18 +1,36 @@
 """Residual networks on spectrogram images, unpadded along time so that they can run on a stream.
 
-"Deep Residual Learning for Image Recognition" (He, Zhang, Ren, Sun 2015): basic blocks (section 3.3, figure 5 left),
-identity and projection shortcuts (section 3.3, option B), ReLU after the addition. Axes are
+"Deep Residual Learning for Image Recognition" (He, Zhang, Ren, Sun 2015): the networks of three stages of section 4.2,
+and the parts that those of four stages (`imagenet.py`) are made of as well: basic and bottleneck blocks (figure 5),
+identity and projection shortcuts (section 3.3, options A and B), ReLU after the addition. Axes are
 `(batch, channels, time, frequency)`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import conv2d, relu
+
+TimePadding = Literal["valid", "same"]
+Shortcuts = Literal["projection", "identity", "none"]
+
+
+class Style(Protocol):
+    """What all blocks of a network have in common.
+
+    Padded along time (`same`) or not (`valid`); where a block changes width or size, its shortcut is a `projection`
+    (option B) or an `identity` (option A); `none` has no shortcuts at all.
+    """
+
+    @property
+    def time_padding(self) -> TimePadding: ...
+    @property
+    def shortcuts(self) -> Shortcuts: ...
 
 
 @dataclass(frozen=True)
@@ -20,8 +38,9 @@ class ResNetShape:
     """`depth` is 6 n + 2 for n basic blocks a stage, 9 n + 2 for n bottleneck blocks; strides are (time, frequency).
 
     With `time_padding="valid"` a network can run on a stream; with `"same"`, as in the paper, only on whole windows.
-    `shortcuts=False` makes the plain network of the same depth. With `bottleneck`, `widths` are those of the 3×3
-    convolutions, and the blocks' outputs are four times as wide.
+    `shortcuts="none"` makes the plain network of the same depth. With `bottleneck`, `widths` are those of the 3×3
+    convolutions, and the blocks' outputs are four times as wide. The paper's own have stem strides (1, 1), stage
+    strides (1, 1), (2, 2), (2, 2) and identity shortcuts.
     """
 
     depth: int
@@ -33,8 +52,8 @@ class ResNetShape:
     stem_strides: tuple[int, int] = (2, 2)
     stage_strides: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (2, 2))
     bottleneck: bool = False
-    shortcuts: bool = True
-    time_padding: Literal["valid", "same"] = "valid"
+    shortcuts: Shortcuts = "projection"
+    time_padding: TimePadding = "valid"
 
     @property
     def blocks(self) -> int:
@@ -60,14 +79,11 @@ class ResNetShape:
 
     @property
     def receptive_field(self) -> int:
-        """Frames that one column of the last feature map looks at (Araujo, Norris, Sim 2019, eq. 2)."""
-        field, stride = self.stem_frames, self.stem_strides[0]
-        for time, _ in self.stage_strides:
-            for block in range(self.blocks):
-                field += 2 * stride
-                stride *= time if block == 0 else 1
-                field += 0 if self.bottleneck else 2 * stride
-        return field
+        """Frames that one column of the last feature map looks at, padding included."""
+        kind = Bottleneck if self.bottleneck else BasicBlock
+        times = [time for time, _ in self.stage_strides]
+        stem = [(self.stem_frames, self.stem_strides[0])]
+        return receptive_field(stem + layers_of(kind, [self.blocks] * len(times), times))
 
     @property
     def columns(self) -> int:
@@ -77,30 +93,61 @@ class ResNetShape:
         return (self.frames - self.receptive_field) // self.time_stride + 1
 
 
-def conv(inputs: int, outputs: int, frames: int, strides: tuple[int, int], shape: ResNetShape) -> nn.Conv2d:
-    """`frames` × 3, padded along frequency, along time only if wanted; no bias (batch normalisation follows)."""
-    padding = (frames // 2 if shape.time_padding == "same" else 0, 1)
-    return nn.Conv2d(inputs, outputs, (frames, 3), strides, padding, bias=False)
+def receptive_field(layers: Iterable[tuple[int, int]]) -> int:
+    """Columns that one column behind layers of (kernel, stride) looks at (Araujo, Norris, Sim 2019, eq. 2)."""
+    field = stride = 1
+    for kernel, step in layers:
+        field += (kernel - 1) * stride
+        stride *= step
+    return field
+
+
+def conv(
+    inputs: int, outputs: int, kernel: tuple[int, int], strides: tuple[int, int], time_padding: TimePadding
+) -> nn.Conv2d:
+    """Padded along frequency, along time only if wanted; no bias (batch normalisation follows)."""
+    padding = (kernel[0] // 2 if time_padding == "same" else 0, kernel[1] // 2)
+    return nn.Conv2d(inputs, outputs, kernel, strides, padding, bias=False)
+
+
+class Widening(nn.Module):
+    """A strided identity with zeros in the new channels (section 3.3, option A), as a convolution of zeros and ones.
+
+    No other form of it is exact in int8, or has a place in a quantized graph.
+    """
+
+    weight: Tensor
+
+    def __init__(self, inputs: int, outputs: int, strides: tuple[int, int]) -> None:
+        super().__init__()
+        self.strides = strides
+        self.register_buffer("weight", torch.eye(outputs, inputs)[:, :, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return conv2d(x, self.weight, stride=self.strides)
 
 
 class Shortcut(nn.Module):
-    """Identity, or a projection where width or size change (section 3.3, option B).
+    """Identity; where width or size change a projection, or the identity with zeros (section 3.3, options B and A).
 
-    `first` is the input column that the block's first output column is centred on: what the unpadded convolutions have
-    cut off before and behind is cropped here, so that the sum is of columns that belong together.
+    `first` is the input column that the block's first output column is centred on: what unpadded convolutions have cut
+    off before and behind is cropped here, so that the sum is of columns that belong together. Padded ones cut nothing
+    off: 0.
     """
 
-    def __init__(self, inputs: int, outputs: int, strides: tuple[int, int], first: int) -> None:
+    def __init__(self, inputs: int, outputs: int, strides: tuple[int, int], first: int, shortcuts: Shortcuts) -> None:
         super().__init__()
         self.first = first
         self.time_stride = strides[0]
         self.projection: nn.Module = nn.Identity()
         if inputs != outputs or strides != (1, 1):
-            self.projection = nn.Sequential(nn.Conv2d(inputs, outputs, 1, strides, bias=False), nn.BatchNorm2d(outputs))
+            projected = nn.Sequential(nn.Conv2d(inputs, outputs, 1, strides, bias=False), nn.BatchNorm2d(outputs))
+            self.projection = projected if shortcuts == "projection" else Widening(inputs, outputs, strides)
 
     def forward(self, x: Tensor, columns: int) -> Tensor:
-        cropped = x[:, :, self.first : self.first + (columns - 1) * self.time_stride + 1]
-        projected: Tensor = self.projection(cropped)
+        if self.first:
+            x = x[:, :, self.first : self.first + (columns - 1) * self.time_stride + 1]
+        projected: Tensor = self.projection(x)
         return projected
 
 
@@ -108,15 +155,16 @@ class BasicBlock(nn.Module):
     """Two 3×3 convolutions (figure 5, left)."""
 
     expansion = 1
+    kernels = (3, 3)
 
-    def __init__(self, inputs: int, width: int, strides: tuple[int, int], shape: ResNetShape) -> None:
+    def __init__(self, inputs: int, width: int, strides: tuple[int, int], style: Style) -> None:
         super().__init__()
-        self.conv1 = conv(inputs, width, 3, strides, shape)
+        self.conv1 = conv(inputs, width, (3, 3), strides, style.time_padding)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = conv(width, width, 3, (1, 1), shape)
+        self.conv2 = conv(width, width, (3, 3), (1, 1), style.time_padding)
         self.bn2 = nn.BatchNorm2d(width)
-        centre = 0 if shape.time_padding == "same" else 1 + strides[0]
-        self.shortcut = Shortcut(inputs, width, strides, centre) if shape.shortcuts else None
+        first = 0 if style.time_padding == "same" else 1 + strides[0]
+        self.shortcut = shortcut(inputs, width, strides, first, style)
 
     def forward(self, x: Tensor) -> Tensor:
         y = relu(self.bn1(self.conv1(x)))
@@ -125,27 +173,52 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3 and 1×1 convolutions, the last one four times as wide (figure 5, right)."""
+    """1×1, 3×3 and 1×1 convolutions, the last one four times as wide (figure 5, right).
+
+    The first one has the stride, as in the paper, whose multiply-adds are counted so: a ResNet-50 has 3.9 G. Later
+    programs (torchvision) stride in the 3×3 convolution, for 4.1 G and the same parameters.
+    """
 
     expansion = 4
+    kernels = (1, 3, 1)
 
-    def __init__(self, inputs: int, width: int, strides: tuple[int, int], shape: ResNetShape) -> None:
+    def __init__(self, inputs: int, width: int, strides: tuple[int, int], style: Style) -> None:
         super().__init__()
         outputs = width * self.expansion
-        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.conv1 = nn.Conv2d(inputs, width, 1, strides, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = conv(width, width, 3, strides, shape)
+        self.conv2 = conv(width, width, (3, 3), (1, 1), style.time_padding)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
-        centre = 0 if shape.time_padding == "same" else 1
-        self.shortcut = Shortcut(inputs, outputs, strides, centre) if shape.shortcuts else None
+        first = 0 if style.time_padding == "same" else strides[0]
+        self.shortcut = shortcut(inputs, outputs, strides, first, style)
 
     def forward(self, x: Tensor) -> Tensor:
         y = relu(self.bn1(self.conv1(x)))
         y = relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
         return relu(y + self.shortcut(x, y.shape[2]) if self.shortcut else y)
+
+
+BlockKind = type[BasicBlock] | type[Bottleneck]
+
+
+def stage(
+    kind: BlockKind, inputs: int, width: int, blocks: int, strides: tuple[int, int], style: Style
+) -> nn.Sequential:
+    """Blocks of one width; the first of them has the strides."""
+    first = kind(inputs, width, strides, style)
+    return nn.Sequential(first, *(kind(width * kind.expansion, width, (1, 1), style) for _ in range(1, blocks)))
+
+
+def layers_of(kind: BlockKind, blocks: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int]]:
+    """(kernel, stride) along time of all convolutions of some stages: the first of a stage has its stride."""
+    layers = []
+    for count, stride in zip(blocks, strides, strict=True):
+        layers += [(kernel, 1) for kernel in kind.kernels * count]
+        layers[-count * len(kind.kernels)] = (kind.kernels[0], stride)
+    return layers
 
 
 class Mean(nn.Module):
@@ -158,7 +231,7 @@ class Mean(nn.Module):
         self.register_buffer("weight", torch.full((channels, 1, frames, bins), 1 / (frames * bins)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.conv2d(x, self.weight, groups=x.shape[1])
+        return conv2d(x, self.weight, groups=x.shape[1])
 
 
 class ResNet(nn.Module):
@@ -167,17 +240,13 @@ class ResNet(nn.Module):
     def __init__(self, shape: ResNetShape) -> None:
         super().__init__()
         kind = Bottleneck if shape.bottleneck else BasicBlock
-        self.stem = conv(shape.channels, shape.widths[0], shape.stem_frames, shape.stem_strides, shape)
-        self.bn = nn.BatchNorm2d(shape.widths[0])
-        blocks: list[nn.Module] = []
-        inputs = shape.widths[0]
-        bins = -(-shape.bins // shape.stem_strides[1])
-        for width, (time, frequency) in zip(shape.widths, shape.stage_strides, strict=True):
-            for block in range(shape.blocks):
-                blocks.append(kind(inputs, width, (time, frequency) if block == 0 else (1, 1), shape))
-                inputs = width * kind.expansion
-            bins = -(-bins // frequency)
-        self.blocks = nn.Sequential(*blocks)
+        inputs, bins = shape.widths[0], -(-shape.bins // shape.stem_strides[1])
+        self.stem = conv(shape.channels, inputs, (shape.stem_frames, 3), shape.stem_strides, shape.time_padding)
+        self.bn = nn.BatchNorm2d(inputs)
+        self.blocks = nn.Sequential()
+        for width, strides in zip(shape.widths, shape.stage_strides, strict=True):
+            self.blocks.extend(stage(kind, inputs, width, shape.blocks, strides, shape))
+            inputs, bins = width * kind.expansion, -(-bins // strides[1])
         self.mean_frequency = Mean(inputs, 1, bins)
         self.mean_time = Mean(inputs, shape.columns, 1)
         self.classifier = nn.Conv2d(inputs, shape.labels, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -34,17 +35,31 @@ class Example:
 
 
 def training_examples(rng: np.random.Generator, clips: Sequence[Clip], labels: Sequence[str]) -> list[Example]:
-    """An epoch: every clip of a keyword, about twice a keyword's share of other words, of parts and of background."""
+    """An epoch: every clip of a keyword, about twice a keyword's share of other words, of parts and of background.
+
+    Of no other word are there more than a fifth of a share, so that the many words are not drowned by the frequent.
+    """
     words = [clip for clip in clips if clip.entry.label != UNKNOWN]
     share = max(1, len(words) // max(1, len(set(labels) - {UNKNOWN, SILENCE})))
     examples = [Example(clip.entry.label, clip) for clip in words]
     if UNKNOWN in labels:
-        others = [clip for clip in clips if clip.entry.label == UNKNOWN]
-        examples += [Example(UNKNOWN, others[i]) for i in rng.permutation(len(others))[: 2 * share]]
+        others = rarest(rng, [clip for clip in clips if clip.entry.label == UNKNOWN], max(1, share // 5))
+        examples += [Example(UNKNOWN, clip) for clip in others[: 2 * share]]
         examples += [Example(UNKNOWN, clips[i], part=True) for i in rng.integers(0, len(clips), share)]
     if SILENCE in labels:
         examples += [Example(SILENCE, None)] * (3 * share // 2)
     return [examples[i] for i in rng.permutation(len(examples))]
+
+
+def rarest(rng: np.random.Generator, clips: Sequence[Clip], most: int) -> list[Clip]:
+    """The clips in random order, of each word at most `most`; those only known as `_unknown_` are many words."""
+    kept: list[Clip] = []
+    counts: Counter[str] = Counter()
+    for i in rng.permutation(len(clips)):
+        counts[clips[i].said] += 1
+        if clips[i].said == UNKNOWN or counts[clips[i].said] <= most:
+            kept.append(clips[i])
+    return [kept[i] for i in rng.permutation(len(kept))]
 
 
 def validation_examples(clips: Sequence[Clip], labels: Sequence[str]) -> list[Example]:

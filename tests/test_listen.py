@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from edge_res.bundle import Bundle, read_bundle
+from edge_res.chain import Chain
 from edge_res.engines import load_engine
 from edge_res.errors import SignalError, SourceError
 from edge_res.flow import Block, Event, Gap, Samples, Scores
@@ -94,7 +95,7 @@ def hear(bundle: Bundle, source: Played, engine: str = "litert", mode: str = "st
     manifest = bundle.manifest
     sink, stats = Kept(), Stats()
     model = load_model(bundle, load_engine(engine), mode)
-    stream = Stream(source, manifest, model, manifest.decide)
+    stream = Stream(source, [Chain(manifest, model)], manifest.decide)
     listen(source, stream, sink, stats)
     return Heard([s.at_s for s in sink.scores], np.array([s.values for s in sink.scores]), sink, stats)
 
@@ -179,7 +180,7 @@ def test_what_is_on_goes_off_when_the_source_fails_or_the_user_ends_it(
 
     manifest, sink = bundle.manifest, Kept()
     source = Failing(demo, [1280])
-    stream = Stream(source, manifest, load_model(bundle, load_engine("litert")), manifest.decide)
+    stream = Stream(source, [Chain(manifest, load_model(bundle, load_engine("litert")))], manifest.decide)
     with pytest.raises(type(failure)):
         listen(source, stream, sink, Stats())
     assert [(event.event, event.label) for event in sink.events] == [("on", first.label), ("off", first.label)]

@@ -29,14 +29,15 @@ RANK = {
     "bundle": 5,
     "engines": 6,
     "models": 7,
-    "verify": 8,
-    "decide": 9,
-    "resample": 10,
-    "sources": 11,
-    "sinks": 12,
-    "listen": 13,
-    "commands": 14,
-    "cli": 15,
+    "chain": 8,
+    "verify": 9,
+    "decide": 10,
+    "resample": 11,
+    "sources": 12,
+    "sinks": 13,
+    "listen": 14,
+    "commands": 15,
+    "cli": 16,
 }
 # What the parts beside the runtime may import of it, besides themselves.
 HOST = {"export": {part for part in RANK if RANK[part] <= RANK["decide"]}, "devices": {"errors"}}

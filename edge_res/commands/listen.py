@@ -12,7 +12,8 @@ from typing import Literal
 
 from rich.console import Console
 
-from edge_res.bundle import Manifest, read_bundle
+from edge_res.bundle import Manifest
+from edge_res.chain import Chain, merged, read_members
 from edge_res.decide import with_thresholds
 from edge_res.devices import describe_mismatch, load_profile
 from edge_res.listen import Stream, listen
@@ -45,8 +46,8 @@ class ListenOptions:
 
 def run(options: ListenOptions) -> None:
     """Listen until the source ends or the user does."""
-    bundle = read_bundle(options.model)
-    manifest = bundle.manifest
+    bundles = read_members(options.model)
+    manifest = merged([bundle.manifest for bundle in bundles])
     decide = with_thresholds(manifest.decide, options.thresholds)
     profile = load_profile(options.device or "generic")
     if options.device and (mismatch := describe_mismatch(profile)):
@@ -55,12 +56,15 @@ def run(options: ListenOptions) -> None:
     if instead:
         say(instead)
     threads = options.threads or profile.threads
-    model = load_model(bundle, engine, options.mode, threads)
-    prove(bundle, model)
+    chains = []
+    for bundle in bundles:
+        model = load_model(bundle, engine, options.mode, threads)
+        prove(bundle, model)
+        chains.append(Chain(bundle.manifest, model))
     source = open_source(options.source, wanted(options, manifest))
     if options.realtime:
         source = Paced(source)
-    stream = Stream(source, manifest, model, decide)
+    stream = Stream(source, chains, decide)
     resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != manifest.front_end.sample_rate_hz else ""
     say(
         f"listening to {source.name}{resampled} with {manifest.name}, int8 {model.mode} on {model.runner.engine}, "

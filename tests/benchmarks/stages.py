@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_res.bundle import Bundle, read_bundle
+from edge_res.chain import Chain
 from edge_res.decide import Decide
 from edge_res.engines import Runner, TensorSpec, load_engine
 from edge_res.flow import Block, Scores
@@ -87,7 +88,7 @@ def measure(bundle: Bundle, engine: str, mode: str) -> dict[str, float]:
 
     whole_ring = Ring(8 * n, params.channels, n)
     source = Synthetic(params.sample_rate_hz, params.channels)
-    stream = Stream(source, manifest, load_model(bundle, load_engine(engine), mode), manifest.decide)
+    stream = Stream(source, [Chain(manifest, load_model(bundle, load_engine(engine), mode))], manifest.decide)
     for _ in stream.push(Block("", 0, np.zeros((params.win_length - params.hop_length, params.channels), np.float32))):
         pass
 

@@ -1,0 +1,82 @@
+"""`edgeres evaluate`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from edge_res.chain import Chain, merged, read_members
+from edge_res.export.evaluation import evaluate
+from edge_res.models import choose_engine, load_model
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What was asked for on the command line."""
+
+    model: str
+    data: Path
+    sets: tuple[str, ...]
+    engine: str | None
+    mode: Literal["step", "window"] | None
+    threads: int
+    json: bool
+
+
+def run(options: EvaluateOptions) -> None:
+    """Judge a bundle, or an ensemble, by clips."""
+    console = Console(stderr=True)
+    engine, instead = choose_engine(options.engine)
+    if instead:
+        console.print(instead, highlight=False)
+    bundles = read_members(options.model)
+    models = [load_model(bundle, engine, options.mode, options.threads) for bundle in bundles]
+    chains = [Chain(bundle.manifest, model) for bundle, model in zip(bundles, models, strict=True)]
+    columns = (BarColumn(), TextColumn("{task.completed} of {task.total} clips"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("clips", total=None)
+        metrics, _, left_out = evaluate(
+            chains, options.data, options.sets, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    manifest = merged([bundle.manifest for bundle in bundles])
+    told = {"model": manifest.name, "engine": models[0].runner.engine, "mode": models[0].mode, "left_out": left_out}
+    if options.json:
+        print(json.dumps({**told, **metrics, "labels": manifest.labels}, ensure_ascii=False))
+    else:
+        show(Console(), told, metrics, manifest.labels)
+
+
+def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels: tuple[str, ...]) -> None:
+    """The figures for a person."""
+    for sentence in told["left_out"]:
+        console.print(f"left out: {sentence}", highlight=False, markup=False)
+    low, high = metrics["interval"]
+    console.print(
+        f"{told['model']}, int8 {told['mode']} on {told['engine']}: accuracy [bold]{metrics['accuracy']:.1%}[/bold] "
+        f"({low:.1%} to {high:.1%}), n = {metrics['n']}",
+        highlight=False,
+    )
+    table = Table("label", "n", "accuracy", "95 % interval", "taken for", box=None)
+    for i, label in enumerate(labels):
+        if label not in metrics["per_label"]:
+            continue
+        low, high = metrics["per_label_interval"][label]
+        row = metrics["confusion"][i]
+        others = sorted((j for j in range(len(labels)) if j != i and row[j]), key=lambda j: -row[j])
+        taken = ", ".join(f"{labels[j]} {row[j]}" for j in others[:4])
+        table.add_row(
+            label, str(metrics["per_label_n"][label]), f"{metrics['per_label'][label]:.1%}", f"{low:.1%} to {high:.1%}",
+            taken,
+        )  # fmt: skip
+    console.print(table, highlight=False)
+    groups = metrics.get("per_group", {})
+    if len(groups) > 1:
+        shares = sorted(groups.items(), key=lambda item: item[1]["accuracy"])
+        text = ", ".join(f"{name} {one['accuracy']:.0%} of {one['n']}" for name, one in shares[:5])
+        console.print(f"{len(groups)} groups; the lowest: {text}", highlight=False, markup=False)

@@ -1,0 +1,137 @@
+"""Accuracy on clips, with the integers that will run: each clip from a reset, padded as in training.
+
+Nothing here needs PyTorch: `edgeres evaluate` runs on the device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_res.bundle import Manifest
+from edge_res.chain import Chain, merged, push_all
+from edge_res.errors import DataError
+from edge_res.export import augment
+from edge_res.export.entries import NOISE, UNKNOWN, Entry, read_entries
+from edge_res.export.metrics import measure
+from edge_res.export.recordings import fault_of, read_recordings
+from edge_res.flow import Samples
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A clip, the index of its label, and the scores `(labels,)` that it was given."""
+
+    entry: Entry
+    target: int
+    scores: NDArray[np.float32]
+
+
+def evaluate(
+    chains: Sequence[Chain], data: Path, sets: Sequence[str], tell: Callable[[int, int], None]
+) -> tuple[dict[str, Any], list[Judged], list[str]]:
+    """What the chains, an ensemble if several, make of a data set's clips.
+
+    Returns the figures of `metrics.measure`, each clip with its scores, and sentences on what was left out. `tell` is
+    called with the files done and their number.
+    """
+    manifest = merged([chain.manifest for chain in chains])
+    entries, _ = read_entries(data, sets, None)
+    wanted, left_out = known_entries(entries, manifest)
+    judged: list[Judged] = []
+    faults: Counter[str] = Counter()
+    params = manifest.front_end
+    for done, entry in enumerate(wanted, 1):
+        target = manifest.labels.index(entry.label)
+        try:
+            recordings = read_recordings(entry, params.sample_rate_hz, params.channels)
+        except DataError as error:
+            left_out.append(str(error))
+            continue
+        for samples in recordings:
+            if not len(samples) or not np.isfinite(samples).all():
+                faults[fault_of(samples) or ""] += 1
+            else:
+                judged.append(Judged(entry, target, score_clip(chains, manifest, samples)))
+        tell(done, len(wanted))
+    left_out += [f"{count} clips {fault}" for fault, count in faults.items()]
+    if not judged:
+        raise DataError(f"There are no clips in {data} that {manifest.name} can be judged by: {'; '.join(left_out)}.")
+    found = np.array([one.scores.argmax() for one in judged])
+    targets = np.array([one.target for one in judged])
+    groups = [one.entry.group for one in judged]
+    return measure(found, targets, manifest.labels, groups if any(groups) else ()), judged, left_out
+
+
+def known_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[Entry], list[str]]:
+    """The entries whose labels the model tells apart; other labels are `_unknown_` where it has that."""
+    left_out = []
+    wanted = []
+    for label, count in sorted(Counter(entry.label for entry in entries).items()):
+        if label in manifest.labels:
+            wanted += [entry for entry in entries if entry.label == label]
+        elif label != NOISE and UNKNOWN in manifest.labels:
+            wanted += [replace(entry, label=UNKNOWN) for entry in entries if entry.label == label]
+        else:
+            left_out.append(f"{count} recordings labelled {label}, which is no label of {manifest.name}")
+    return wanted, left_out
+
+
+def score_clip(chains: Sequence[Chain], manifest: Manifest, samples: Samples) -> NDArray[np.float32]:
+    """The scores `(labels,)` of one clip.
+
+    A clip that is longer than the window is scored hop by hop: of recordings the mean counts, of words the hop in which
+    one of them scores highest.
+    """
+    words = padding_of(manifest) == "words"
+    window = manifest.front_end.samples_of(manifest.frames)
+    samples = placed(manifest, samples, window) if words else augment.repeated(samples, max(window, len(samples)))
+    for chain in chains:
+        chain.reset()
+    scores = np.stack([value for value in push_all(chains, samples) if value is not None])
+    if not words:
+        mean: NDArray[np.float32] = scores.mean(0, dtype=np.float32)
+        return mean
+    firing = [i for i, label in enumerate(manifest.labels) if label not in manifest.background]
+    best: NDArray[np.float32] = scores[scores[:, firing].max(1).argmax()] if firing else scores[-1]
+    return best
+
+
+def padding_of(manifest: Manifest) -> str:
+    """How the model's training made windows of clips: `words`, or `stretches`."""
+    settings = manifest.training.get("settings", {})
+    return str(settings.get("windows", "words")) if isinstance(settings, dict) else "words"
+
+
+def placed(manifest: Manifest, samples: Samples, window: int) -> Samples:
+    """A clip in the middle of as many samples as whole hops need, in noise as loud as its own quietest tenth second."""
+    params = manifest.front_end
+    hop = manifest.hop * params.hop_length
+    length = window + math.ceil(max(0, len(samples) - window) / hop) * hop
+    if length == len(samples):
+        return samples
+    rate_hz = params.sample_rate_hz
+    noise = augment.sloped_noise(np.random.default_rng(0), length, samples.shape[1])
+    out = augment.scaled(noise, floor_of(samples, rate_hz))
+    at = (length - len(samples)) // 2
+    out[at : at + len(samples)] = samples
+    return out
+
+
+def floor_of(samples: Samples, rate_hz: int) -> float:
+    """Rms of the quietest tenth of a second."""
+    step = max(1, min(len(samples), rate_hz // 10))
+    pieces = samples[: len(samples) // step * step].reshape(-1, step * samples.shape[1])
+    return max(1e-5, float(np.sqrt(np.square(pieces).mean(1).min())))
+
+
+def worst(judged: Sequence[Judged], count: int) -> Iterator[Judged]:
+    """The clips whose own label scored lowest."""
+    yield from sorted(judged, key=lambda one: float(one.scores[one.target]))[:count]
