@@ -3,68 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from functools import partial
 
 from torch import nn
 
 from edge_res.errors import ConfigError
-from edge_res.export.nets import Dense, ResNet, ResNetShape
+from edge_res.export.imagenet import BLOCKS, ImageNetResNet, ImageNetShape
+from edge_res.export.nets import Dense, ResNet, ResNetShape, TimePadding
 
 CIFAR_DEPTHS = (8, 14, 20, 32, 44, 56, 110, 1202)
-NAMES = (*(f"resnet{depth}" for depth in CIFAR_DEPTHS), *(f"plain{depth}" for depth in CIFAR_DEPTHS), "svm")
-
-
-class Network(Protocol):
-    """A network to be: what it looks at, in frames, and itself."""
-
-    @property
-    def frames(self) -> int: ...
-    @property
-    def receptive_field(self) -> int: ...
-    @property
-    def time_stride(self) -> int: ...
-    def build(self) -> nn.Module: ...
+DEPTHS = (*CIFAR_DEPTHS, *BLOCKS)
+NAMES = (*(f"resnet{depth}" for depth in DEPTHS), *(f"plain{depth}" for depth in DEPTHS), "svm")
 
 
 @dataclass(frozen=True)
-class DenseNetwork:
-    """A weight for each value of the window, as the `svm` has."""
+class Network:
+    """A network to be, for windows of `frames`.
+
+    A window needs `receptive_field` frames at least: what one column of the last feature map looks at, up to the next
+    multiple of the time stride, or 1 where padding along time makes up for the rest. `columns` are those of the last
+    feature map, `time_stride` frames apart.
+    """
 
     frames: int
-    bins: int
-    channels: int
-    labels: int
-    time_stride: int = 1
-
-    @property
-    def receptive_field(self) -> int:
-        return self.frames
-
-    def build(self) -> nn.Module:
-        return Dense(self.bins, self.channels, self.labels, self.frames)
-
-
-@dataclass(frozen=True)
-class ThreeStages:
-    """A network of section 4.2: three stages."""
-
-    shape: ResNetShape
-
-    @property
-    def frames(self) -> int:
-        return self.shape.frames
-
-    @property
-    def receptive_field(self) -> int:
-        return self.shape.receptive_field if self.shape.time_padding == "valid" else 1
-
-    @property
-    def time_stride(self) -> int:
-        return self.shape.time_stride
-
-    def build(self) -> nn.Module:
-        return ResNet(self.shape)
+    receptive_field: int
+    time_stride: int
+    columns: int
+    build: Callable[[], nn.Module]
 
 
 def network(
@@ -73,17 +40,40 @@ def network(
     bins: int,
     channels: int,
     labels: int,
-    time_padding: Literal["valid", "same"] = "valid",
-    **three_stages: Any,
+    time_padding: TimePadding = "valid",
+    widths: tuple[int, int, int] = ResNetShape.widths,
+    stem_strides: tuple[int, int] = ResNetShape.stem_strides,
+    stage_strides: tuple[tuple[int, int], ...] = ResNetShape.stage_strides,
 ) -> Network:
-    """The network of a name; `three_stages` are the fields of `ResNetShape` that such a network may have otherwise."""
-    if name == "svm":
-        return DenseNetwork(frames, bins, channels, labels)
-    found = re.fullmatch(r"(resnet|plain)(\d+)", name)
-    if name not in NAMES or not found:
+    """The network of a name; an unknown one is a `ConfigError`.
+
+    `resnet18` to `resnet152` are those of Table 1 (`imagenet.py`), the other depths those of section 4.2 (`nets.py`),
+    which alone take `widths` and strides. `plain…` are the same without shortcuts.
+    """
+    if name not in NAMES:
         raise ConfigError(f"There is no architecture {name!r}; known are {', '.join(NAMES)}.")
+    if name == "svm":
+        return Network(frames, frames, 1, 1, partial(Dense, bins, channels, labels, frames))
+    kind, depth = re.findall(r"[a-z]+|\d+", name)
     shape = ResNetShape(
-        int(found[2]), bins, channels, labels, frames, shortcuts=found[1] == "resnet", time_padding=time_padding,
-        **three_stages,
-    )  # fmt: skip
-    return ThreeStages(shape)
+        int(depth),
+        bins,
+        channels,
+        labels,
+        frames,
+        widths,
+        stem_strides,
+        stage_strides,
+        shortcuts="projection" if kind == "resnet" else "none",
+        time_padding=time_padding,
+    )
+    if int(depth) in CIFAR_DEPTHS:
+        return network_of(shape, partial(ResNet, shape))
+    large = ImageNetShape(shape.depth, bins, channels, labels, frames, time_padding, shape.shortcuts)
+    return network_of(large, partial(ImageNetResNet, large))
+
+
+def network_of(shape: ResNetShape | ImageNetShape, build: Callable[[], nn.Module]) -> Network:
+    stride = shape.time_stride
+    least = 1 if shape.time_padding == "same" else -(-shape.receptive_field // stride) * stride
+    return Network(shape.frames, least, stride, shape.columns, build)

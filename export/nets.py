@@ -141,8 +141,11 @@ class Shortcut(nn.Module):
         self.time_stride = strides[0]
         self.projection: nn.Module = nn.Identity()
         if inputs != outputs or strides != (1, 1):
-            projected = nn.Sequential(nn.Conv2d(inputs, outputs, 1, strides, bias=False), nn.BatchNorm2d(outputs))
-            self.projection = projected if shortcuts == "projection" else Widening(inputs, outputs, strides)
+            self.projection = (
+                nn.Sequential(nn.Conv2d(inputs, outputs, 1, strides, bias=False), nn.BatchNorm2d(outputs))
+                if shortcuts == "projection"
+                else Widening(inputs, outputs, strides)
+            )
 
     def forward(self, x: Tensor, columns: int) -> Tensor:
         if self.first:
@@ -164,7 +167,7 @@ class BasicBlock(nn.Module):
         self.conv2 = conv(width, width, (3, 3), (1, 1), style.time_padding)
         self.bn2 = nn.BatchNorm2d(width)
         first = 0 if style.time_padding == "same" else 1 + strides[0]
-        self.shortcut = shortcut(inputs, width, strides, first, style)
+        self.shortcut = Shortcut(inputs, width, strides, first, style.shortcuts) if style.shortcuts != "none" else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = relu(self.bn1(self.conv1(x)))
@@ -192,7 +195,9 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
         first = 0 if style.time_padding == "same" else strides[0]
-        self.shortcut = shortcut(inputs, outputs, strides, first, style)
+        self.shortcut = (
+            Shortcut(inputs, outputs, strides, first, style.shortcuts) if style.shortcuts != "none" else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = relu(self.bn1(self.conv1(x)))

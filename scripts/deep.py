@@ -28,7 +28,8 @@ from edge_res.export.material import Material, to_onnx
 from edge_res.export.nets import ResNet, ResNetShape
 from edge_res.export.packaging import build
 from edge_res.export.quantize import quantize
-from edge_res.export.runs import Run, TrainSettings, speech_front_end
+from edge_res.export.runs import Run
+from edge_res.export.settings import Spectrogram, TrainSettings
 from edge_res.export.step import step_graph
 from edge_res.frontend import compute_frames
 from edge_res.models import decode, encode
@@ -50,7 +51,7 @@ def network(depth: int) -> tuple[ResNetShape, bytes]:
         for _ in range(3):
             net(torch.randn(4, 1, frames, 40))
     labels = tuple(f"label{i}" for i in range(12))
-    run = Run(TrainSettings(frames=frames), speech_front_end(), labels, net.eval(), "", {}, {})
+    run = Run(TrainSettings(frames=frames), Spectrogram().params(), labels, net.eval(), "", {}, {})
     return shape, to_onnx(run)
 
 
@@ -106,7 +107,7 @@ def check(depth: int) -> None:
 
 def listen(shape: ResNetShape, model: bytes) -> None:
     """Export a bundle, with all its checks on the demo recording, and listen with it."""
-    params = speech_front_end()
+    params = Spectrogram().params()
     samples, _ = soundfile.read(DEMO, dtype="float32", always_2d=True)
     stream = compute_frames(params, samples, HOP)
     labels = tuple(f"label{i}" for i in range(shape.labels))

@@ -49,7 +49,7 @@ def test_the_receptive_field_of_bottlenecks_too(stem: tuple[int, int]) -> None:
     "shape",
     [
         replace(SHAPE, time_padding="same"),
-        replace(SHAPE, shortcuts=False),
+        replace(SHAPE, shortcuts="none"),
         replace(SHAPE, depth=11, bottleneck=True),
         replace(SHAPE, depth=20, channels=8),
     ],
@@ -61,7 +61,7 @@ def test_every_kind_maps_images_to_logits(shape: ResNetShape) -> None:
 
 
 def test_a_plain_network_has_no_shortcuts() -> None:
-    plain = ResNet(replace(SHAPE, depth=14, shortcuts=False))
+    plain = ResNet(replace(SHAPE, depth=14, shortcuts="none"))
     assert not any("shortcut" in name for name in plain.state_dict())
 
 

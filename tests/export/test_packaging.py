@@ -216,7 +216,7 @@ def test_a_network_padded_along_time_is_a_window_model_and_says_why(tmp_path: Pa
 KINDS = {
     "deeper": replace(SHAPE, depth=20, frames=96),
     "bottleneck": replace(SHAPE, depth=11, bottleneck=True, widths=(4, 4, 4)),
-    "plain": replace(SHAPE, shortcuts=False),
+    "plain": replace(SHAPE, shortcuts="none"),
     "eight channels": replace(SHAPE, channels=8),
     "time stride 1": replace(SHAPE, stem_strides=(1, 2), stage_strides=((1, 1), (1, 2), (1, 2))),
     "time stride 2": replace(SHAPE, stem_strides=(1, 2)),
