@@ -21,6 +21,7 @@ from edge_res.export.entries import read_entries
 from edge_res.export.learning import Learner, Teacher, learn_epoch, new_learner, predict
 from edge_res.export.metrics import measure
 from edge_res.export.processes import Process, joined
+from edge_res.export.report import write_report
 from edge_res.export.runs import (
     STATE,
     Run,
@@ -107,11 +108,13 @@ def finished(
     validation = material.validation(settings)
     images, targets = stacked(validation)
     groups = [example.clip.entry.group if example.clip else "background" for example in validation.examples]
-    measured = measure(predict(model, images).argmax(1), targets, material.labels, groups)
+    logits = predict(model, images)
+    measured = measure(logits.argmax(1), targets, material.labels, groups)
     training = describe(material.loaded, settings)
     metrics = {**measured, "history": history}
     run = Run(settings, material.params, material.labels, model, str(data.resolve()), training, metrics)
     write_run(out, run, datasets.split_csv(material.loaded))
+    write_report(out, run, validation, logits)
     with suppress(FileNotFoundError):
         (out / STATE).unlink()
     return run

@@ -138,10 +138,17 @@ class Windows(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
     def __len__(self) -> int:
         return len(self.examples)
 
+    def samples(self, index: int) -> Samples:
+        """The samples of one example, `(samples, channels)`."""
+        return self._made(np.random.default_rng((*self.seed, index)), index)
+
+    def _made(self, rng: np.random.Generator, index: int) -> Samples:
+        return make_window(rng, self.kind, self.scene, self.examples[index], self.clips, self.noise)
+
     def frames(self, index: int) -> Frames:
         """The frames of one example, `(frames, bins, channels)`."""
         rng = np.random.default_rng((*self.seed, index))
-        samples = make_window(rng, self.kind, self.scene, self.examples[index], self.clips, self.noise)
+        samples = self._made(rng, index)
         if not self.varied:
             return compute_frames(self.params, samples)
         vary = self.scene.vary

@@ -11,6 +11,7 @@ from edge_res.bundle import Bundle, write_whole
 from edge_res.errors import ConfigError
 from edge_res.export.material import Material, from_onnx, from_run
 from edge_res.export.packaging import build
+from edge_res.export.report import add_export
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ def run(options: ExportOptions) -> None:
     with console.status("reading recordings") as status:
         material = gather(options)
         bundle = build(material, options.out, options.name, options.calibration, options.target, status.update)
+        if options.model.suffix != ".onnx":
+            add_export(options.model, bundle)
     for suffix, wanted in (("onnx", options.onnx), ("tflite", options.tflite)):
         for member in [name for name in bundle.members if wanted and name.endswith(suffix)]:
             write_whole(options.out.with_name(f"{options.out.stem}.{member}"), bundle.members[member])
