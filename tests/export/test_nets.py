@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
 from edge_res.errors import ConfigError
+from edge_res.export.graph import Conv
+from edge_res.export.material import to_onnx
 from edge_res.export.nets import BasicBlock, Bottleneck, ResNet, ResNetShape
-from edge_res.export.runs import network_of
-from edge_res.export.settings import Net, TrainSettings
+from edge_res.export.quantize import quantize
+from edge_res.export.runs import Run, network_of
+from edge_res.export.settings import Net, Spectrogram, TrainSettings
 
 SHAPE = ResNetShape(8, 40, 1, 12, frames=136)
+PAPER = ResNetShape(
+    20, 32, 3, 10, 32, (16, 32, 64), (1, 1), ((1, 1), (2, 2), (2, 2)), shortcuts="identity", time_padding="same"
+)
 
 
 def first_column(shape: ResNetShape) -> tuple[int, int]:
@@ -58,6 +65,40 @@ def test_every_kind_maps_images_to_logits(shape: ResNetShape) -> None:
     net = ResNet(shape).eval()
     assert net(torch.zeros(2, shape.channels, 136, 40)).shape == (2, 12)
     assert shape.time_padding == "valid" or net.blocks(torch.relu(net.stem(torch.zeros(1, 1, 136, 40)))).shape[2] == 34
+
+
+@pytest.mark.parametrize(
+    ("depth", "parameters"), [(20, "0.27"), (32, "0.46"), (44, "0.66"), (56, "0.85"), (110, "1.7"), (1202, "19.4")]
+)
+def test_parameters_are_as_published(depth: int, parameters: str) -> None:
+    """Table 6 of the paper, in millions."""
+    with torch.device("meta"):
+        net = ResNet(replace(PAPER, depth=depth))
+    digits = len(parameters.split(".")[1])
+    assert f"{sum(p.numel() for p in net.parameters()) / 1e6:.{digits}f}" == parameters
+
+
+@pytest.mark.parametrize(("padding", "cut"), [("same", 0), ("valid", 3)])
+def test_an_identity_shortcut_takes_every_second_value_and_adds_empty_channels(padding: str, cut: int) -> None:
+    block = BasicBlock(3, 8, (2, 2), replace(PAPER, time_padding=padding)).eval()  # type: ignore[arg-type]
+    torch.nn.init.zeros_(block.conv2.weight)
+    x = torch.rand(2, 3, 21, 9)
+    y = block(x)
+    columns = x[:, :, cut : 21 - cut : 2, ::2]
+    torch.testing.assert_close(y, torch.cat([columns, torch.zeros(2, 5, *columns.shape[2:])], 1), rtol=0, atol=0)
+
+
+def test_an_identity_shortcut_is_exported_as_zeros_and_ones() -> None:
+    torch.manual_seed(0)
+    shape = ResNetShape(8, 40, 1, 3, 40, (4, 8, 8), shortcuts="identity")
+    run = Run(TrainSettings(frames=40), Spectrogram().params(), ("a", "b", "c"), ResNet(shape).eval(), "", {}, {})
+    graph = quantize(to_onnx(run), np.random.default_rng(0).normal(0, 1, (4, 40, 40, 1)).astype(np.float32))
+    shortcuts = [op for op in graph.ops if isinstance(op, Conv) and op.kernel == (1, 1) and op.stride != (1, 1)]
+    assert [(op.stride, op.weight.shape) for op in shortcuts] == [((1, 2), (8, 1, 1, 4)), ((2, 2), (8, 1, 1, 8))]
+    for op in shortcuts:
+        real = op.weight[:, 0, 0] * op.weight_scale[:, None]
+        np.testing.assert_allclose(real, np.eye(8, real.shape[1]), rtol=1e-6)
+        assert not op.bias.any()
 
 
 def test_a_plain_network_has_no_shortcuts() -> None:

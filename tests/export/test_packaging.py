@@ -217,6 +217,7 @@ KINDS = {
     "deeper": replace(SHAPE, depth=20, frames=96),
     "bottleneck": replace(SHAPE, depth=11, bottleneck=True, widths=(4, 4, 4)),
     "plain": replace(SHAPE, shortcuts="none"),
+    "identity shortcuts": replace(SHAPE, shortcuts="identity"),
     "eight channels": replace(SHAPE, channels=8),
     "time stride 1": replace(SHAPE, stem_strides=(1, 2), stage_strides=((1, 1), (1, 2), (1, 2))),
     "time stride 2": replace(SHAPE, stem_strides=(1, 2)),
