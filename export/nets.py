@@ -111,9 +111,9 @@ def conv(
 
 
 class Widening(nn.Module):
-    """A strided identity with zeros in the new channels (section 3.3, option A), as a convolution of zeros and ones.
+    """A strided identity with zeros in the new channels (section 3.3, option A).
 
-    No other form of it is exact in int8, or has a place in a quantized graph.
+    A convolution of zeros and ones, because that is what it is in a quantized graph.
     """
 
     weight: Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,14 +79,16 @@ def test_parameters_are_as_published(depth: int, parameters: str) -> None:
     assert f"{sum(p.numel() for p in net.parameters()) / 1e6:.{digits}f}" == parameters
 
 
-@pytest.mark.parametrize(("padding", "cut"), [("same", 0), ("valid", 3)])
-def test_an_identity_shortcut_takes_every_second_value_and_adds_empty_channels(padding: str, cut: int) -> None:
-    block = BasicBlock(3, 8, (2, 2), replace(PAPER, time_padding=padding)).eval()  # type: ignore[arg-type]
-    torch.nn.init.zeros_(block.conv2.weight)
+@pytest.mark.parametrize("kind", [BasicBlock, Bottleneck])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_an_identity_shortcut_takes_every_second_value_and_adds_empty_channels(kind: Any, padding: str) -> None:
+    block = kind(3, 8 // kind.expansion, (2, 2), replace(PAPER, time_padding=padding)).eval()
+    torch.nn.init.zeros_((block.conv2 if kind is BasicBlock else block.conv3).weight)
     x = torch.rand(2, 3, 21, 9)
-    y = block(x)
+    cut = 0 if padding == "same" else 3 if kind is BasicBlock else 2
     columns = x[:, :, cut : 21 - cut : 2, ::2]
-    torch.testing.assert_close(y, torch.cat([columns, torch.zeros(2, 5, *columns.shape[2:])], 1), rtol=0, atol=0)
+    widened = torch.cat([columns, torch.zeros(2, 5, *columns.shape[2:])], 1)
+    torch.testing.assert_close(block(x), widened, rtol=0, atol=0)
 
 
 def test_an_identity_shortcut_is_exported_as_zeros_and_ones() -> None:
