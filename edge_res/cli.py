@@ -136,9 +136,9 @@ def train(
     """Train a network on clips; writes a run folder for `edgeres export`."""
     from edge_res.commands.train import run, settings_of
 
-    wanted = None if labels is None else tuple(label.strip() for label in labels.split(",") if label.strip())
     asked = {
-        "labels": wanted, "sets": tuple(sets) if sets else None, "frames": frames, "hop": hop, "epochs": epochs,
+        "labels": None if labels is None else names_of(labels), "sets": tuple(sets) if sets else None,
+        "frames": frames, "hop": hop, "epochs": epochs,
         "batch": batch, "patience": patience, "precision": precision, "teacher": teacher, "seed": seed,
         "threads": threads,
     }  # fmt: skip
@@ -147,6 +147,33 @@ def train(
         "validation_groups": validation_groups, "group_pattern": group_pattern,
     }  # fmt: skip
     run(data, out, settings_of(recipe, asked, {"arch": arch}, splits), resume)
+
+
+@app.command()
+def compare(
+    data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label, group), or a folder of folders of clips.")],
+    arch: Annotated[str, typer.Option(help="Architectures: svm,plain14,resnet14 …")] = "svm,plain14,resnet14",
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for their runs and bundles.")] = Path(
+        "runs/compare"
+    ),
+    recipe: Annotated[str | None, typer.Option(help="The recipe that all are trained by.")] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
+    labels: Annotated[str | None, typer.Option(help="The labels to tell apart, a,b,c.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of the window, at least.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    precision: Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="Of the training.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Train, export and measure several architectures on the same data."""
+    from edge_res.commands.compare import run
+    from edge_res.commands.train import settings_of
+
+    asked = {
+        "labels": None if labels is None else names_of(labels), "sets": tuple(sets) if sets else None,
+        "frames": frames, "epochs": epochs, "precision": precision, "seed": seed,
+    }  # fmt: skip
+    run(data, out, settings_of(recipe, asked, {}, {}), list(names_of(arch)), json)
 
 
 @app.command()
@@ -212,6 +239,11 @@ def info(
     from edge_res.commands.info import run
 
     run(model, json)
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """The names of a list a,b,c."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def thresholds(texts: list[str]) -> dict[str, float]:

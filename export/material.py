@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from edge_res.export import augment
 from edge_res.export.augment import Scene
 from edge_res.export.data import DataSet
 from edge_res.export.entries import SILENCE, UNKNOWN
+from edge_res.export.int8_tuning import fine_tune
 from edge_res.export.onnx_nodes import load_onnx
 from edge_res.export.runs import Run, load_data, read_run, split_sha256
 from edge_res.export.tuning import Said, make_stream
-from edge_res.export.windows import plain_windows, training_windows
+from edge_res.export.windows import Windows, plain_windows, training_windows
 from edge_res.flow import Frames, Samples
 from edge_res.frontend import FrontEndParams, compute_frames
 
@@ -53,7 +55,8 @@ class Material:
 
     `calibration` are windows `(n, frames, bins, channels)`. `stream` are the frames `(n, bins, channels)` of a long
     recording, on which modes and engines are compared; with `said`, the words in it, thresholds and delay are measured
-    on it too, else they are `decide` and `delay_s`.
+    on it too, else they are `decide` and `delay_s`. `tune` makes the network anew where int8 costs more than
+    `allowed_loss` of the accuracy on `validation`.
     """
 
     network: bytes
@@ -67,6 +70,8 @@ class Material:
     delay_s: float = 0.0
     said: list[Said] | None = None
     validation: Validation | None = None
+    tune: Callable[[], bytes] | None = None
+    allowed_loss: float = 0.003
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -98,7 +103,20 @@ def from_run(run_folder: Path, data: Path | None) -> Material:
         said=said,
         validation=validation_windows(run, loaded),
         training=run.training,
+        tune=partial(tuned_network, run, loaded) if settings.int8_epochs else None,
+        allowed_loss=settings.allowed_loss,
     )
+
+
+def tuned_network(run: Run, loaded: DataSet) -> bytes:
+    """The run's network, tuned for int8 on its training windows, as ONNX."""
+    settings, scene = run.settings, scene_of(run)
+
+    def epoch_windows(epoch: int) -> Windows:
+        seed = (settings.seed, 6, epoch)
+        return training_windows(loaded, run.labels, settings.windows, scene, run.front_end, seed)
+
+    return to_onnx(fine_tune(run, epoch_windows, settings.int8_epochs))
 
 
 def scene_of(run: Run) -> Scene:

@@ -1,0 +1,117 @@
+"""Accuracy on clips, and ensembles: with the default model and the clips of other speakers that come along."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from edge_res.bundle import read_bundle
+from edge_res.chain import Chain, merged
+from edge_res.engines import load_engine
+from edge_res.errors import ConfigError
+from edge_res.export.evaluation import floor_of, placed, score_clip
+from edge_res.export.metrics import measure, wilson
+from edge_res.models import load_model
+from tests.edgeres import CLIPS, DEMO, edgeres, sentence
+
+ROWS = list(csv.DictReader((CLIPS / "clips.csv").read_text().splitlines()))
+
+
+def test_clips_of_new_speakers_are_told_apart_in_each_mode_and_engine() -> None:
+    told = []
+    for engine in ("litert", "onnxruntime"):
+        for mode in ("step", "window"):
+            result = edgeres(
+                "evaluate", "default", CLIPS / "clips.csv", "--engine", engine, "--mode", mode, "--json"
+            )  # fmt: skip
+            assert result.returncode == 0, result.stderr.decode()
+            told.append(json.loads(result.stdout))
+            assert told[-1]["mode"] == mode
+    first = told[0]
+    assert first["n"] == len(ROWS)
+    assert first["accuracy"] >= 0.8
+    assert first["interval"][0] < first["accuracy"] < first["interval"][1] or first["accuracy"] == 1
+    assert set(first["per_label"]) == {row["label"] for row in ROWS}
+    assert len(first["per_group"]) == len({row["group"] for row in ROWS})
+    assert np.array(first["confusion"]).sum() == len(ROWS)
+    for other in told[1:]:  # the same integers, so the same confusion
+        assert other["confusion"] == first["confusion"]
+
+
+def test_the_text_form_tells_the_accuracy_and_what_was_left_out(tmp_path: Path) -> None:
+    (tmp_path / "yes").mkdir()
+    (tmp_path / "yes" / "a.flac").write_bytes((CLIPS / "yes-0.flac").read_bytes())
+    (tmp_path / "yes" / "b.wav").write_text("not audio")
+    soundfile.write(tmp_path / "yes" / "c.wav", np.zeros(0, np.int16), 16000)
+    result = edgeres("evaluate", "default", tmp_path)
+    assert result.returncode == 0, result.stderr.decode()
+    text = result.stdout.decode()
+    assert "n = 1" in text
+    assert "b.wav cannot be read as audio" in text.replace("\n", "")
+    assert "1 clips empty or silent" in text
+
+
+def test_data_that_judges_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = edgeres("evaluate", "default", tmp_path)
+    assert result.returncode == 8
+    assert "There are no clips in" in sentence(result)
+
+
+def test_a_short_clip_lies_in_noise_as_loud_as_its_own_quietest_part() -> None:
+    manifest = read_bundle("default").manifest
+    rng = np.random.default_rng(0)
+    clip = rng.normal(0, 0.001, (16000, 1)).astype(np.float32)
+    clip[4000:8000] *= 100
+    window = manifest.front_end.samples_of(manifest.frames)
+    made = placed(manifest, clip, window)
+    assert len(made) == window
+    at = (window - 16000) // 2
+    np.testing.assert_array_equal(made[at : at + 16000], clip)
+    assert 0.5e-3 < made[:at].std() < 2e-3
+    assert abs(floor_of(clip, 16000) - 0.001) < 2e-4
+    longer = placed(manifest, np.zeros((3 * window, 1), np.float32), window)
+    hop = manifest.hop * manifest.front_end.hop_length
+    assert len(longer) >= 3 * window
+    assert (len(longer) - window) % hop == 0
+
+
+def test_a_word_anywhere_in_a_long_clip_is_found() -> None:
+    bundle = read_bundle("default")
+    chain = Chain(bundle.manifest, load_model(bundle, load_engine("litert")))
+    clip = soundfile.read(CLIPS / "yes-0.flac", dtype="float32", always_2d=True)[0]
+    noise = np.random.default_rng(0).normal(0, 1e-4, (80000, 1)).astype(np.float32)
+    noise[30000:46000] += clip
+    scores = score_clip([chain], bundle.manifest, noise)
+    assert bundle.manifest.labels[scores.argmax()] == "yes"
+
+
+def test_an_ensemble_of_a_bundle_with_itself_is_the_bundle(tmp_path: Path) -> None:
+    path = CLIPS.parent.parent / "edge_res" / "data" / "default.edgeres"
+    one = edgeres("listen", DEMO, "--format", "jsonl", "--scores")
+    two = edgeres("listen", DEMO, "--model", f"default+{path}", "--format", "jsonl", "--scores")
+    assert two.returncode == 0, two.stderr.decode()
+    assert one.stdout.strip()
+    assert one.stdout == two.stdout
+    assert b"default + default" in two.stderr
+
+
+def test_bundles_that_cannot_decide_together_are_refused() -> None:
+    from dataclasses import replace
+
+    manifest = read_bundle("default").manifest
+    with pytest.raises(ConfigError, match="cannot be an ensemble: their hop are 8 and 4"):
+        merged([manifest, replace(manifest, hop=4)])
+
+
+def test_figures() -> None:
+    told = measure(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), ("a", "b", "c"), ["x", "x", "y", "y"])
+    assert told["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert told["accuracy"] == 0.75
+    assert told["per_label"] == {"a": 0.6667, "b": 1.0}
+    assert told["per_group"]["y"] == {"accuracy": 0.5, "interval": wilson(1, 2), "n": 2}
