@@ -81,7 +81,7 @@ def test_parameters_are_as_published(depth: int, parameters: str) -> None:
 
 @pytest.mark.parametrize("kind", [BasicBlock, Bottleneck])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_an_identity_shortcut_takes_every_second_value_and_adds_empty_channels(kind: Any, padding: str) -> None:
+def test_an_identity_shortcut_takes_every_second_value_and_adds_empty_channels(kind: Any, padding: Any) -> None:
     block = kind(3, 8 // kind.expansion, (2, 2), replace(PAPER, time_padding=padding)).eval()
     torch.nn.init.zeros_((block.conv2 if kind is BasicBlock else block.conv3).weight)
     x = torch.rand(2, 3, 21, 9)
