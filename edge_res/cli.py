@@ -105,7 +105,14 @@ def train(
     ] = None,
     sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
     arch: Annotated[
-        str | None, typer.Option(help="resnet8, 14, 20, 32 …, plain8 …, svm; default: the recipe's, else resnet8.")
+        str | None,
+        typer.Option(
+            help="resnet8, 14, 20 … 1202, resnet18 … 152, plain8 …, svm; default: the recipe's, else resnet8."
+        ),
+    ] = None,
+    time_padding: Annotated[
+        Literal["valid", "same"] | None,
+        typer.Option(help="valid: runs on a stream; same: as in the paper, whole windows only."),
     ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of the window.")] = None,
     hop: Annotated[int | None, typer.Option(min=1, help="Frames between two decisions.")] = None,
@@ -146,7 +153,7 @@ def train(
         "by_time": None if split is None else ("*",) if split == "time" else (), "validation": validation,
         "validation_groups": validation_groups, "group_pattern": group_pattern,
     }  # fmt: skip
-    run(data, out, settings_of(recipe, asked, {"arch": arch}, splits), resume)
+    run(data, out, settings_of(recipe, asked, {"arch": arch, "time_padding": time_padding}, splits), resume)
 
 
 @app.command()

@@ -83,6 +83,7 @@ def train(
 
     Of several processes all but the first return None.
     """
+    refuse_finished(out)
     with joined(settings.threads) as process:
         if not process.first:
             tell, say = (lambda _: None), (lambda _: None)
@@ -99,6 +100,14 @@ def train(
         if not process.first:
             return None
         return finished(data, out, settings, material, model.to("cpu"), history)
+
+
+def refuse_finished(out: Path) -> None:
+    """A finished run is never written over."""
+    if (out / "run.json").exists():
+        raise ConfigError(
+            f"{out} holds a finished training; choose another --out, or remove the folder to train it anew."
+        )
 
 
 def finished(

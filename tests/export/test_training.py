@@ -20,34 +20,14 @@ from edge_res.export.metrics import measure
 from edge_res.export.runs import read_run
 from edge_res.export.settings import TrainSettings
 from tests.edgeres import edgeres, lines, sentence
+from tests.export.tones import RATE_HZ, tone, write_corpus
 
-RATE_HZ = 16000
-TONES_HZ = {"low": 500.0, "high": 2500.0}
 SETTINGS = TrainSettings(labels=("low", "high"), frames=40, epochs=3)
-
-
-def tone(rng: np.random.Generator, hz: float) -> np.ndarray:
-    """A quarter of a second of a tone in half a second of faint noise."""
-    samples = rng.normal(0, 0.002, RATE_HZ // 2)
-    at = np.arange(RATE_HZ // 4)
-    samples[RATE_HZ // 8 :][: len(at)] += 0.3 * np.sin(2 * np.pi * hz * rng.uniform(0.9, 1.1) * at / RATE_HZ)
-    return (samples * 32768).astype(np.int16)
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two tones and hiss, by fifty groups each."""
-    folder = tmp_path_factory.mktemp("tones")
-    rng = np.random.default_rng(0)
-    rows = ["file,label,group"]
-    for group in range(50):
-        for label, hz in TONES_HZ.items():
-            soundfile.write(folder / f"{label}-{group}.flac", tone(rng, hz), RATE_HZ)
-            rows.append(f"{label}-{group}.flac,{label},g{group}")
-    soundfile.write(folder / "hiss.flac", rng.normal(0, 1000, 40 * RATE_HZ).astype(np.int16), RATE_HZ)
-    rows.append("hiss.flac,noise,hiss")
-    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
-    return folder / "manifest.csv"
+    return write_corpus(tmp_path_factory.mktemp("tones"))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +48,7 @@ def test_tones_are_learned_exported_and_heard(corpus: Path, run_folder: Path, tm
     out = tmp_path / "tones.edgeres"
     result = edgeres("export", run_folder, "--data", corpus, "-o", out)
     assert result.returncode == 0, result.stderr.decode()
+    assert "µs a hop (LiteRT, step" in (run_folder / "report.html").read_text()
     manifest = read_bundle(out).manifest
     assert manifest.labels == ("low", "high", "_silence_")
     assert manifest.background == ("_silence_",)
@@ -112,6 +93,25 @@ def test_the_same_seed_gives_the_same_weights(corpus: Path, tmp_path: Path) -> N
     found = read_run(tmp_path / "a")
     assert found.settings == replace(SETTINGS, epochs=1)
     assert all(torch.equal(first[name], found.model.state_dict()[name]) for name in first)
+
+
+def test_the_run_leaves_a_report_that_needs_nothing_else(run_folder: Path) -> None:
+    html = (run_folder / "report.html").read_text()
+    assert "http" not in html.replace("http-equiv", "")
+    assert html.count("data:audio/wav;base64,") == 20
+    assert html.count("data:image/png;base64,") == 21  # and the curves
+    context = json.loads((run_folder / "report.json").read_bytes())
+    assert [float(one["score"]) for one in context["worst"]] == sorted(one["score"] for one in context["worst"])
+    metrics = json.loads((run_folder / "metrics.json").read_bytes())
+    assert len(metrics["history"]) == 25
+    assert f"{metrics['accuracy']:.1%}" in html
+    assert set(metrics["per_group"]) == {name for name, _ in context["per_group"]}
+
+
+def test_a_finished_run_is_not_written_over(corpus: Path, run_folder: Path) -> None:
+    result = edgeres("train", corpus, "--out", run_folder)
+    assert result.returncode == 2
+    assert "holds a finished training; choose another --out" in sentence(result)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

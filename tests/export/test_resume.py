@@ -1,0 +1,121 @@
+"""Trainings that are killed, that share their work, that run out of disk, and that stop early."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
+
+from tests.edgeres import CLIPS, edgeres, sentence
+from tests.export.tones import write_corpus
+
+TRAIN = ("--labels", "low,high", "--frames", "40", "--batch", "16")
+FULL_DISK = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("tones"), groups=24)
+
+
+def same_weights(one: Path, two: Path) -> bool:
+    first, second = (torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (one, two))
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(corpus: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    asked = ("train", corpus, *TRAIN, "--epochs", "8", "--out")
+    assert edgeres(*asked, whole).returncode == 0
+
+    command = [sys.executable, "-m", "edge_res.cli", *map(str, (*asked, killed))]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        for _ in range(1200):
+            if (killed / "state.pt").exists():
+                break
+            time.sleep(0.05)
+        time.sleep(0.4)  # somewhere in an epoch
+        process.send_signal(signal.SIGKILL)
+    assert not (killed / "run.json").exists()
+    assert len(torch.load(killed / "state.pt", weights_only=True)["history"]) < 8
+
+    result = edgeres(*asked, killed)
+    assert result.returncode == 2
+    assert "holds a training that is not finished: --resume goes on" in sentence(result)
+    result = edgeres("train", corpus, *TRAIN, "--epochs", "9", "--out", killed, "--resume")
+    assert "begun with other settings (epochs)" in sentence(result)
+    assert "is not finished" in sentence(edgeres("export", killed, "-o", tmp_path / "x.edgeres"))
+
+    assert edgeres(*asked, killed, "--resume").returncode == 0
+    assert same_weights(whole, killed)
+    histories = [json.loads((folder / "metrics.json").read_bytes())["history"] for folder in (whole, killed)]
+    assert histories[0] == histories[1]
+    assert not (killed / "state.pt").exists()
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(corpus: Path, tmp_path: Path) -> None:
+    asked = ("train", corpus, *TRAIN, "--epochs", "2", "--out", tmp_path / "run")
+    result = edgeres(*asked, before=FULL_DISK)
+    assert result.returncode == 8
+    told = sentence(result)
+    assert "state.pt cannot be written: File too large" in told
+    assert "go on with --resume" in told
+    assert not list((tmp_path / "run").glob("*"))
+    assert edgeres(*asked, "--resume").returncode == 0
+
+
+def test_two_processes_share_a_training(corpus: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
+        "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "-m", "edge_res.cli",
+        *map(str, ("train", corpus, *TRAIN, "--epochs", "20", "--out", tmp_path / "two")),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, capture_output=True, timeout=300, env=environment, cwd=CLIPS)
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stderr.decode().count("20: loss") == 1  # one of them tells
+    two = json.loads((tmp_path / "two" / "metrics.json").read_bytes())
+    assert edgeres("train", corpus, *TRAIN, "--epochs", "20", "--out", tmp_path / "one").returncode == 0
+    one = json.loads((tmp_path / "one" / "metrics.json").read_bytes())
+    assert two["accuracy"] >= 0.9
+    assert one["interval"][0] <= two["accuracy"] <= one["interval"][1]
+    assert not same_weights(tmp_path / "one", tmp_path / "two")  # batch statistics are of half a batch
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(corpus: Path, tmp_path: Path) -> None:
+    from edge_res.errors import ConfigError
+    from edge_res.export.processes import Process
+
+    shares = [Process(number, 4, torch.device("cpu")).share(32) for number in range(4)]
+    assert [list(range(32))[share] for share in shares] == [list(range(8 * i, 8 * i + 8)) for i in range(4)]
+    with pytest.raises(ConfigError, match="A batch of 30 cannot be shared by 4 processes"):
+        Process(0, 4, torch.device("cpu")).share(30)
+
+
+def test_patience_ends_a_training(corpus: Path, tmp_path: Path) -> None:
+    assert edgeres("train", corpus, *TRAIN, "--epochs", "60", "--patience", "3", "--out", tmp_path).returncode == 0
+    history = [one["accuracy"] for one in json.loads((tmp_path / "metrics.json").read_bytes())["history"]]
+    assert len(history) < 60
+    assert max(history[:-3]) >= max(history[-3:])
+
+
+def test_a_teacher_must_fit(corpus: Path, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher"
+    assert edgeres("train", corpus, *TRAIN, "--epochs", "1", "--out", teacher).returncode == 0
+    told = sentence(edgeres("train", corpus, *TRAIN, "--seed", "1", "--teacher", teacher, "--out", tmp_path / "a"))
+    assert "was trained on another split" in told
+    told = sentence(
+        edgeres("train", corpus, *TRAIN[:2], "--frames", "48", "--teacher", teacher, "--out", tmp_path / "b")
+    )
+    assert "has 40 frames" in told
+    taught = edgeres("train", corpus, *TRAIN, "--epochs", "1", "--teacher", teacher, "--out", tmp_path / "c")
+    assert taught.returncode == 0, taught.stderr.decode()
+    assert not same_weights(teacher, tmp_path / "c")
