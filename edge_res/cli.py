@@ -224,6 +224,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A bundle, `default`, or A+B: an ensemble.")],
     data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label), or a folder of folders of clips.")],
     sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Only clips of the groups that validated the model, by its own split.")
+    ] = False,
     engine: Annotated[str | None, typer.Option(help="litert, onnxruntime or tflite-runtime.")] = None,
     mode: Annotated[
         Literal["step", "window"] | None, typer.Option(help="Compute what a hop adds, or the whole window each time.")
@@ -234,7 +237,7 @@ def evaluate(
     """Tell a model's accuracy on clips, with the integers that will run."""
     from edge_res.commands.evaluate import EvaluateOptions, run
 
-    run(EvaluateOptions(model, data, tuple(sets or ()), engine, mode, threads, json))
+    run(EvaluateOptions(model, data, tuple(sets or ()), unseen, engine, mode, threads, json))
 
 
 @app.command()

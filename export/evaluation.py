@@ -19,7 +19,9 @@ from edge_res.bundle import Manifest
 from edge_res.chain import Chain, merged, push_all
 from edge_res.errors import DataError
 from edge_res.export import augment
-from edge_res.export.entries import NOISE, UNKNOWN, Entry, read_entries
+from edge_res.export.data import Splits
+from edge_res.export.entries import NOISE, SILENCE, UNKNOWN, Entry, read_entries
+from edge_res.export.mapping import from_mapping
 from edge_res.export.metrics import measure
 from edge_res.export.recordings import fault_of, read_recordings
 from edge_res.flow import Samples
@@ -35,16 +37,21 @@ class Judged:
 
 
 def evaluate(
-    chains: Sequence[Chain], data: Path, sets: Sequence[str], tell: Callable[[int, int], None]
+    chains: Sequence[Chain], data: Path, sets: Sequence[str], unseen: bool, tell: Callable[[int, int], None]
 ) -> tuple[dict[str, Any], list[Judged], list[str]]:
     """What the chains, an ensemble if several, make of a data set's clips.
 
-    Returns the figures of `metrics.measure`, each clip with its scores, and sentences on what was left out. `tell` is
-    called with the files done and their number.
+    With `unseen`, only clips of the groups that validated the models count. Returns the figures of `metrics.measure`,
+    each clip with its scores, and sentences on what was left out. `tell` is called with the files done and their
+    number.
     """
     manifest = merged([chain.manifest for chain in chains])
     entries, _ = read_entries(data, sets, None)
     wanted, left_out = known_entries(entries, manifest)
+    if unseen:
+        for chain in chains:
+            wanted, told = unseen_entries(wanted, chain.manifest)
+            left_out.append(told)
     judged: list[Judged] = []
     faults: Counter[str] = Counter()
     params = manifest.front_end
@@ -82,6 +89,25 @@ def known_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[En
         else:
             left_out.append(f"{count} recordings labelled {label}, which is no label of {manifest.name}")
     return wanted, left_out
+
+
+def unseen_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[Entry], str]:
+    """The entries of the groups that a model's training kept for validation, and how many others there are.
+
+    Clips of `_silence_` are none of them: they are mostly cut from recordings of noise, which are split by time.
+    """
+    settings = manifest.training.get("settings", {})
+    if not isinstance(settings, dict) or "splits" not in settings:
+        raise DataError(f"{manifest.name} does not say which groups it was trained on; judge it without --unseen.")
+    splits: Splits = from_mapping(Splits, settings["splits"], f"The bundle {manifest.name}")
+    kept = [
+        entry
+        for entry in entries
+        if entry.label != SILENCE
+        and not splits.by_time_too(entry.label)
+        and splits.split_of(entry.group, settings["seed"]) == "validation"
+    ]
+    return kept, f"{len(entries) - len(kept)} clips of groups that {manifest.name} was not validated on"
 
 
 def score_clip(chains: Sequence[Chain], manifest: Manifest, samples: Samples) -> NDArray[np.float32]:

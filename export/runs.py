@@ -21,7 +21,8 @@ from edge_res.bundle import write_whole
 from edge_res.errors import ConfigError, DataError
 from edge_res.export import architectures
 from edge_res.export import data as datasets
-from edge_res.export.settings import TrainSettings, from_mapping
+from edge_res.export.mapping import from_mapping
+from edge_res.export.settings import TrainSettings
 from edge_res.frontend import FrontEndParams
 
 STATE = "state.pt"

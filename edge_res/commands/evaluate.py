@@ -23,6 +23,7 @@ class EvaluateOptions:
     model: str
     data: Path
     sets: tuple[str, ...]
+    unseen: bool
     engine: str | None
     mode: Literal["step", "window"] | None
     threads: int
@@ -41,9 +42,11 @@ def run(options: EvaluateOptions) -> None:
     columns = (BarColumn(), TextColumn("{task.completed} of {task.total} clips"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("clips", total=None)
-        metrics, _, left_out = evaluate(
-            chains, options.data, options.sets, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        metrics, _, left_out = evaluate(chains, options.data, options.sets, options.unseen, tell)
     manifest = merged([bundle.manifest for bundle in bundles])
     told = {"model": manifest.name, "engine": models[0].runner.engine, "mode": models[0].mode, "left_out": left_out}
     if options.json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ import soundfile
 from edge_res.bundle import read_bundle
 from edge_res.chain import Chain, merged
 from edge_res.engines import load_engine
-from edge_res.errors import ConfigError
-from edge_res.export.evaluation import floor_of, placed, score_clip
+from edge_res.errors import ConfigError, DataError
+from edge_res.export.data import Splits
+from edge_res.export.entries import Entry
+from edge_res.export.evaluation import floor_of, placed, score_clip, unseen_entries
 from edge_res.export.metrics import measure, wilson
 from edge_res.models import load_model
 from tests.edgeres import CLIPS, DEMO, edgeres, sentence
@@ -102,8 +105,6 @@ def test_an_ensemble_of_a_bundle_with_itself_is_the_bundle(tmp_path: Path) -> No
 
 
 def test_bundles_that_cannot_decide_together_are_refused() -> None:
-    from dataclasses import replace
-
     manifest = read_bundle("default").manifest
     with pytest.raises(ConfigError, match="cannot be an ensemble: their hop are 8 and 4"):
         merged([manifest, replace(manifest, hop=4)])
@@ -115,3 +116,18 @@ def test_figures() -> None:
     assert told["accuracy"] == 0.75
     assert told["per_label"] == {"a": 0.6667, "b": 1.0}
     assert told["per_group"]["y"] == {"accuracy": 0.5, "interval": wilson(1, 2), "n": 2}
+
+
+def test_unseen_are_the_groups_of_the_models_own_validation() -> None:
+    manifest = read_bundle("default").manifest
+    splits = Splits(validation=0.5)
+    told = replace(manifest, training={"settings": {"seed": 3, "splits": asdict(splits)}})
+    entries = [Entry(CLIPS, "", label, f"g{i}") for i in range(40) for label in ("yes", "_silence_")]
+    kept, sentence = unseen_entries(entries, told)
+    assert {entry.group for entry in kept} == {
+        f"g{i}" for i in range(40) if splits.split_of(f"g{i}", 3) == "validation"
+    }
+    assert {entry.label for entry in kept} == {"yes"}
+    assert sentence == f"{80 - len(kept)} clips of groups that default was not validated on"
+    with pytest.raises(DataError, match="does not say which groups it was trained on"):
+        unseen_entries(entries, replace(manifest, training={}))

@@ -10,8 +10,9 @@ import pytest
 pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
 from edge_res.errors import ConfigError
+from edge_res.export.mapping import from_mapping
 from edge_res.export.runs import network_of
-from edge_res.export.settings import TrainSettings, from_mapping, read_recipe, recipe_names
+from edge_res.export.settings import TrainSettings, read_recipe, recipe_names
 from tests.edgeres import edgeres, sentence
 
 
