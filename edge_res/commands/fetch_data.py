@@ -1,0 +1,47 @@
+"""`edgeres fetch-data`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from edge_res.export.fetch import SETS, fetch
+
+
+def run(name: str, out: Path, url: str | None, sha256: str | None) -> None:
+    """Fetch a public set with a progress bar on a terminal; the last line tells what to do with it."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+            task = bar.add_task("connecting", total=None)
+            now = ""
+
+            def tell(what: str, done: int, total: int | None) -> None:
+                nonlocal now
+                if what != now:  # the speed and the time left are of this work alone
+                    bar.reset(task, total=total, description=what)
+                    now = what
+                bar.update(task, completed=done, total=total)
+
+            fetched = fetch(name, out, tell, url, sha256)
+    except KeyboardInterrupt:
+        say("stopped; run the same command again to go on from here")
+        sys.exit(130)
+    if fetched.was_there:
+        say(f"{fetched.manifest.parent} is already there")
+    elif SETS[name].sha256 is None and sha256 is None:
+        say(f"no checksum is published for {name}; to demand the same file again: --sha256 {fetched.sha256}")
+    command = f"edgeres train {shlex.quote(str(fetched.manifest))} --recipe {SETS[name].recipe}"
+    say(f"next: {command} (licence: {SETS[name].licence})")
+
+
+def say(sentence: str) -> None:
+    """Tell the user something on stderr, where data never goes."""
+    print(f"edgeres: {sentence}", file=sys.stderr)
