@@ -156,6 +156,21 @@ def train(
     run(data, out, settings_of(recipe, asked, {"arch": arch, "time_padding": time_padding}, splits), resume)
 
 
+@app.command("fetch-data")
+def fetch_data(
+    name: Annotated[Literal["speech-commands", "esc50"], typer.Argument(help="The public data set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to put it in, and its archive.")] = Path("data"),
+    sha256: Annotated[
+        str | None, typer.Option(help="The checksum that the archive must have; default: the published one.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(hidden=True, help="A mirror of the archive.")] = None,
+) -> None:
+    """Download a public data set to train on; run again, it resumes."""
+    from edge_res.commands.fetch_data import run
+
+    run(name, out, url, sha256)
+
+
 @app.command()
 def compare(
     data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label, group), or a folder of folders of clips.")],
