@@ -92,7 +92,7 @@ class TrainSettings:
     precision: Literal["float32", "bfloat16"] = "float32"
     teacher: str = ""
     teacher_share: float = 0.7
-    int8_epochs: int = 4
+    int8_epochs: int = 2
     allowed_loss: float = 0.003
     seed: int = 0
     threads: int = 1
