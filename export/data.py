@@ -132,7 +132,7 @@ def load(
     left_out += faults
     noise: list[Clip] = []
     for entry in recordings:
-        whole = [Clip(entry, "train", "", samples) for samples in read_recordings(entry, rate_hz, channels)]
+        whole = [Clip(entry, "train", "", samples) for samples in read_recordings(entry, rate_hz, channels)[0]]
         noise += split_by_time(whole, _NOISE_PARTS, round(splits.guard_s * rate_hz))
     same_session = tuple(sorted({c.entry.label for c in clips if splits.by_time_too(c.entry.label)}))
     found = DataSet(rate_hz, tuple(clips), tuple(noise), tuple(left_out), manifest_sha256, same_session)
@@ -160,13 +160,15 @@ def read_clips(
 ) -> tuple[list[Clip], list[str]]:
     """The clips of entries, each sound once, and sentences on what was left out."""
     faulty: dict[str, list[str]] = defaultdict(list)
+    rates: Counter[int] = Counter()
     of_file: dict[tuple[Path, bool], list[Clip]] = defaultdict(list)
     for entry in entries:
         try:
-            recordings = read_recordings(entry, rate_hz, channels)
+            recordings, file_rate_hz = read_recordings(entry, rate_hz, channels)
         except DataError as error:
             faulty[str(error)].append(entry.path.name)
             continue
+        rates[file_rate_hz] += len(recordings)
         named = replace(entry, label=entry.label if entry.label in labels else UNKNOWN)
         start = round(entry.start_s * rate_hz)
         for samples in recordings:
@@ -190,6 +192,11 @@ def read_clips(
             else:
                 clips[clip.sha256] = clip
     faults = [told(item) for item in faulty.items()]
+    if others := {rate: count for rate, count in sorted(rates.items()) if rate != rate_hz}:
+        counts = ", ".join(f"{count} at {rate} Hz" for rate, count in others.items())
+        faults.append(
+            f"none for their rate, but {counts} of {sum(rates.values())} clips were resampled to {rate_hz} Hz"
+        )
     if not clips and faults:
         raise DataError(f"None of the {len(entries)} clips can be used: {'; '.join(faults[:_NAMED])}.")
     return list(clips.values()), faults

@@ -58,7 +58,7 @@ def evaluate(
     for done, entry in enumerate(wanted, 1):
         target = manifest.labels.index(entry.label)
         try:
-            recordings = read_recordings(entry, params.sample_rate_hz, params.channels)
+            recordings, _ = read_recordings(entry, params.sample_rate_hz, params.channels)
         except DataError as error:
             left_out.append(str(error))
             continue

@@ -19,8 +19,10 @@ _FULL_SCALE = 0.999
 _CLIPPED = 0.05  # more of its samples at full scale, and a clip is useless
 
 
-def read_recordings(entry: Entry, rate_hz: int, channels: int) -> list[Samples]:
+def read_recordings(entry: Entry, rate_hz: int, channels: int) -> tuple[list[Samples], int]:
     """The samples of an entry, float32 `(samples, channels)` at `rate_hz`: one recording, or one a row of a 3-D array.
+
+    Returns the rate that they had, too.
 
     A `.npy` file holds `(samples,)`, `(samples, channels)` or `(recordings, samples, channels)`, at the rate that the
     entry tells, else at `rate_hz`. A file of several channels where one is wanted is mixed to one.
@@ -45,7 +47,7 @@ def read_recordings(entry: Entry, rate_hz: int, channels: int) -> list[Samples]:
                 f"{entry.end_s} s of it."
             )
         parts = [part[start:stop] for part in parts]
-    return [resampled(fitted(path, part, channels), file_rate_hz, rate_hz) for part in parts]
+    return [resampled(fitted(path, part, channels), file_rate_hz, rate_hz) for part in parts], file_rate_hz
 
 
 def fitted(path: Path, samples: Samples, channels: int) -> Samples:

@@ -195,5 +195,6 @@ def test_arrays_rates_and_channels(tmp_path: Path) -> None:
     shapes = {(clip.entry.label, clip.samples.shape) for clip in data.clips}
     assert shapes == {("shake", (200, 3)), ("still", (200, 3))}
     assert len(data.clips) == 4 * 5 + 4
+    assert any("4 at 100 Hz of 24 clips were resampled to 200 Hz" in text for text in data.left_out)
     with pytest.raises(DataError, match=r"None of the 8 clips can be used: .*has 3 channels; the front-end takes 2"):
         load(path, ("shake", "still"), 200, channels=2, splits=Splits(validation_groups="g3"))
