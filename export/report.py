@@ -23,6 +23,7 @@ from edge_res.export.windows import Windows
 from edge_res.flow import Frames, Samples
 
 WORST = 20
+GROUPS = 25
 _LOWEST_PLAYABLE_HZ = 3000  # browsers play no lower sample rate
 _TEMPLATE = resources.files("edge_res.export") / "report.html.j2"
 
@@ -38,7 +39,8 @@ def write_report(out: Path, run: Run, windows: Windows, logits: NDArray[np.float
         "int8": False,
         "curves": curves(run.metrics["history"]) if run.metrics["history"] else "",
         "per_label": per_label(run.metrics),
-        "per_group": sorted(run.metrics["per_group"].items(), key=lambda item: float(item[1]["accuracy"])),
+        "per_group": sorted(run.metrics["per_group"].items(), key=lambda item: float(item[1]["accuracy"]))[:GROUPS],
+        "groups": len(run.metrics["per_group"]),
         "worst": worst_windows(run, windows, logits),
         "data": f"{run.training['clips']['train']} clips of {run.training['groups']['train']} groups to train on, "
         f"{run.training['clips']['validation']} of {run.training['groups']['validation']} to validate on; manifest "
