@@ -29,6 +29,7 @@ from edge_res.frontend import FrontEndParams
 SCHEMA = 1
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
+SHIPPED = ("default", "tiny")
 _LARGEST_BYTES = 1 << 30  # of all members unpacked: a zip bomb is refused, not unpacked
 _LARGEST_WHOLE = 1 << 53  # up to which a float holds every whole number
 # What zipfile and zlib raise on damaged files, RuntimeError where a flag says that a member is encrypted.
@@ -166,18 +167,18 @@ class Bundle:
             ) from None
 
 
-def default_bundle_path() -> Path:
-    """Where the bundled model lies (the package is never installed as a zip)."""
-    return Path(str(resources.files("edge_res") / "data" / "default.edgeres"))
+def shipped_bundle_path(name: str = "default") -> Path:
+    """Where a model that comes along lies (the package is never installed as a zip)."""
+    return Path(str(resources.files("edge_res") / "data" / f"{name}.edgeres"))
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Read and check a bundle; `default` is the one in the package. Anything wrong with it is a `ModelError`."""
-    path = default_bundle_path() if path == "default" else Path(path)
+    """Read and check a bundle; those of `SHIPPED` are in the package. Anything wrong with it is a `ModelError`."""
+    path = shipped_bundle_path(str(path)) if path in SHIPPED else Path(path)
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(f"There is no bundle {path}; `default` is the model that comes along.") from None
+        raise ModelError(f"There is no bundle {path}; {' and '.join(SHIPPED)} come along.") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise ModelError(f"The bundle {path} cannot be read: {getattr(error, 'strerror', error)}.") from None
     try:

@@ -224,7 +224,7 @@ def export(
 
 @app.command()
 def verify(
-    model: Annotated[str, typer.Argument(help="A bundle, or `default`.")] = "default",
+    model: Annotated[str, typer.Argument(help="A bundle, `default` or `tiny`.")] = "default",
     audio: Annotated[Path | None, typer.Option(help="Compare on this recording, not on the golden stream.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -236,7 +236,7 @@ def verify(
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A bundle, `default`, or A+B: an ensemble.")],
+    model: Annotated[str, typer.Argument(help="A bundle, `default`, `tiny`, or A+B: an ensemble.")],
     data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label), or a folder of folders of clips.")],
     sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
     unseen: Annotated[
@@ -257,7 +257,7 @@ def evaluate(
 
 @app.command()
 def info(
-    model: Annotated[str, typer.Argument(help="A bundle, or `default`.")] = "default",
+    model: Annotated[str, typer.Argument(help="A bundle, `default` or `tiny`.")] = "default",
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Tell what a bundle holds."""
