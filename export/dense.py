@@ -12,15 +12,16 @@ from edge_res.export.graph import Float32, Int8, Tensor
 from edge_res.export.onnx_nodes import Node, attributes_of, title_of
 
 
-def dense_weight(node: Node, source: Tensor, weight: NDArray[Any], scale: Float32) -> tuple[Int8, Float32]:
+def dense_weight(node: Node, source: Tensor, weight: NDArray[Any], scale: Float32, axis: int) -> tuple[Int8, Float32]:
     """A matrix over all columns, bins and channels as the weights of a convolution whose kernel is the whole image.
 
-    `weight` are integers less their zero point, as the file has them, with one scale or one a row or column.
+    `weight` are integers less their zero point, as the file has them, with one scale or one a slice of `axis`.
     """
     attributes = attributes_of(node)
     if attributes.get("transA") or attributes.get("alpha", 1.0) != 1 or attributes.get("beta", 1.0) != 1:
         raise ExportError(f"{title_of(node)} transposes or scales what it reads, expected a plain product.")
-    if not attributes.get("transB"):
+    outputs = 0 if attributes.get("transB") else 1  # the axis of the weights
+    if outputs == 1:
         weight = weight.T
     time, bins, channels = source.shape
     if weight.ndim != 2 or weight.shape[1] != time * bins * channels or np.abs(weight).max() > 127:
@@ -28,8 +29,11 @@ def dense_weight(node: Node, source: Tensor, weight: NDArray[Any], scale: Float3
             f"{title_of(node)} has weights {weight.shape} for {source.shape} (time, bins, channels), expected one "
             "8-bit symmetric weight a value."
         )
-    if scale.size > 1 and scale.size != len(weight):
-        raise ExportError(f"{title_of(node)} has one scale an input, expected one an output.")
+    if scale.size > 1 and (axis != outputs or scale.size != len(weight)):
+        raise ExportError(
+            f"{title_of(node)} has one scale an input (axis {axis} of its weights), expected one an output (axis "
+            f"{outputs})."
+        )
     scale = np.broadcast_to(scale, len(weight)).copy()
     layout = weight.reshape(-1, channels, time, bins).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(layout, np.int8), scale

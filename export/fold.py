@@ -10,11 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_res.export.graph import Conv, DepthwiseConv, Graph, Int32
+from edge_res.export.graph import Conv, DepthwiseConv, Graph, Int32, Tensor
 
 
 def fold_mean(graph: Graph) -> Graph:
-    """The graph whose last convolution takes over the mean over time before it; another graph as it is."""
+    """The graph whose last convolution takes over the mean over time before it; another graph as it is.
+
+    A mean that clips stays.
+    """
     if len(graph.ops) < 2:
         return graph
     *before, mean, dense = graph.ops
@@ -41,4 +44,18 @@ def _is_mean_over_time(mean: DepthwiseConv, dense: Conv) -> bool:
         and not mean.bias.any()
         and weights[0, 0, 0] > 0
         and bool((weights == weights[0, 0, 0]).all() and (scales == scales[0]).all())
+        and _never_clips(mean)
     )
+
+
+def _never_clips(mean: DepthwiseConv) -> bool:
+    """Whether a mean's clip does nothing: one that does may be the ReLU behind it, which has to stay."""
+    if mean.input.zero_point == -128:  # a ReLU stands before it
+        return True
+    (low, high), (lowest, highest) = _limits(mean.output), _limits(mean.input)
+    return low <= lowest and highest <= high
+
+
+def _limits(tensor: Tensor) -> tuple[float, float]:
+    """The least and the largest real value that a tensor holds."""
+    return (-128 - tensor.zero_point) * tensor.scale, (127 - tensor.zero_point) * tensor.scale

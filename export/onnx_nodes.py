@@ -71,10 +71,11 @@ def title_of(node: Node) -> str:
 
 def convert_constant(
     node: Node, values: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+) -> tuple[NDArray[Any], NDArray[np.float32] | None, int]:
     """What a QuantizeLinear makes of a float constant, or the integers less their zero point of a DequantizeLinear.
 
-    The latter come with their scales, one or one a slice: of axis 0 in a convolution, of either axis of a matrix.
+    The latter come with their scales, one or one a slice of the axis that comes last: 0 in a convolution, either one
+    of a matrix.
     """
     scale, zero = np.atleast_1d(scale).astype(np.float32), np.atleast_1d(zero)
     axis = int(attributes_of(node).get("axis", 1)) % max(values.ndim, 1)
@@ -84,7 +85,7 @@ def convert_constant(
         )
     along = tuple(-1 if scale.size > 1 and i == axis else 1 for i in range(values.ndim))
     if node.op_type == "DequantizeLinear":
-        return values.astype(np.int64) - zero.reshape(along if zero.size > 1 else ()), scale
+        return values.astype(np.int64) - zero.reshape(along if zero.size > 1 else ()), scale, axis
     limits = np.iinfo(zero.dtype)
     integers = np.rint(values / scale.reshape(along)) + zero.reshape(along if zero.size > 1 else ())
-    return np.clip(integers, limits.min, limits.max).astype(zero.dtype), None
+    return np.clip(integers, limits.min, limits.max).astype(zero.dtype), None, axis

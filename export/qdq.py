@@ -46,10 +46,11 @@ from edge_res.export.sums import exact_sums, identity
 
 @dataclass(frozen=True)
 class _Constant:
-    """Values as the file holds them; of quantized ones less the zero point, with `scale` one a slice of axis 0."""
+    """Values as the file holds them; of quantized ones less the zero point, with `scale` one a slice of `axis`."""
 
     values: NDArray[Any]
     scale: NDArray[np.float32] | None = None
+    axis: int = 0
 
 
 def read_qdq(model: bytes) -> Graph:
@@ -258,7 +259,7 @@ class _Reader:
             raise ExportError(
                 f"{title_of(node)} has weights in float, expected 8-bit ones: quantize the whole network."
             )
-        weight, scale = dense_weight(node, source, constant.values, constant.scale)
+        weight, scale = dense_weight(node, source, constant.values, constant.scale, constant.axis)
         bias = self.bias(node, source.scale * scale.astype(np.float64))
         return Conv(name_of(node), source, source, weight, scale, bias)
 

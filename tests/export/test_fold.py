@@ -64,3 +64,22 @@ def test_what_is_no_plain_mean_stays(pooled: Graph) -> None:
     for other in (replace(mean, weight=weight), replace(mean, weight_scale=scale), replace(mean, bias=bias)):
         graph = replace(pooled, ops=(*before, other, dense))
         assert fold_mean(graph) is graph
+
+
+def test_a_mean_that_clips_as_a_relu_does_stays(pooled: Graph) -> None:
+    *before, mean, dense = pooled.ops
+    assert isinstance(mean, DepthwiseConv)
+    assert isinstance(dense, Conv)
+
+    def ending(source: int, sink: int, scale: float) -> Graph:
+        """The network with these zero points and this scale around its mean."""
+        x = replace(mean.input, zero_point=source)
+        y = replace(mean.output, zero_point=sink, scale=scale)
+        ops = (replace(before[-1], output=x), replace(mean, input=x, output=y), replace(dense, input=y))  # type: ignore[type-var]
+        return replace(pooled, ops=(*before[:-1], *ops))
+
+    scale = mean.input.scale
+    for kept in (ending(0, -128, scale), ending(0, 0, scale / 2), ending(-60, -100, scale)):
+        assert fold_mean(kept) is kept
+    for covered in (ending(-128, -128, scale / 2), ending(10, 10, scale), ending(-100, -100, scale * 1.1)):
+        assert len(fold_mean(covered).ops) == len(covered.ops) - 1
