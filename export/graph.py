@@ -92,6 +92,12 @@ class Graph:
                     f"{op.name} is padded along time by {op.time_padding} columns, and a stream has no edge to pad, so "  # type: ignore[attr-defined]
                     "yesterday's columns are not those of the next window"
                 )
+            strides = [self.spans[tensor.name].stride for tensor in op.inputs]
+            if len(set(strides)) > 1 and op.output.shape[0] > 1:
+                return (
+                    f"{op.name} joins columns that are {' and '.join(map(str, strides))} frames apart, and a stream "
+                    "brings more of the one than of the other"
+                )
         return ""
 
     @property

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 
 from edge_res.errors import ExportError
 from edge_res.export.graph import Concat, Crop, Graph, Op, Tensor
+from edge_res.export.sums import identity
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,10 @@ def plan(graph: Graph, hop: int) -> Plan:
     Raises an `ExportError` where network, window and hop do not fit each other.
     """
     refuse_misfit(graph, hop)
-    delays: dict[str, int] = {}
+    graph = with_computed_end(graph)
+    hops = graph.input.shape[0] // hop
+    # Where the last columns of the window are never read, the logits wait for them all the same.
+    delays = {graph.ops[-1].name: hops - plan_with(graph, hop, {}).hops}
     best = plan_with(graph, hop, delays)
     for op in reversed(graph.ops):
         if op.name in best.reads:
@@ -121,6 +125,7 @@ def step_graph(graph: Graph, hop: int) -> Graph:
     Its states are columns of the window graph's tensors; at first they may be anything, and the logits count from hop
     `frames / hop` on. Raises as `plan` does.
     """
+    graph = with_computed_end(graph)
     streams = plan(graph, hop)
     assert streams.hops * hop == graph.input.shape[0]  # the first score comes after exactly one window
     states, nexts = [], []
@@ -162,6 +167,15 @@ def step_graph(graph: Graph, hop: int) -> Graph:
             ops.append(with_tensors(op, [read(what) for what in streams.reads[op.name]], output))
             join(output, flow.new)
     return Graph((source, *states), tuple(ops), (ops[-1].output, *nexts))
+
+
+def with_computed_end(graph: Graph) -> Graph:
+    """The graph, where it ends with a crop with an operation behind it that computes the same."""
+    last = graph.ops[-1]
+    if not isinstance(last, Crop):
+        return graph
+    same = identity(last.output, f"{last.name}.same")
+    return replace(graph, ops=(*graph.ops, same), outputs=(same.output,))
 
 
 def columns_of(tensor: Tensor, name: str, columns: int) -> Tensor:

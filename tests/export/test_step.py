@@ -152,3 +152,45 @@ def test_receptive_field_and_stride_come_from_the_operations() -> None:
     assert (receptive_field(small(dense=True)), time_stride(small(dense=True))) == (5, 1)
     shortest = window_graph(SOURCE, Builder(np.random.default_rng(0), SOURCE).finish(SOURCE, 3, dense=True).ops)
     assert (receptive_field(shortest), time_stride(shortest)) == (1, 1)
+
+
+def joined(stride: int) -> Graph:
+    """A branch of a stride beside one that is cropped to its columns."""
+    net = Builder(np.random.default_rng(0), SOURCE)
+    a = net.conv(SOURCE, 4, (2, 3), (stride, 1), (0, 1))
+    b = net.crop(net.conv(SOURCE, 4, (1, 3), (1, 1), (0, 1)), 0, a.shape[0])
+    return net.finish(net.add(a, b), 3)
+
+
+def test_branches_at_different_strides_make_a_window_model_that_says_why() -> None:
+    assert not joined(1).window_only
+    graph = joined(2)
+    assert graph.window_only == (
+        "add3 joins columns that are 2 and 1 frames apart, and a stream brings more of the one than of the other"
+    )
+    with pytest.raises(ExportError, match="The network has no step model: add3 joins"):
+        step_graph(graph, 8)
+
+
+@pytest.mark.parametrize("stop", [24, 17, 16, 4, 1])
+@pytest.mark.parametrize("first", [False, True], ids=["behind a convolution", "at once"])
+def test_a_window_whose_last_columns_are_never_read_steps_too(stop: int, first: bool) -> None:
+    net = Builder(np.random.default_rng(0), SOURCE)
+    x = net.crop(SOURCE, 0, stop) if first else net.crop(net.conv(SOURCE, 4, (1, 3), (1, 1), (0, 1)), 0, stop)
+    graph = net.finish(x, 3)
+    stream = np.random.default_rng(1).integers(-128, 128, (48, 5, 2)).astype(np.int8)
+    step = step_graph(graph, 8)
+    found = list(interpreted(step, stream, 0))[2:]
+    np.testing.assert_array_equal(found, run(graph, windows_of(stream, 24, 8)))
+    for engine, write in (("onnxruntime", onnx_writer.write), ("litert", tflite_writer.write_with_variables)):
+        np.testing.assert_array_equal(advanced(load_engine(engine)(write(step), 1), stream, 8)[2:], found)
+
+
+def test_a_network_that_ends_with_a_slice_steps_too() -> None:
+    net = Builder(np.random.default_rng(0), SOURCE)
+    x = net.conv(SOURCE, 3, (3, 5), (1, 1), (0, 0))
+    net.crop(x, x.shape[0] - 1, 1)
+    graph = window_graph(SOURCE, net.ops)
+    stream = np.random.default_rng(1).integers(-128, 128, (48, 5, 2)).astype(np.int8)
+    found = list(interpreted(step_graph(graph, 8), stream, 0))[2:]
+    np.testing.assert_array_equal(found, run(graph, windows_of(stream, 24, 8)))
