@@ -11,30 +11,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from edge_res import __version__
 from edge_res.bundle import GOLDEN, Bundle, Manifest, pack_golden, write_bundle
-from edge_res.engines import TensorSpec, load_engine
+from edge_res.engines import load_engine
 from edge_res.errors import ExportError
 from edge_res.export import graph as graphs
+from edge_res.export.answers import (
+    ENGINES,
+    agreement,
+    check_as_given,
+    float_logits,
+    int8_logits,
+    is_quantized,
+    quantized,
+)
 from edge_res.export.graph import Graph
 from edge_res.export.material import Material, Validation
 from edge_res.export.metrics import measure
-from edge_res.export.onnx_nodes import load_onnx
 from edge_res.export.parity import WRITERS, first_difference
 from edge_res.export.qdq import read_qdq
 from edge_res.export.quantize import quantize, symmetric
 from edge_res.export.step import receptive_field, step_graph, time_stride
 from edge_res.export.tflite_writer import write_with_variables
 from edge_res.export.tuning import Tuned, score_stream, tune
-from edge_res.flow import Frames
-from edge_res.models import WindowModel, decode, encode, load_runner
-from edge_res.models import quantize as quantize_frames
+from edge_res.models import WindowModel, load_runner
 from edge_res.verify import verify, window_logits
 
-ENGINES = ("litert", "onnxruntime")
 SYMMETRIC = "window-symmetric.onnx"
 GOLDEN_HOPS = 100
 REFEREE_WINDOWS = 4  # that the slow interpreter computes as well
@@ -45,12 +49,12 @@ def build(
 ) -> Bundle:
     """Make and write the bundle, after all checks have passed; else raise `ExportError` and write nothing."""
     say("quantizing")
-    material, window = quantized_well(material, method, say)
+    window, network = quantized_well(material, method, say)
     check_shape(window, material)
     step, why_not = step_of(window, material.hop)
     members = emit(window, step)
     if target == "tensorrt":
-        members[SYMMETRIC] = symmetric_of(material, method)
+        members[SYMMETRIC] = symmetric_of(network, material, method)
     manifest = Manifest(
         name=name,
         labels=material.labels,
@@ -70,7 +74,10 @@ def build(
     integers = quantized(material.stream, window)
     golden = golden_of(draft, window, integers)
     check_parity(draft, window, step, integers, golden)
-    manifest = replace(manifest, metrics=accuracy(draft, material, window))
+    metrics = accuracy(draft, material, window)
+    if network is not material.network:
+        metrics["int8_tuned"] = True
+    manifest = replace(manifest, metrics=metrics)
 
     if material.said is not None:
         say("tuning thresholds on a stream of validation words")
@@ -84,40 +91,32 @@ def build(
     return bundle
 
 
-def quantized_well(material: Material, method: str, say: Callable[[str], None]) -> tuple[Material, Graph]:
-    """The quantized network; where int8 costs more accuracy than is allowed, that of the network tuned for it."""
+def quantized_well(material: Material, method: str, say: Callable[[str], None]) -> tuple[Graph, bytes]:
+    """The quantized network and what it was made from.
+
+    That is the network tuned for int8, where int8 costs the trained one more accuracy than is allowed.
+    """
     if is_quantized(material.network):
-        return material, read_qdq(material.network)
+        return read_qdq(material.network), material.network
     window = quantize(material.network, material.calibration, method)
     validation = material.validation
     if material.tune is None or validation is None:
-        return material, window
+        return window, material.network
     in_float = shares_right(float_logits(material.network, validation.frames), validation)
     found = shares_right(int8_logits(window, validation.frames), validation)
     # One window may always flip.
     if in_float - found <= max(material.allowed_loss, 1 / len(validation.targets)) + 1e-9:
-        return material, window
+        return window, material.network
     say(f"int8 costs {100 * (in_float - found):.1f} points of accuracy: tuning the network for it")
     network = material.tune()
     tuned = quantize(network, material.calibration, method)
     better = shares_right(int8_logits(tuned, validation.frames), validation)
     say(f"tuned, int8 has {better:.1%}; before it had {found:.1%}, float {in_float:.1%}")
-    if better <= found:
-        return material, window
-    # What is compared with is still the float network as it was trained.
-    return material, tuned
+    return (tuned, network) if better > found else (window, material.network)
 
 
 def shares_right(logits: NDArray[np.float32], validation: Validation) -> float:
     return float((logits.argmax(1) == validation.targets).mean())
-
-
-def int8_logits(window: Graph, frames: Frames) -> NDArray[np.float32]:
-    """What the quantized network makes of windows `(n, frames, bins, channels)`, in the first engine."""
-    runner = load_engine(ENGINES[0])(WRITERS["tflite"](window), 1)
-    integers = encode(quantized(frames, window), runner.inputs[0])
-    logits = decode(np.stack([runner.run(one[None])[0][0].copy() for one in integers]), runner.outputs[0])
-    return logits.astype(np.float32)
 
 
 def check_shape(graph: Graph, material: Material) -> None:
@@ -143,15 +142,6 @@ def emit(window: Graph, step: Graph | None) -> dict[str, bytes]:
     if step is None:
         return members
     return {**members, "step.onnx": WRITERS["onnx"](step), "step.tflite": write_with_variables(step)}
-
-
-def quantized(frames: Frames, graph: Graph) -> NDArray[np.int8]:
-    """Frames as the int8 that the network takes."""
-    tensor = graph.input
-    spec = TensorSpec(tensor.name, (1, *tensor.shape), np.dtype(np.int8), tensor.scale, tensor.zero_point)
-    integers = np.empty(frames.shape, np.int8)
-    quantize_frames(frames, spec, integers)
-    return integers
 
 
 def golden_of(draft: Bundle, window: Graph, integers: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -187,9 +177,12 @@ def check_parity(
 
 
 def accuracy(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]:
-    """Accuracy on the validation windows, with the integers that will run and in float, and which windows differ."""
+    """Accuracy on the validation windows, with the integers that will run and in float, and which windows differ.
+
+    Without validation windows: how far the integers are from the given file, on the calibration windows.
+    """
     if material.validation is None:
-        return {}
+        return as_given(draft, material, window)
     validation = material.validation
     logits = int8_logits(window, validation.frames)
 
@@ -210,27 +203,26 @@ def accuracy(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]
     return metrics
 
 
-def symmetric_of(material: Material, method: str) -> bytes:
-    """The window model for TensorRT, which is made from the float network."""
+def as_given(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]:
+    """How the bundle's models agree with the file they are made from; one that was misread is an `ExportError`."""
+    given = float_logits(material.network, material.calibration)
+    found = int8_logits(window, material.calibration)
     if is_quantized(material.network):
+        check_as_given(given, found, window.output.scale)
+    metrics = {"agreement_int8": {**agreement(given, found), "step": window.output.scale}}
+    if SYMMETRIC in draft.members:
+        found = float_logits(draft.members[SYMMETRIC], material.calibration)
+        metrics["agreement_symmetric"] = agreement(given, found)
+    return metrics
+
+
+def symmetric_of(network: bytes, material: Material, method: str) -> bytes:
+    """The window model for TensorRT, which is made from the float network, tuned where the others are."""
+    if is_quantized(network):
         raise ExportError(
             "A model for TensorRT is made from a float network, and this one is quantized; give that one."
         )
-    return symmetric(material.network, material.calibration, method)
-
-
-def is_quantized(network: bytes) -> bool:
-    """Whether an ONNX file is in QuantizeLinear / DequantizeLinear form already."""
-    return any(node.op_type == "QuantizeLinear" for node in load_onnx(network).graph.node)
-
-
-def float_logits(network: bytes, frames: Frames) -> NDArray[np.float32]:
-    """What a float ONNX file computes of windows `(n, frames, bins, channels)`."""
-    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    images = frames.transpose(0, 3, 1, 2)
-    logits = [session.run(None, {name: np.ascontiguousarray(image[None])})[0].reshape(-1) for image in images]
-    return np.stack(logits)
+    return symmetric(network, material.calibration, method)
 
 
 def tuned_on(draft: Bundle, material: Material) -> Tuned:

@@ -70,6 +70,13 @@ def summary(out: Path, bundle: Bundle) -> list[str]:
         told.append(f"int8 accuracy {accuracy['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {accuracy['n']})")
     if accuracy := metrics.get("validation_float"):
         told[-1] += f", float {accuracy['accuracy']:.1%}"
+    for key, what in (("agreement_int8", "int8"), ("agreement_symmetric", "symmetric int8 for TensorRT")):
+        if alike := metrics.get(key):
+            told.append(
+                f"{what} and the given file in ONNX Runtime, on {alike['windows']} calibration windows: the same label "
+                f"in {alike['same_label']:.1%}, logits of up to {alike['largest_logit']:.3g} at most "
+                f"{alike['largest_difference']:.2g} apart"
+            )
     if accuracy := metrics.get("validation_symmetric"):
         told.append(
             f"symmetric int8 for TensorRT, where it was never run: accuracy {accuracy['accuracy']:.1%} in ONNX Runtime"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_res.bundle import DecideParams
 from edge_res.export import packaging
+from edge_res.export.answers import float_logits
 from edge_res.export.int8_tuning import fine_tune, round_convolutions
 from edge_res.export.material import Material, Validation, to_onnx
 from edge_res.export.nets import ResNet
+from edge_res.export.quantize import symmetric
 from edge_res.export.runs import Run, network_of
 from edge_res.export.settings import Net, TrainSettings
 from edge_res.export.windows import Windows
@@ -78,7 +81,7 @@ def test_tuning_changes_the_weights_and_keeps_the_network(run: Run) -> None:
 def test_a_network_is_tuned_only_where_int8_costs_too_much(run: Run) -> None:
     rng = np.random.default_rng(0)
     frames = rng.normal(0, 1, (200, 40, 40, 1)).astype(np.float32)
-    targets = packaging.float_logits(to_onnx(run), frames).argmax(1)  # in float all are right
+    targets = float_logits(to_onnx(run), frames).argmax(1)  # in float all are right
     calls = []
 
     def tune() -> bytes:
@@ -98,3 +101,43 @@ def test_a_network_is_tuned_only_where_int8_costs_too_much(run: Run) -> None:
     packaging.quantized_well(replace(good, calibration=outlier, allowed_loss=0.003), "minmax", said.append)
     assert calls
     assert "points of accuracy: tuning the network for it" in said[0]
+
+
+def plain(frames: Tensor, loud: bool) -> nn.Sequential:
+    """A network, or the same with a channel that drowns the others in int8 and that nothing reads."""
+    torch.manual_seed(5)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, (3, 40)), nn.ReLU(), nn.Conv2d(4, 8, (3, 1)), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3),
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        net[2].weight[:, 0] = 0
+        net[0].weight[0] *= 3000 if loud else 1  # type: ignore[index, operator]
+        net[6].bias -= net(frames).mean(0)
+        if not loud:
+            net[6].bias[0] += 0.002  # type: ignore[index, operator]
+    return net
+
+
+def test_all_models_of_a_bundle_are_made_of_the_tuned_network(run: Run, tmp_path: Path) -> None:
+    frames = torch.randn(200, 1, 40, 40, generator=torch.Generator().manual_seed(0))
+    trained, tuned = (to_onnx(replace(run, model=plain(frames, loud))) for loud in (True, False))
+    windows = np.ascontiguousarray(frames.numpy().transpose(0, 2, 3, 1))
+    targets = float_logits(trained, windows).argmax(1)
+    assert (float_logits(tuned, windows).argmax(1) != targets).any()
+    material = Material(
+        trained, LABELS, (), run.front_end, 8, windows, np.concatenate([*windows[:4]]),
+        DecideParams(dict.fromkeys(LABELS, 0.5)), validation=Validation(windows, targets, ("",) * len(targets)),
+        tune=lambda: tuned,
+    )  # fmt: skip
+    bundle = packaging.build(material, tmp_path / "x.edgeres", "x", "minmax", "tensorrt", lambda text: None)
+    metrics = bundle.manifest.metrics
+    assert metrics["int8_tuned"] is True
+    assert metrics["validation_float"]["accuracy"] == 1  # of the network as trained
+    np.testing.assert_array_equal(
+        float_logits(bundle.members["window-symmetric.onnx"], windows),
+        float_logits(symmetric(tuned, windows), windows),
+    )
+    untuned = packaging.build(replace(material, tune=None), tmp_path / "y.edgeres", "y", "minmax", None, lambda _: None)
+    assert "int8_tuned" not in untuned.manifest.metrics
+    assert untuned.manifest.metrics["validation_int8"]["accuracy"] < metrics["validation_int8"]["accuracy"]
