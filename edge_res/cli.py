@@ -209,9 +209,14 @@ def export(
         Path | None, typer.Option(help="For an ONNX file: a TOML file with labels, front-end and calibration clips.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+    ranges: Annotated[
+        Literal["minmax", "percentile", "entropy"] | None,
+        typer.Option(help="How activation ranges are found; default: minmax."),
+    ] = None,
     calibration: Annotated[
-        Literal["minmax", "percentile", "entropy"], typer.Option(help="How activation ranges are found.")
-    ] = "minmax",
+        Path | None,
+        typer.Option(help="A folder of clips that show the ranges; default: the training data, or what --config says."),
+    ] = None,
     target: Annotated[Literal["tensorrt"] | None, typer.Option(help="Add a symmetric int8 model for TensorRT.")] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Put the plain ONNX files beside the bundle.")] = False,
     tflite: Annotated[bool, typer.Option("--tflite", help="Put the plain TFLite files beside the bundle.")] = False,
@@ -219,7 +224,7 @@ def export(
     """Quantize a network to int8 and write a bundle; writes nothing that fails its checks."""
     from edge_res.commands.export import ExportOptions, run
 
-    run(ExportOptions(model, out, data, config, name or out.stem, calibration, target, onnx, tflite))
+    run(ExportOptions(model, out, data, config, name or out.stem, ranges, calibration, target, onnx, tflite))
 
 
 @app.command()

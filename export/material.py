@@ -1,9 +1,8 @@
-"""What a bundle is made of: from a training run, or from an ONNX file and a TOML file that describes it."""
+"""What a bundle is made of, and how it comes from a training run; `foreign.py` makes it of an ONNX file."""
 
 from __future__ import annotations
 
 import io
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,32 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 
 from edge_res.bundle import DecideParams
-from edge_res.errors import DataError, ExportError, ModelError
+from edge_res.errors import DataError
 from edge_res.export import augment
 from edge_res.export.augment import Scene
+from edge_res.export.clips import CALIBRATION_WINDOWS, frames_of_folder, windows_of
 from edge_res.export.data import DataSet
 from edge_res.export.entries import SILENCE, UNKNOWN
 from edge_res.export.int8_tuning import fine_tune
-from edge_res.export.onnx_nodes import load_onnx
 from edge_res.export.runs import Run, load_data, read_run, split_sha256
 from edge_res.export.tuning import Said, make_stream
 from edge_res.export.windows import Windows, plain_windows, training_windows
-from edge_res.flow import Frames, Samples
+from edge_res.flow import Frames
 from edge_res.frontend import FrontEndParams, compute_frames
 
-CALIBRATION_WINDOWS = 512
 _STREAM_S = 600  # of recordings that have no words in noise: as much as modes and engines are compared on
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
-
-_AUDIO = (".wav", ".flac", ".ogg")
 
 
 @dataclass(frozen=True)
@@ -75,8 +66,11 @@ class Material:
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
-def from_run(run_folder: Path, data: Path | None) -> Material:
-    """The material of a run folder; its data must be the same as in training, wherever they are now."""
+def from_run(run_folder: Path, data: Path | None, calibration: Path | None = None) -> Material:
+    """The material of a run folder; its data must be the same as in training, wherever they are now.
+
+    `calibration` is a folder of recordings to take instead of the training windows.
+    """
     run = read_run(run_folder)
     data = data or Path(run.data)
     params, settings = run.front_end, run.settings
@@ -97,7 +91,7 @@ def from_run(run_folder: Path, data: Path | None) -> Material:
         background=tuple(label for label in run.labels if label not in words),
         front_end=params,
         hop=settings.hop,
-        calibration=calibration_windows(run, loaded),
+        calibration=calibration_windows(run, loaded) if calibration is None else windows_of_clips(run, calibration),
         stream=compute_frames(params, samples, settings.hop),
         decide=DecideParams(dict.fromkeys(words, 0.6)),
         said=said,
@@ -134,6 +128,12 @@ def calibration_windows(run: Run, loaded: DataSet) -> Frames:
     return np.stack([windows.frames(i) for i in range(min(len(windows), CALIBRATION_WINDOWS))])
 
 
+def windows_of_clips(run: Run, folder: Path) -> Frames:
+    """Windows `(n, frames, bins, channels)` of all recordings in a folder."""
+    settings = run.settings
+    return windows_of(frames_of_folder(folder, run.front_end, settings.hop), settings.frames, folder)
+
+
 def validation_windows(run: Run, loaded: DataSet) -> Validation:
     """The windows of training's validation."""
     settings, seed = run.settings, (run.settings.seed, 2)
@@ -163,89 +163,3 @@ def to_onnx(run: Run) -> bytes:
         )
     run.model.eval()  # the exporter puts it back into training mode
     return packed.getvalue()
-
-
-def from_onnx(model: Path, config: Path) -> Material:
-    """The material of an ONNX file made elsewhere; `config` says what such a file cannot.
-
-    In TOML: `labels`, `background`, `hop` (frames), `calibration` (a folder of recordings, from the config file's own
-    folder on), the table `front_end` with the fields of `FrontEndParams`, and perhaps `delay_s` and `thresholds`.
-    """
-    try:
-        network = model.read_bytes()
-        body = tomllib.loads(config.read_text())
-    except OSError as error:
-        raise ExportError(f"{error.filename} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ExportError(f"{config} is no TOML that can be read: {error}.") from None
-    known = {"labels", "background", "hop", "calibration", "front_end", "delay_s", "thresholds"}
-    if unknown := set(body) - known:
-        raise ExportError(
-            f"{config} has the keys {sorted(unknown)}, which mean nothing here; known are {sorted(known)}."
-        )
-    if missing := {"labels", "hop", "calibration", "front_end"} - set(body):
-        raise ExportError(f"{config} lacks the keys {sorted(missing)}.")
-    try:
-        params = FrontEndParams.from_dict(body["front_end"])
-    except ModelError as error:
-        raise ExportError(f"{config}: {error}") from None
-    labels, background = tuple(body["labels"]), tuple(body.get("background", ()))
-    thresholds = dict.fromkeys((label for label in labels if label not in background), 0.6)
-    stream = frames_of_folder(config.parent / body["calibration"], params, body["hop"])
-    frames = frames_of_input(network, params)
-    if len(stream) < frames:
-        raise ExportError(
-            f"The recordings in {body['calibration']} give {len(stream)} frames and a window needs {frames}; add some."
-        )
-    starts = np.linspace(0, len(stream) - frames, min(CALIBRATION_WINDOWS, len(stream) - frames + 1)).astype(int)
-    return Material(
-        network=network,
-        labels=labels,
-        background=background,
-        front_end=params,
-        hop=body["hop"],
-        calibration=np.stack([stream[start : start + frames] for start in starts]),
-        stream=stream,
-        decide=DecideParams({**thresholds, **body.get("thresholds", {})}),
-        delay_s=float(body.get("delay_s", 0.0)),
-    )
-
-
-def frames_of_input(network: bytes, params: FrontEndParams) -> int:
-    """The frames of an ONNX file's input `(1, channels, frames, bins)`, which must be the front-end's image."""
-    graph = load_onnx(network).graph
-    constants = {array.name for array in graph.initializer}
-    shapes = [
-        tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-        for value in graph.input
-        if value.name not in constants
-    ]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1::2] != (params.channels, params.bins) or shapes[0][2] < 1:
-        raise ExportError(
-            f"The network's inputs have the shapes {shapes}, expected one of (1, {params.channels}, frames, "
-            f"{params.bins}) for this front-end, all fixed."
-        )
-    return int(shapes[0][2])
-
-
-def frames_of_folder(folder: Path, params: FrontEndParams, hop: int) -> Frames:
-    """The frames of all recordings in a folder, one after the other as a stream: WAV, FLAC, OGG, or `.npy`."""
-    parts: list[Samples] = []
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in (*_AUDIO, ".npy")):
-        try:
-            if path.suffix.lower() == ".npy":
-                samples, rate_hz = np.load(path, allow_pickle=False).astype(np.float32), params.sample_rate_hz
-                samples = samples.reshape(len(samples), -1)
-            else:
-                samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read: {error}.") from None
-        if (samples.shape[1], rate_hz) != (params.channels, params.sample_rate_hz):
-            raise DataError(
-                f"{path} has {samples.shape[1]} channels at {rate_hz} Hz; the front-end takes {params.channels} at "
-                f"{params.sample_rate_hz} Hz."
-            )
-        parts.append(samples)
-    if not parts:
-        raise DataError(f"There are no recordings in {folder}; put some WAV, FLAC, OGG or .npy files there.")
-    return compute_frames(params, np.concatenate(parts), hop)

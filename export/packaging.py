@@ -33,7 +33,7 @@ from edge_res.export.metrics import measure
 from edge_res.export.parity import WRITERS, first_difference
 from edge_res.export.qdq import read_qdq
 from edge_res.export.quantize import quantize, symmetric
-from edge_res.export.step import receptive_field, step_graph, time_stride
+from edge_res.export.step import receptive_field, refuse_part_hop, step_graph, time_stride
 from edge_res.export.tflite_writer import write_with_variables
 from edge_res.export.tuning import Tuned, score_stream, tune
 from edge_res.models import WindowModel, load_runner
@@ -87,7 +87,10 @@ def build(
         manifest = replace(manifest, decide=tuned.decide, delay_s=tuned.delay_s, metrics=metrics)
     short = integers[: manifest.frames + (GOLDEN_HOPS - 1) * manifest.hop]
     bundle = Bundle(manifest, {**members, GOLDEN: pack_golden(short, golden[:GOLDEN_HOPS])})
-    write_bundle(out, bundle)
+    try:
+        write_bundle(out, bundle)
+    except OSError as error:
+        raise ExportError(f"{out} cannot be written: {error.strerror}; nothing was written.") from None
     return bundle
 
 
@@ -132,6 +135,7 @@ def check_shape(graph: Graph, material: Material) -> None:
 def step_of(window: Graph, hop: int) -> tuple[Graph | None, str]:
     """The step graph, or why there is none: a network padded along time cannot run on a stream."""
     if window.window_only:
+        refuse_part_hop(window.input.shape[0], hop)
         return None, window.window_only
     return step_graph(window, hop), ""
 

@@ -213,8 +213,19 @@ def nearest(wanted: int, step: int, least: int = 1) -> str:
     return f"{below} and {above}" if below <= wanted else f"{below}"
 
 
+def refuse_part_hop(frames: int, hop: int) -> None:
+    """Raise an `ExportError` with the nearest hops where a window, of whatever network, is not made of whole ones."""
+    if hop < 1 or frames % hop:
+        parts = [part for part in range(1, frames + 1) if frames % part == 0]
+        near = [*[part for part in parts if part < hop][-1:], *[part for part in parts if part > hop][:1]]
+        raise ExportError(
+            f"A window of {frames} frames cannot be made of hops of {hop}; the nearest hops that fit are "
+            f"{' and '.join(map(str, near))}."
+        )
+
+
 def refuse_misfit(graph: Graph, hop: int) -> None:
-    """Raise an `ExportError` with the nearest that fit, where window or hop do not: the source of all such refusals."""
+    """Raise an `ExportError` with the nearest that fit, where window or hop do not fit the step model."""
     if graph.window_only:
         raise ExportError(f"The network has no step model: {graph.window_only}.")
     frames, stride, field = graph.input.shape[0], time_stride(graph), receptive_field(graph)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from edge_res.bundle import Bundle, write_whole
-from edge_res.errors import ConfigError
-from edge_res.export.material import Material, from_onnx, from_run
+from edge_res.errors import ConfigError, ExportError
+from edge_res.export.answers import is_quantized
+from edge_res.export.foreign import from_onnx
+from edge_res.export.material import Material, from_run
 from edge_res.export.packaging import build
 from edge_res.export.report import add_export
 
@@ -23,7 +26,8 @@ class ExportOptions:
     data: Path | None
     config: Path | None
     name: str
-    calibration: str
+    ranges: str | None
+    calibration: Path | None
     target: str | None
     onnx: bool
     tflite: bool
@@ -31,28 +35,59 @@ class ExportOptions:
 
 def run(options: ExportOptions) -> None:
     """Export with a spinner on a terminal, and say what the bundle is worth."""
+    check_target(options.out)
     console = Console(stderr=True)
     with console.status("reading recordings") as status:
         material = gather(options)
-        bundle = build(material, options.out, options.name, options.calibration, options.target, status.update)
+        bundle = build(material, options.out, options.name, options.ranges or "minmax", options.target, status.update)
         if options.model.suffix != ".onnx":
             add_export(options.model, bundle)
     for suffix, wanted in (("onnx", options.onnx), ("tflite", options.tflite)):
         for member in [name for name in bundle.members if wanted and name.endswith(suffix)]:
-            write_whole(options.out.with_name(f"{options.out.stem}.{member}"), bundle.members[member])
+            write_plain(options.out.with_name(f"{options.out.stem}.{member}"), bundle.members[member])
     console.print("\n".join(summary(options.out, bundle)), highlight=False, soft_wrap=True)
 
 
 def gather(options: ExportOptions) -> Material:
-    """The material of a run folder or of an ONNX file."""
+    """The material of a run folder or of an ONNX file; an option that means nothing for it is a `ConfigError`."""
     if options.model.suffix == ".onnx":
+        if options.data is not None:
+            raise ConfigError(
+                f"--data is for a run folder and {options.model} is an ONNX file; --calibration FOLDER names its "
+                "recordings."
+            )
         if options.config is None:
             raise ConfigError(
                 f"{options.model} does not say its labels, front-end and calibration recordings; give --config "
                 "model.toml (docs/export.md shows one)."
             )
-        return from_onnx(options.model, options.config)
-    return from_run(options.model, options.data)
+        material = from_onnx(options.model, options.config, options.calibration)
+        if options.ranges is not None and is_quantized(material.network):
+            raise ConfigError(f"{options.model} is quantized already and keeps its ranges; leave --ranges out.")
+        return material
+    if options.config is not None:
+        raise ConfigError(
+            f"--config describes an ONNX file and {options.model} is a run folder, which says all that; leave it out."
+        )
+    return from_run(options.model, options.data, options.calibration)
+
+
+def check_target(out: Path) -> None:
+    """Refuse a file that could not be written, before all the work."""
+    if out.is_dir():
+        raise ConfigError(f"-o {out} is a folder; name a file in it, such as {out / 'model.edgeres'}.")
+    if not out.parent.is_dir():
+        raise ConfigError(f"-o {out}: there is no folder {out.parent}; make it first.")
+    if not os.access(out.parent, os.W_OK):
+        raise ConfigError(f"-o {out}: nothing can be written in {out.parent}; name another folder.")
+
+
+def write_plain(path: Path, content: bytes) -> None:
+    """A file beside the bundle."""
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror}; the bundle is whole.") from None
 
 
 def summary(out: Path, bundle: Bundle) -> list[str]:

@@ -12,6 +12,8 @@ import soundfile
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
+from edge_res.errors import ExportError
+from edge_res.export.foreign import from_onnx
 from tests.edgeres import CLIPS, edgeres, lines, sentence
 from tests.export.test_packaging import CONFIG
 
@@ -103,3 +105,88 @@ def test_what_is_no_onnx_or_not_there_is_refused(folder: Path) -> None:
         run = edgeres("export", folder / name, "--config", folder / "net.toml", "-o", folder / "x.edgeres")
         assert run.returncode == 9
         assert part in sentence(run)
+
+
+def described(text: str, old: str, new: str) -> str:
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("hop = 8", "hop = 0", "hop is 0, expected 1 frame or more"),
+        ("hop = 8", "hop = -8", "hop is -8, expected 1 frame or more"),
+        ("hop = 8", 'hop = "8"', "hop is '8', expected a whole number"),
+        ("hop = 8", "hop = 8.0", "hop is 8.0, expected a whole number"),
+        ("hop = 8", "hop = 12", "40 frames cannot be made of hops of 12; the nearest hops that fit are 10 and 20"),
+        ("hop = 8", "hop = 41", "40 frames cannot be made of hops of 41; the nearest hops that fit are 40"),
+        ('"clips"', "3", "calibration is 3, expected a text"),
+        ("hop = 8", 'hop = 8\ndelay_s = "x"', "delay_s is 'x', expected a number"),
+        ("hop = 8", "hop = 8\ndelay_s = nan", "its delay of nan s is not a time"),
+        ("hop = 8", "hop = 8\nthresholds = 0.5", "thresholds is 0.5, expected a table"),
+        ("hop = 8", 'hop = 8\nthresholds = {yes = "a"}', "thresholds: yes is 'a', expected a number"),
+        ("hop = 8", "hop = 8\nthresholds = {yes = 2}", "thresholds are not all above 0 and at most 1"),
+        ("hop = 8", "hop = 8\nthresholds = {up = 0.5}", "thresholds names ['up'], expected some of ['yes', 'no']"),
+        ("hop = 8", "hop = 8\nthresholds = {_silence_ = 0.5}", "thresholds names ['_silence_']"),
+        ('["yes", "no", "_silence_"]', '"yes"', "labels is 'yes', expected a list, each a text"),
+        ('["yes", "no", "_silence_"]', '["yes", "yes", "_silence_"]', "its labels are empty or not unique"),
+        ('background = ["_silence_"]', 'background = ["quiet"]', "background labels ['quiet'] are not all among"),
+        ("[front_end]", "[front_end]\nwindow = 3", "front-end parameters cannot be used: they must be"),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused_before_anything_is_read(
+    tmp_path: Path, old: str, new: str, part: str
+) -> None:
+    save(convolutional(), tmp_path / "net.onnx")
+    (tmp_path / "net.toml").write_text(described(CONFIG, old, new))
+    with pytest.raises(ExportError) as raised:
+        from_onnx(tmp_path / "net.onnx", tmp_path / "net.toml")
+    assert part in str(raised.value)
+    assert str(tmp_path / "net.toml") in str(raised.value) or "made of hops" in part
+
+
+def test_a_description_says_what_the_file_cannot(folder: Path) -> None:
+    save(convolutional(), folder / "net.onnx")
+    more = "hop = 8\ndelay_s = 1\nthresholds = {yes = 1}"
+    (folder / "net.toml").write_text(described(CONFIG, "hop = 8", more))
+    material = from_onnx(folder / "net.onnx", folder / "net.toml")
+    assert (material.delay_s, dict(material.decide.thresholds)) == (1.0, {"yes": 1.0, "no": 0.6})
+    assert material.calibration.shape[1:] == (40, 40, 1)
+
+
+def test_the_clips_may_be_named_on_the_command_line(folder: Path) -> None:
+    save(convolutional(), folder / "net.onnx")
+    (folder / "net.toml").write_text(described(CONFIG, 'calibration = "clips"', ""))
+    (folder / "one").mkdir()
+    (folder / "clips" / "no-0.wav").rename(folder / "one" / "no-0.wav")
+    asked = ("export", folder / "net.onnx", "--config", folder / "net.toml", "-o", folder / "x.edgeres")
+    assert "lacks the keys ['calibration']" in sentence(edgeres(*asked))
+    run = edgeres(*asked, "--calibration", folder / "one")
+    assert run.returncode == 0, run.stderr.decode()
+    told = run.stderr.decode()
+    assert "on 59 calibration windows: the same label in" in told  # 98 frames of one clip
+
+
+def test_options_that_mean_nothing_are_refused(folder: Path) -> None:
+    save(convolutional(), folder / "net.onnx")
+    quantize_by_default(folder / "net.onnx", folder / "qdq.onnx")
+    config, out = ("--config", folder / "net.toml"), ("-o", folder / "x.edgeres")
+    for arguments, part in (
+        ((folder / "net.onnx", *config, *out, "--data", folder), "--data is for a run folder"),
+        ((folder / "qdq.onnx", *config, *out, "--ranges", "entropy"), "is quantized already and keeps its ranges"),
+        ((folder, *config, *out), "--config describes an ONNX file"),
+        ((folder / "net.onnx", *config, "-o", folder), "is a folder; name a file in it"),
+        ((folder / "net.onnx", *config, "-o", folder / "none" / "x.edgeres"), "there is no folder"),
+    ):
+        run = edgeres("export", *arguments)
+        assert run.returncode == 2, run.stderr.decode()
+        assert part in sentence(run)
+
+
+def test_a_bundle_that_cannot_be_written_is_one_sentence(folder: Path) -> None:
+    save(convolutional(), folder / "net.onnx")
+    out = folder / ("x" * 255)
+    run = edgeres("export", folder / "net.onnx", "--config", folder / "net.toml", "-o", out)
+    assert run.returncode == 9
+    assert "cannot be written: File name too long; nothing was written" in sentence(run)

@@ -111,7 +111,7 @@ def plain(frames: Tensor, loud: bool) -> nn.Sequential:
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3),
     ).eval()  # fmt: skip
     with torch.no_grad():
-        net[2].weight[:, 0] = 0
+        net[2].weight[:, 0] = 0  # type: ignore[operator]
         net[0].weight[0] *= 3000 if loud else 1  # type: ignore[index, operator]
         net[6].bias -= net(frames).mean(0)
         if not loud:

@@ -18,6 +18,7 @@ from edge_res.engines import load_engine
 from edge_res.errors import DataError, ExportError
 from edge_res.export import material as materials
 from edge_res.export import packaging, parity, tflite_writer
+from edge_res.export.foreign import from_onnx
 from edge_res.export.graph import Conv, Graph
 from edge_res.export.material import Material, Validation
 from edge_res.export.nets import Dense, ResNet, ResNetShape
@@ -186,7 +187,7 @@ def test_an_onnx_file_needs_its_description(foreign: Path) -> None:
 def test_recordings_that_the_front_end_does_not_take_are_refused(foreign: Path) -> None:
     soundfile.write(foreign.parent / "clips" / "other.wav", np.zeros((800, 2)), 8000)
     with pytest.raises(DataError, match=r"other.wav has 2 channels at 8000 Hz"):
-        materials.from_onnx(foreign, foreign.with_suffix(".toml"))
+        from_onnx(foreign, foreign.with_suffix(".toml"))
 
 
 def test_a_model_for_tensorrt_comes_beside_the_others(material: Material, tmp_path: Path) -> None:
@@ -202,6 +203,8 @@ def test_a_network_padded_along_time_is_a_window_model_and_says_why(tmp_path: Pa
     shape = replace(SHAPE, time_padding="same")
     run = Run(TrainSettings(frames=40), Spectrogram().params(), ("a", "b", "c"), ResNet(shape).eval(), "", {}, {})
     padded = replace(material, network=materials.to_onnx(run))
+    with pytest.raises(ExportError, match=r"40 frames cannot be made of hops of 12; the nearest .* are 10 and 20"):
+        build(replace(padded, hop=12), tmp_path / "x.edgeres")
     build(padded, tmp_path / "x.edgeres")
     bundle = read_bundle(tmp_path / "x.edgeres")
     assert set(bundle.members) == {"golden.npz", "window.onnx", "window.tflite"}
