@@ -105,7 +105,7 @@ def test_too_little_audio_for_a_decision_is_said() -> None:
     run = edgeres("listen", CLIPS / "yes-0.flac", "--format", "jsonl")
     assert lines(run) == []
     assert "1.0 s of audio, 0 hops" in run.stderr.decode()
-    assert "nothing could be decided: a decision looks at 1.38 s" in run.stderr.decode()
+    assert "nothing could be decided: a decision looks at 1.46 s" in run.stderr.decode()
 
 
 def test_thresholds_are_the_users() -> None:
