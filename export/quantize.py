@@ -98,7 +98,7 @@ def _quantize_static(
             activation_type=activations,
             weight_type=QuantType.QInt8,
             calibrate_method=METHODS[method],
-            extra_options={**rules, "WeightSymmetric": True},
+            extra_options={**rules, "WeightSymmetric": True, "ForceQuantizeNoInputCheck": True},
         )
         return quantized.read_bytes()
 
