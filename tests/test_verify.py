@@ -110,8 +110,8 @@ def test_info_tells_what_a_bundle_holds() -> None:
     for part in ("log-mel", "144 frames", "80 ms", "parameters", "a hop", "step.tflite", "_unknown_", "accuracy, int8"):
         assert part in told
     (found,) = lines(edgeres("info", "default", "--json"))
-    assert found["frames"] == 136
-    assert found["network"]["receptive_field"] == 32
+    assert found["frames"] == 144
+    assert found["network"]["receptive_field"] == 64
     assert found["network"]["macs_window"] > 10 * found["network"]["macs_hop"]
     assert set(found["member_bytes"]) == {"golden.npz", "step.onnx", "step.tflite", "window.onnx", "window.tflite"}
     assert json.dumps(found)
