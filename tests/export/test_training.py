@@ -16,9 +16,11 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 from edge_res.bundle import read_bundle
 from edge_res.errors import DataError
 from edge_res.export import training
+from edge_res.export.material import from_run
 from edge_res.export.metrics import measure
 from edge_res.export.runs import read_run
 from edge_res.export.settings import TrainSettings
+from edge_res.frontend import compute_frames
 from tests.edgeres import edgeres, lines, sentence
 from tests.export.tones import RATE_HZ, tone, write_corpus
 
@@ -65,6 +67,25 @@ def test_tones_are_learned_exported_and_heard(corpus: Path, run_folder: Path, tm
     assert [event["label"] for event in heard] == ["high", "low"]
     for event, onset_s in zip(heard, (1.125, 2.625), strict=True):
         assert abs(event["start_s"] - onset_s) < 0.3
+
+
+def test_any_folder_of_clips_may_show_the_ranges(corpus: Path, run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "loud").mkdir()
+    noise = np.random.default_rng(0).normal(0, 0.3, (3 * RATE_HZ, 1))
+    np.save(tmp_path / "loud" / "noise.npy", noise)
+    params = read_run(run_folder).front_end
+    material = from_run(run_folder, corpus, tmp_path / "loud")
+    frames = compute_frames(params, noise.astype(np.float32), 8)
+    assert material.calibration.shape == (len(frames) - 39, 40, params.bins, 1)
+    np.testing.assert_array_equal(material.calibration[[0, -1]], [frames[:40], frames[-40:]])
+    usual = from_run(run_folder, corpus)
+    assert usual.calibration.shape != material.calibration.shape
+    np.testing.assert_array_equal(usual.stream, material.stream)
+    result = edgeres(
+        "export", run_folder, "--data", corpus, "-o", tmp_path / "x.edgeres", "--calibration", tmp_path / "none"
+    )
+    assert result.returncode == 8
+    assert "There are no recordings in" in sentence(result)
 
 
 def test_an_export_with_other_data_is_refused_and_writes_nothing(
