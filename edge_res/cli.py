@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from edge_res.errors import ConfigError, EdgeResError
+from edge_res.errors import EdgeResError, EngineError, OutputError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,13 +27,36 @@ def main() -> None:
                 "This is a 32-bit system, for which numpy and the engines have no builds; use a 64-bit OS."
             )
         app()
+    except ModuleNotFoundError as error:
+        fail(EngineError(missing_package(error)))
     except EdgeResError as error:
-        print(f"edgeres: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        fail(error)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        fail(OutputError(f"stdout cannot be written: {error.strerror}; make room, or write elsewhere."))
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # `| head -1`: the reader has seen enough, which is no failure
             sys.exit(0)
         raise
+
+
+def fail(error: EdgeResError) -> NoReturn:
+    """Say a user's mistake, and end with its exit code."""
+    if sys.stderr is not None:  # else `print` would take stdout
+        print(f"edgeres: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """The sentence on a package of an extra that is not installed; a module of ours that is missing is a fault."""
+    name = (error.name or "").partition(".")[0]
+    if name in ("", "edge_res"):
+        raise error
+    return (
+        f"This command needs the package {name}, which is not installed; in a clone of the project "
+        "`pip install '.[train]'` brings all that training and export need."
+    )
 
 
 def version(wanted: bool) -> None:
@@ -70,7 +94,7 @@ def listen(
     mode: Annotated[
         Literal["step", "window"] | None, typer.Option(help="Compute what a hop adds, or the whole window each time.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of the engine.")] = None,
     threshold: Annotated[
         list[str] | None,
         typer.Option(metavar="LABEL=VALUE", help="Threshold of a label, or of all: *=0.8. Repeatable."),
@@ -87,7 +111,7 @@ def listen(
 
     run(
         ListenOptions(
-            source, model, device, engine, mode, threads, thresholds(threshold or []), format, scores, realtime, rate,
+            source, model, device, engine, mode, threads, threshold or [], format, scores, realtime, rate,
             channels, pcm_format,
         )
     )  # fmt: skip
@@ -141,7 +165,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was ended.")] = False,
 ) -> None:
     """Train a network on clips; writes a run folder for `edgeres export`."""
-    from edge_res.commands.train import run, settings_of
+    from edge_res.commands.train import names_of, run, settings_of
 
     asked = {
         "labels": None if labels is None else names_of(labels), "sets": tuple(sets) if sets else None,
@@ -189,7 +213,7 @@ def compare(
 ) -> None:
     """Train, export and measure several architectures on the same data."""
     from edge_res.commands.compare import run
-    from edge_res.commands.train import settings_of
+    from edge_res.commands.train import names_of, settings_of
 
     asked = {
         "labels": None if labels is None else names_of(labels), "sets": tuple(sets) if sets else None,
@@ -251,7 +275,7 @@ def evaluate(
     mode: Annotated[
         Literal["step", "window"] | None, typer.Option(help="Compute what a hop adds, or the whole window each time.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the engine.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of the engine.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Tell a model's accuracy on clips, with the integers that will run."""
@@ -269,25 +293,6 @@ def info(
     from edge_res.commands.info import run
 
     run(model, json)
-
-
-def names_of(text: str) -> tuple[str, ...]:
-    """The names of a list a,b,c."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def thresholds(texts: list[str]) -> dict[str, float]:
-    """LABEL=VALUE texts as a mapping."""
-    found = {}
-    for text in texts:
-        label, equals, value = text.rpartition("=")
-        try:
-            found[label] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise ConfigError(f"The threshold {text!r} is not LABEL=VALUE, for example yes=0.8.")
-    return found
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from edge_res.flow import Event, Scores
 
 
 def with_thresholds(params: DecideParams, changes: Mapping[str, float]) -> DecideParams:
-    """The parameters with some thresholds replaced, `*` being all of them; background labels have none."""
+    """The parameters with some thresholds replaced, `*` being all that are not named; background labels have none."""
     thresholds = dict(params.thresholds)
-    for label, value in changes.items():
+    for label, value in sorted(changes.items(), key=lambda change: change[0] != "*"):
         if not 0 < value <= 1:
             raise ConfigError(f"The threshold of {label!r} is {value:g}; it must be above 0 and at most 1.")
         if label == "*":

@@ -10,7 +10,8 @@
     ├── ModelError          6   a bundle or model file that is damaged or unknown        (ValueError)
     ├── EngineError         7   an engine that is not installed or cannot run            (ImportError)
     ├── DataError           8   training data                                            (ValueError)
-    └── ExportError         9   a network that cannot be exported, a check that failed   (ValueError)
+    ├── ExportError         9   a network that cannot be exported, a check that failed   (ValueError)
+    └── OutputError        10   stdout that cannot be written                            (OSError)
 
 Each message is one plain sentence: what it is about, what was found, what was expected, the way out.
 Exit code 2 is also what the command line gives for a call that does not parse.
@@ -53,3 +54,7 @@ class DataError(EdgeResError, ValueError):
 
 class ExportError(EdgeResError, ValueError):
     exit_code = 9
+
+
+class OutputError(EdgeResError, OSError):
+    exit_code = 10

@@ -78,8 +78,9 @@ def listen(source: Source, stream: Stream, sink: Sink, stats: Stats) -> None:
                 _drain(stream, sink, stats, block)
                 sink.gap(Gap(block.lost, block.lost / source.rate_hz, block.at / source.rate_hz, source.name))
                 stream.reset(at=block.at)
-            _run(stream.push(block), stream, sink, stats, block)
             stats.audio_s = end / source.rate_hz
+            sink.block(block, stats)
+            _run(stream.push(block), stream, sink, stats, block)
     except EdgeResError:
         _drain(stream, sink, stats, _nothing(source, end))
         raise
@@ -104,6 +105,7 @@ def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, stats: Stats, block
         for event in events:
             sink.emit(event)
         started = perf_counter_ns()
+    stats.part(perf_counter_ns() - started)
 
 
 def _drain(stream: Stream, sink: Sink, stats: Stats, block: Block) -> None:

@@ -221,3 +221,56 @@ def test_ctrl_c_ends_with_a_summary() -> None:
         assert b"samples lost" in told
         assert b"Traceback" not in told
         assert time.monotonic() - started < 5
+
+
+def run_with(stdout: str, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """`edgeres` in a shell, with its stdout or stderr redirected as `stdout` says."""
+    command = " ".join([sys.executable, "-m", "edge_res.cli", *map(str, arguments), stdout])
+    return subprocess.run(["sh", "-c", command], capture_output=True, timeout=120, cwd=CLIPS)
+
+
+@pytest.mark.parametrize("arguments", [("listen", DEMO, "--format", "jsonl"), ("listen", DEMO), ("info",)])
+def test_a_full_disk_behind_stdout_is_one_sentence(arguments: tuple[str | Path, ...]) -> None:
+    result = run_with(">/dev/full", *arguments)
+    told = result.stderr.decode()
+    assert result.returncode == 10
+    assert "stdout cannot be written: No space left on device; make room, or write elsewhere." in told
+    assert "Traceback" not in told
+
+
+def test_a_closed_stdout_or_stderr_is_no_fault_of_the_data() -> None:
+    result = run_with(">&-", "listen", DEMO, "--format", "jsonl")
+    assert result.returncode == 10
+    assert result.stderr.decode().splitlines()[-1].startswith("edgeres: stdout is closed")
+    result = run_with("2>&-", "listen", DEMO, "--format", "jsonl")
+    assert result.returncode == 0
+    assert all(line.startswith("{") for line in result.stdout.decode().splitlines())
+
+
+def test_a_threshold_of_a_label_goes_before_that_of_all() -> None:
+    orders = (("*=1", "yes=0.3"), ("yes=0.3", "*=1"))
+    for order in orders:
+        flags = [text for value in order for text in ("--threshold", value)]
+        events = [e for e in lines(edgeres("listen", DEMO, "--format", "jsonl", *flags)) if e["event"] == "on"]
+        assert [event["label"] for event in events] == ["yes"]
+
+
+def test_a_package_that_is_missing_is_named() -> None:
+    for command in (("train", CLIPS), ("export", CLIPS), ("compare", CLIPS)):
+        result = edgeres(*command, before="import sys; sys.modules['torch'] = None")
+        assert result.returncode == 7
+        assert "needs the package torch, which is not installed" in sentence(result)
+
+
+def test_too_many_threads_are_refused() -> None:
+    result = edgeres("listen", DEMO, "--threads", "100000")
+    assert result.returncode == 2
+    assert b"256" in result.stderr
+
+
+def test_a_wav_file_on_stdin_is_not_played_as_samples() -> None:
+    for name, kind in (("yes-0.flac", "FLAC"), (None, "WAV")):
+        raw = (CLIPS / name).read_bytes() if name else b"RIFF" + bytes(4000)
+        result = edgeres("listen", "-", stdin=raw)
+        assert result.returncode == 3
+        assert f"stdin begins as a {kind} file, and - reads raw samples" in sentence(result)

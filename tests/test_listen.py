@@ -58,9 +58,13 @@ class Kept:
         self.scores: list[Scores] = []
         self.events: list[Event] = []
         self.gaps: list[Gap] = []
+        self.blocks = 0
 
     def start(self, source: object, manifest: object) -> None: ...
     def finish(self) -> None: ...
+
+    def block(self, block: Block, stats: Stats) -> None:
+        self.blocks += 1
 
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
         self.scores.append(Scores(scores.at_s, scores.values.copy()))
@@ -206,3 +210,19 @@ def test_statistics_stay_small_and_true() -> None:
     assert stats.percentile_us(99) == pytest.approx(990, rel=0.03)
     assert stats.percentile_us(50) == pytest.approx(500, rel=0.03)
     assert Stats().percentile_us(99) == 0
+
+
+def test_the_work_of_blocks_that_complete_no_hop_is_counted() -> None:
+    stats = Stats()
+    stats.part(3000)
+    stats.part(4000)
+    stats.hop(5000)
+    assert stats.last_hop_us == 12
+    stats.hop(1000)
+    assert (stats.last_hop_us, stats.mean_us) == (1, 6.5)
+
+
+def test_sinks_are_given_every_block(bundle: Bundle, demo: Samples) -> None:
+    heard = hear(bundle, Played(demo[:32000], [160]))
+    assert heard.sink.blocks == 200
+    assert len(heard.sink.scores) < 20

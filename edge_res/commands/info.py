@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edge_res.bundle import Bundle, read_bundle
 
@@ -21,7 +22,7 @@ def run(model: str, as_json: bool) -> None:
     console = Console()
     rows = Table(show_header=False, box=None, padding=(0, 2))
     for name, text in sentences(bundle).items():
-        rows.add_row(f"[bold]{name}", text)
+        rows.add_row(Text(name, style="bold"), Text(text))
     console.print(rows)
 
 

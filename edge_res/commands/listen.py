@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -16,6 +16,7 @@ from edge_res.bundle import Manifest
 from edge_res.chain import Chain, merged, read_members
 from edge_res.decide import with_thresholds
 from edge_res.devices import describe_mismatch, load_profile
+from edge_res.errors import ConfigError, OutputError
 from edge_res.listen import Stream, listen
 from edge_res.models import choose_engine, load_model
 from edge_res.sinks import Sink, Stats
@@ -35,7 +36,7 @@ class ListenOptions:
     engine: str | None
     mode: Literal["step", "window"] | None
     threads: int | None
-    thresholds: Mapping[str, float]
+    thresholds: Sequence[str]
     format: Literal["table", "jsonl"]
     scores: bool
     realtime: bool
@@ -48,7 +49,7 @@ def run(options: ListenOptions) -> None:
     """Listen until the source ends or the user does."""
     bundles = read_members(options.model)
     manifest = merged([bundle.manifest for bundle in bundles])
-    decide = with_thresholds(manifest.decide, options.thresholds)
+    decide = with_thresholds(manifest.decide, read_thresholds(options.thresholds))
     profile = load_profile(options.device or "generic")
     if options.device and (mismatch := describe_mismatch(profile)):
         say(mismatch)
@@ -87,6 +88,20 @@ def run(options: ListenOptions) -> None:
         say(f"nothing could be decided: a decision looks at {window_s:.2f} s without a gap")
 
 
+def read_thresholds(texts: Sequence[str]) -> dict[str, float]:
+    """LABEL=VALUE texts as a mapping."""
+    found = {}
+    for text in texts:
+        label, equals, value = text.rpartition("=")
+        try:
+            found[label] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise ConfigError(f"The threshold {text!r} is not LABEL=VALUE, for example yes=0.8.")
+    return found
+
+
 def wanted(options: ListenOptions, manifest: Manifest) -> Wanted:
     """What the model and the user want of the source; a block is about a hop."""
     params = manifest.front_end
@@ -101,6 +116,8 @@ def wanted(options: ListenOptions, manifest: Manifest) -> Wanted:
 
 
 def make_sink(options: ListenOptions) -> Sink:
+    if sys.stdout is None:
+        raise OutputError("stdout is closed, and events are written there; give it a file or a pipe.")
     if options.format == "jsonl":
         return JsonLines(sys.stdout, options.scores)
     console = Console()
@@ -125,4 +142,5 @@ def ended_by_signal() -> Iterator[None]:
 
 def say(sentence: str) -> None:
     """Tell the user something on stderr, where data never goes."""
-    print(f"edgeres: {sentence}", file=sys.stderr)
+    if sys.stderr is not None:  # else `print` would take stdout
+        print(f"edgeres: {sentence}", file=sys.stderr)

@@ -16,6 +16,11 @@ from edge_res.export.training import Progress as Step
 from edge_res.export.training import train
 
 
+def names_of(text: str) -> tuple[str, ...]:
+    """The names of a list a,b,c."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def settings_of(recipe: str | None, asked: Mapping[str, Any], net: Mapping[str, Any], splits: Mapping[str, Any]) -> Any:
     """A recipe's settings, with what was asked for on the command line (all that is not None) put in their place."""
 

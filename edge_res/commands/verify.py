@@ -36,7 +36,7 @@ def run(model: str, audio: Path | None, as_json: bool) -> None:
         print(json.dumps({**body, "passed": all(check.passed for check in checks)}))
     else:
         Console().print(table(checks))
-        for sentence in missing:
+        for sentence in missing if sys.stderr is not None else ():
             print(f"edgeres: not checked: {sentence}", file=sys.stderr)
     if failed := [check for check in checks if not check.passed]:
         first = failed[0]

@@ -22,7 +22,7 @@ try:
     import onnxruntime as ort
 except ImportError as error:
     raise EngineError(
-        f"The engine onnxruntime cannot be imported ({error}); install it with: pip install 'edge-res[onnxruntime]'"
+        f"The engine onnxruntime cannot be imported ({error}); install it with: pip install onnxruntime"
     ) from error
 
 METADATA_KEY = "edge_res.tensors"

@@ -11,7 +11,7 @@ from edge_res.errors import EngineError
 
 _NEEDS = (
     f"it needs numpy < 2 (this is {np.__version__}) and Python < 3.12 (this is {platform.python_version()}): use "
-    "the engine litert, or install it in an environment of its own with: pip install 'edge-res[tflite-runtime]'"
+    "the engine litert, or install it in an environment of its own with: pip install '.[tflite-runtime]'"
 )
 if int(np.__version__.split(".")[0]) >= 2:  # it would import, and then Interpreter() would raise SystemError
     raise EngineError(f"The engine tflite-runtime cannot run here; {_NEEDS}")

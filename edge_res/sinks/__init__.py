@@ -25,9 +25,17 @@ class Stats:
         self.lost = 0
         self.last_hop_us = 0.0
         self._total_ns = 0
+        self._waiting_ns = 0
         self._histogram = np.zeros(self._BUCKETS, np.int64)
 
+    def part(self, spent_ns: int) -> None:
+        """Work for a hop that is not complete yet."""
+        self._waiting_ns += spent_ns
+
     def hop(self, spent_ns: int) -> None:
+        """The work that completes a hop; what was done for it before is added."""
+        spent_ns += self._waiting_ns
+        self._waiting_ns = 0
         self.hops += 1
         self.last_hop_us = spent_ns / 1000
         self._total_ns += spent_ns
@@ -52,9 +60,10 @@ class Stats:
 
 
 class Sink(Protocol):
-    """Where the results go. `hop` is called at each decision, after the block that completed it."""
+    """Where the results go. `block` is called with each block, `hop` at each decision, after the block's call."""
 
     def start(self, source: Source, manifest: Manifest) -> None: ...
+    def block(self, block: Block, stats: Stats) -> None: ...
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None: ...
     def emit(self, event: Event) -> None: ...
     def gap(self, gap: Gap) -> None: ...

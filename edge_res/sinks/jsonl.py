@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from edge_res.bundle import Manifest
 from edge_res.flow import Block, Event, Gap, Scores
 from edge_res.sinks import Stats
+from edge_res.sinks.writing import writing
 from edge_res.sources import Source
 
 
@@ -23,6 +24,9 @@ class JsonLines:
     def start(self, source: Source, manifest: Manifest) -> None:
         self._labels = manifest.labels
 
+    def block(self, block: Block, stats: Stats) -> None:
+        pass
+
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
         if self._all_scores:
             values = dict(zip(self._labels, scores.values.tolist(), strict=True))
@@ -35,7 +39,9 @@ class JsonLines:
         self._print({"event": "gap", **asdict(gap)})
 
     def finish(self) -> None:
-        self._out.flush()
+        with writing():
+            self._out.flush()
 
     def _print(self, body: dict[str, Any]) -> None:
-        print(json.dumps(body, ensure_ascii=False), file=self._out, flush=True)
+        with writing():
+            print(json.dumps(body, ensure_ascii=False), file=self._out, flush=True)

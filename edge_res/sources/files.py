@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Iterator
 
@@ -12,6 +13,28 @@ from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite, check_readable
+from edge_res.sources.riff import data_bytes
+
+_STREAMED = 0x7FFFF000  # what writers to a pipe declare, who cannot know
+_UNKNOWN = 1 << 48  # libsndfile's count of a FLAC stream that does not tell its length is far beyond
+
+
+def check_header(path: str) -> None:
+    """Say it when a WAV file holds less than its header declares; refuse one whose recorder never wrote how much."""
+    found = data_bytes(path)
+    if found is None:
+        return
+    declared, held = found
+    if not declared and held:
+        raise SourceError(
+            f"{path} says that it holds no samples, and {held} bytes follow: what recorded it did not end properly. "
+            f"Mend it with `sox --ignore-length {shlex.quote(path)} mended.wav`."
+        )
+    if held < declared < _STREAMED:
+        logging.getLogger("edge_res").warning(
+            "%s breaks off: its header declares %d bytes of samples and %d are there (%.1f %%).",
+            path, declared, held, 100 * held / declared,
+        )  # fmt: skip
 
 
 class AudioFile:
@@ -38,6 +61,8 @@ class AudioFile:
                 f"{self.name} says itself that it has {self.rate_hz} Hz, and --rate says {want.given_rate_hz}; "
                 "leave --rate out."
             )
+        check_header(path)
+        self._frames = self._file.frames if self._file.frames < _UNKNOWN else None
         check_any(self.name, self._file.frames)
         convert = f"convert it with `sox {shlex.quote(path)} -c {want.channels} converted.wav`"
         check_channels(self.name, self.channels, want.channels, convert)
@@ -51,15 +76,21 @@ class AudioFile:
 
     def __iter__(self) -> Iterator[Block]:
         at = 0
-        while at < self._file.frames:
+        while self._frames is None or at < self._frames:
+            if self._frames is None:
+                self._buffer.fill(np.nan)
             try:
                 samples = self._file.read(out=self._buffer)
             except soundfile.LibsndfileError:
-                samples = self._buffer[:0]
+                # At the end of a stream of unknown length what was read is there, but its number is not told.
+                rest = 0 if self._frames is not None else int(np.isfinite(self._buffer[:, 0]).sum())
+                samples = self._buffer[:rest]
             if len(samples) == 0:
+                if self._frames is None:
+                    return
                 raise SourceError(
                     f"{self.name} breaks off after {at / self.rate_hz:.1f} s of "
-                    f"{self._file.frames / self.rate_hz:.1f} s; the file is damaged."
+                    f"{self._frames / self.rate_hz:.1f} s; the file is damaged."
                 )
             check_finite(self.name, samples, at, self.rate_hz)
             yield Block(self.name, at, samples)

@@ -16,6 +16,7 @@ from edge_res.flow import Block
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite
 
+CONTAINERS = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "OGG"}
 DTYPES: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
 
 
@@ -59,6 +60,11 @@ class RawPcm:
         scale = np.float32(1 / 32768 if self._dtype.kind == "i" else 1)
         at = held = 0
         while n := self._read(memoryview(arrived)[held:]):
+            if not at and bytes(arrived[:4]) in CONTAINERS:
+                raise SourceError(
+                    f"stdin begins as a {CONTAINERS[bytes(arrived[:4])]} file, and - reads raw samples; write those "
+                    "(`arecord -t raw`, `sox … -t raw -`), or give the file by its name."
+                )
             whole, rest = divmod(held + n, sample_bytes)
             if whole:
                 np.multiply(coded[:whole], scale, out=samples[:whole])

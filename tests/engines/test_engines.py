@@ -116,8 +116,8 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     ("engine", "package", "words"),
     [
         ("litert", "ai_edge_litert", "pip install ai-edge-litert"),
-        ("onnxruntime", "onnxruntime", "pip install 'edge-res[onnxruntime]'"),
-        ("tflite-runtime", "tflite_runtime", "pip install 'edge-res[tflite-runtime]'"),
+        ("onnxruntime", "onnxruntime", "pip install onnxruntime"),
+        ("tflite-runtime", "tflite_runtime", "pip install '.[tflite-runtime]'"),
     ],
 )
 def test_a_missing_package_is_named_with_the_way_out(engine: str, package: str, words: str) -> None:

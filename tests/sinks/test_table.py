@@ -33,7 +33,7 @@ def test_a_terminal_shows_level_scores_and_events() -> None:
     assert "level" in seen
     assert "dBFS" in seen
     assert "lost 0" in seen
-    assert "11.30 s  left" in seen
+    assert "11.46 s  left" in seen
     assert "\x1b[?25h" in seen  # the cursor is given back
 
 

@@ -166,3 +166,36 @@ def test_a_recording_that_breaks_off(tmp_path: Path) -> None:
     assert type(error) is SourceError
     assert f"{path} breaks off after " in str(error)
     assert " s of 10.0 s; the file is damaged." in str(error)
+
+
+def test_a_wav_file_that_breaks_off_is_played_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    soundfile.write(tmp_path / "whole.wav", noise(32000, 1), 16000, subtype="PCM_16")
+    raw = (tmp_path / "whole.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(raw[: len(raw) - 32000])
+    with open_source(str(tmp_path / "cut.wav"), WANT) as source:
+        assert sum(len(block.samples) for block in source) == 16000
+    (record,) = caplog.records
+    assert "its header declares 64000 bytes of samples and 32000 are there (50.0 %)" in record.getMessage()
+    caplog.clear()
+    with open_source(str(tmp_path / "whole.wav"), WANT):
+        assert not caplog.records
+
+
+def test_a_wav_file_whose_recorder_was_killed_can_be_mended(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(16000, 1), 16000, subtype="PCM_16")
+    raw = bytearray((tmp_path / "a.wav").read_bytes())
+    at = raw.index(b"data") + 4
+    raw[at : at + 4] = bytes(4)
+    (tmp_path / "killed.wav").write_bytes(raw)
+    with pytest.raises(SourceError, match=r"says that it holds no samples, and 32000 bytes follow.*--ignore-length"):
+        open_source(str(tmp_path / "killed.wav"), WANT)
+
+
+def test_a_flac_stream_of_unknown_length_is_played_to_its_end(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", noise(40000, 1), 16000)
+    raw = bytearray((tmp_path / "a.flac").read_bytes())
+    raw[21] &= 0xF0  # the 36 bits of STREAMINFO's total samples
+    raw[22:26] = bytes(4)
+    (tmp_path / "streamed.flac").write_bytes(raw)
+    with open_source(str(tmp_path / "streamed.flac"), WANT) as source:
+        assert sum(len(block.samples) for block in source) == 40000
