@@ -28,10 +28,18 @@ def is_quantized(network: bytes) -> bool:
 
 
 def float_logits(network: bytes, frames: Frames) -> NDArray[np.float32]:
-    """What an ONNX file with float inputs computes of windows `(n, frames, bins, channels)`."""
+    """What an ONNX file with float inputs computes of windows `(n, frames, bins, channels)`.
+
+    An `ExportError` where ONNX Runtime cannot run it: with it nothing could be compared.
+    """
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.x64quantprecision", "1")  # a QDQ file's fused kernels may saturate
-    session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 4  # what it would log of a bad file is in the exception as well
+    try:
+        session = onnxruntime.InferenceSession(network, options, ["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:  # its exceptions have no common base but this
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ExportError(f"ONNX Runtime cannot run the network: {reason}.") from None
     name = session.get_inputs()[0].name
     images = frames.transpose(0, 3, 1, 2)
     logits = [session.run(None, {name: np.ascontiguousarray(image[None])})[0].reshape(-1) for image in images]

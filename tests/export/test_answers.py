@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
@@ -68,3 +69,11 @@ def test_a_quantized_file_that_is_misread_is_refused(
     ):
         build(quantized, tmp_path / "y.edgeres")
     assert not (tmp_path / "y.edgeres").exists()
+
+
+def test_what_onnx_runtime_cannot_run_is_refused(material: Material) -> None:
+    model = onnx.load_from_string(material.network)
+    model.graph.node[0].domain = "elsewhere"
+    model.opset_import.append(onnx.helper.make_opsetid("elsewhere", 1))
+    with pytest.raises(ExportError, match="ONNX Runtime cannot run the network: "):
+        float_logits(model.SerializeToString(), material.calibration)
