@@ -38,7 +38,10 @@ def samples_of(path: Path, params: FrontEndParams) -> Samples:
         else:
             samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except _UNREADABLE as error:
-        raise DataError(f"{path} cannot be read as a recording: {str(error).rstrip('.')}.") from None
+        raise DataError(
+            f"{path} cannot be read as a recording ({str(error).rstrip('.')}); expected sound or, in a .npy file, one "
+            "array of samples."
+        ) from None
     if (samples.shape[1], rate_hz) != (params.channels, params.sample_rate_hz):
         raise DataError(
             f"{path} has {samples.shape[1]} channels at {rate_hz} Hz; the front-end takes {params.channels} at "
