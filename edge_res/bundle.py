@@ -31,6 +31,7 @@ MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
 SHIPPED = ("default", "tiny")
 _LARGEST_BYTES = 1 << 30  # of all members unpacked: a zip bomb is refused, not unpacked
+_MOST_SMOOTHED = 10_000  # hops: minutes
 _LARGEST_WHOLE = 1 << 53  # up to which a float holds every whole number
 # What zipfile and zlib raise on damaged files, RuntimeError where a flag says that a member is encrypted.
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
@@ -89,7 +90,11 @@ class Manifest:
             problem = "its thresholds are not those of its labels"
         elif not all(0 < value <= 1 for value in decide.thresholds.values()):
             problem = "its thresholds are not all above 0 and at most 1"
-        elif not (decide.smooth_hops >= 1 and 0 < decide.release <= 1 and 0 <= decide.refractory_s < math.inf):
+        elif not (
+            1 <= decide.smooth_hops <= _MOST_SMOOTHED
+            and 0 < decide.release <= 1
+            and 0 <= decide.refractory_s < math.inf
+        ):
             problem = f"its decide parameters {asdict(decide)} are out of range"
         if problem:
             raise ModelError(f"The bundle {self.name!r} cannot be used: {problem}.")

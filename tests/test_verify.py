@@ -122,3 +122,28 @@ def test_golden_has_the_same_bytes_each_time(bundle: Bundle) -> None:
     assert pack_golden(stream, logits) == pack_golden(stream, logits)
     with np.load(io.BytesIO(pack_golden(stream, logits))) as golden:
         np.testing.assert_array_equal(golden["stream"], stream)
+
+
+def test_verify_takes_only_files_that_tell_their_rate(tmp_path: Path) -> None:
+    for name in ("-", str(tmp_path / "samples.npy")):
+        result = edgeres("verify", "default", "--audio", name)
+        assert result.returncode == 2
+        assert "--audio takes a WAV, FLAC or OGG file" in sentence(result)
+
+
+def test_info_survives_labels_like_markup_and_a_network_of_others(tmp_path: Path, bundle: Bundle) -> None:
+    labels = ("[unk]", "[/x]", *bundle.manifest.labels[2:])
+    thresholds = dict.fromkeys((label for label in labels if label not in bundle.manifest.background), 0.5)
+    manifest = replace(
+        bundle.manifest, labels=labels, network={"x": 1}, decide=replace(bundle.manifest.decide, thresholds=thresholds)
+    )
+    write_bundle(tmp_path / "x.edgeres", Bundle(manifest, bundle.members))
+    told = edgeres("info", tmp_path / "x.edgeres")
+    assert told.returncode == 0, told.stderr.decode()
+    assert "[unk], [/x]" in told.stdout.decode()
+    heard = edgeres("listen", DEMO, "--model", tmp_path / "x.edgeres", "--scores")
+    assert heard.returncode == 0, heard.stderr.decode()
+    assert "[unk] 0." in heard.stdout.decode()
+    too_smooth = replace(manifest.decide, smooth_hops=10**9)
+    with pytest.raises(ModelError, match="are out of range"):
+        replace(manifest, decide=too_smooth)

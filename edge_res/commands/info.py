@@ -59,7 +59,7 @@ def sentences(bundle: Bundle) -> dict[str, str]:
         "delay": f"{manifest.delay_s:g} s from onset to event",
         "thresholds": ", ".join(f"{label} {value:g}" for label, value in manifest.decide.thresholds.items()),
     }
-    if network:
+    if {"parameters", "receptive_field", "time_stride", "macs_window"} <= set(network):
         told |= {
             "network": f"{network['parameters']:,} parameters, receptive field {network['receptive_field']} frames, "
             f"time stride {network['time_stride']}",
@@ -74,6 +74,8 @@ def sentences(bundle: Bundle) -> dict[str, str]:
             low, high = metrics["interval"]
             told[title] = f"{metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']})"
     told["files"] = ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items()))
+    if "window-symmetric.onnx" in bundle.members:
+        told["for TensorRT"] = "window-symmetric.onnx, never run on TensorRT here"
     if "manifest_sha256" in manifest.training:
         told["trained on"] = f"data with manifest SHA-256 {manifest.training['manifest_sha256']}"
     told["made with"] = ", ".join(f"{name} {version}" for name, version in manifest.tools.items())

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from edge_res.bundle import Bundle, read_bundle, read_golden
 from edge_res.engines import load_engine
-from edge_res.errors import EngineError, ModelError
+from edge_res.errors import ConfigError, EngineError, ModelError
 from edge_res.frontend import FrontEnd
 from edge_res.models import load_runner, quantize
 from edge_res.resample import Resampler
@@ -51,6 +51,8 @@ def frames_of(bundle: Bundle, audio: Path, engine: str) -> NDArray[np.int8]:
     """A recording as int8 frames `(n, bins, channels)`, as `listen` would make them."""
     manifest = bundle.manifest
     params = manifest.front_end
+    if audio.suffix.lower() not in (".wav", ".flac", ".ogg"):
+        raise ConfigError(f"--audio takes a WAV, FLAC or OGG file, which tells its own rate; {audio} is none.")
     source = open_source(str(audio), Wanted(params.sample_rate_hz, params.channels, 1.0))
     resampler = Resampler(source.rate_hz, params.sample_rate_hz, params.channels)
     front_end = FrontEnd(params, manifest.hop)

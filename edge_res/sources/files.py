@@ -61,6 +61,11 @@ class AudioFile:
                 f"{self.name} says itself that it has {self.rate_hz} Hz, and --rate says {want.given_rate_hz}; "
                 "leave --rate out."
             )
+        if want.given_channels not in (None, self.channels):
+            raise ConfigError(
+                f"{self.name} says itself that it has {self.channels} channels, and --channels says "
+                f"{want.given_channels}; leave --channels out."
+            )
         check_header(path)
         self._frames = self._file.frames if self._file.frames < _UNKNOWN else None
         check_any(self.name, self._file.frames)

@@ -199,3 +199,9 @@ def test_a_flac_stream_of_unknown_length_is_played_to_its_end(tmp_path: Path) ->
     (tmp_path / "streamed.flac").write_bytes(raw)
     with open_source(str(tmp_path / "streamed.flac"), WANT) as source:
         assert sum(len(block.samples) for block in source) == 40000
+
+
+def test_channels_are_the_files_own(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(16000, 1), 16000)
+    with pytest.raises(ConfigError, match="has 1 channels, and --channels says 2; leave --channels out"):
+        open_source(str(tmp_path / "a.wav"), Wanted(16000, 1, 0.08, given_channels=2))
