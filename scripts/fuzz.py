@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from edge_res.bundle import Bundle, shipped_bundle_path, read_bundle, write_bundle
+from edge_res.bundle import Bundle, read_bundle, shipped_bundle_path, write_bundle
 from edge_res.engines import load_engine
 from edge_res.errors import ModelError
 from edge_res.models import load_model
