@@ -111,3 +111,10 @@ def test_it_keeps_within_what_a_small_device_has(bundle: Bundle) -> None:
     assert network["parameters"] <= 200_000
     assert network["macs_hop"] <= 4_000_000
     assert bundle.manifest.hop == 8
+
+
+def test_the_tiny_model_gives_its_golden_integers_too() -> None:
+    tiny = read_bundle("tiny")
+    assert tiny.manifest.network["parameters"] < 35_000
+    assert tiny.manifest.metrics["validation_int8"]["accuracy"] >= 0.85
+    assert all(check.differing == 0 for check in verify(tiny, *read_golden(tiny), ["litert", "onnxruntime"]))

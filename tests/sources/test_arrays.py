@@ -98,6 +98,16 @@ def test_the_rate_must_be_given(tmp_path: Path, name: str) -> None:
         open_source(str(tmp_path / name), Wanted(1000, 1, 0.05))
 
 
+@pytest.mark.parametrize("name", ["sensor.npy", "sensor.csv"])
+def test_channels_are_the_files_own(tmp_path: Path, name: str) -> None:
+    np.save(tmp_path / "sensor.npy", np.zeros(100))
+    (tmp_path / "sensor.csv").write_text("1.5\n" * 100)
+    with pytest.raises(ConfigError, match="has 1 channel, and --channels says 2; leave --channels out"):
+        open_source(str(tmp_path / name), Wanted(1000, 1, 0.05, given_rate_hz=500, given_channels=2))
+    with open_source(str(tmp_path / name), Wanted(1000, 1, 0.05, given_rate_hz=500, given_channels=1)) as source:
+        assert source.channels == 1
+
+
 @pytest.mark.parametrize("name", ["none.npy", "none.csv"])
 def test_no_such_file_and_a_directory(tmp_path: Path, name: str) -> None:
     error = refused(tmp_path / name)

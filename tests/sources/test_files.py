@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,14 +182,47 @@ def test_a_wav_file_that_breaks_off_is_played_and_told(tmp_path: Path, caplog: p
         assert not caplog.records
 
 
-def test_a_wav_file_whose_recorder_was_killed_can_be_mended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [bytes(4), b"\xff" * 4, struct.pack("<I", 0x7FFFF000)], ids=["none", "most", "stream"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_wav_file_that_never_learnt_its_size_is_played_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, size: bytes, whole: bool
+) -> None:
     soundfile.write(tmp_path / "a.wav", noise(16000, 1), 16000, subtype="PCM_16")
     raw = bytearray((tmp_path / "a.wav").read_bytes())
     at = raw.index(b"data") + 4
-    raw[at : at + 4] = bytes(4)
+    raw[at : at + 4] = size
+    if not whole:
+        raw[4:8] = size
     (tmp_path / "killed.wav").write_bytes(raw)
-    with pytest.raises(SourceError, match=r"says that it holds no samples, and 32000 bytes follow.*--ignore-length"):
-        open_source(str(tmp_path / "killed.wav"), WANT)
+    with open_source(str(tmp_path / "killed.wav"), WANT) as source:
+        played = np.concatenate([block.samples.copy() for block in source])
+    np.testing.assert_array_equal(played, soundfile.read(tmp_path / "a.wav", dtype="float32", always_2d=True)[0])
+    (record,) = caplog.records
+    assert "killed.wav does not tell its length" in record.getMessage()
+    assert "32000 bytes" in record.getMessage()
+    assert (tmp_path / "killed.wav").read_bytes() == raw  # it was only read
+
+
+def test_what_follows_no_samples_is_not_played(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(0, np.int16), 16000)
+    raw = (tmp_path / "a.wav").read_bytes() + b"LIST" + struct.pack("<I", 400) + bytes(400)
+    (tmp_path / "titled.wav").write_bytes(raw)
+    assert type(refused(tmp_path / "titled.wav")) is SignalError
+
+
+def test_an_ogg_file_that_breaks_off_is_played_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for subtype in ("VORBIS", "OPUS"):
+        soundfile.write(tmp_path / "whole.ogg", noise(160000, 1), 16000, format="OGG", subtype=subtype)
+        raw = (tmp_path / "whole.ogg").read_bytes()
+        with open_source(str(tmp_path / "whole.ogg"), WANT):
+            assert not caplog.records
+        for left in (len(raw) // 2, raw.rindex(b"OggS"), len(raw) - 1):  # inside, behind and at the end of a page
+            (tmp_path / "cut.ogg").write_bytes(raw[:left])
+            with open_source(str(tmp_path / "cut.ogg"), WANT) as source:
+                assert sum(len(block.samples) for block in source) > 0
+            (record,) = caplog.records
+            assert "cut.ogg breaks off: its last page is not the end of an OGG stream" in record.getMessage()
+            caplog.clear()
 
 
 def test_a_flac_stream_of_unknown_length_is_played_to_its_end(tmp_path: Path) -> None:
@@ -203,5 +237,5 @@ def test_a_flac_stream_of_unknown_length_is_played_to_its_end(tmp_path: Path) ->
 
 def test_channels_are_the_files_own(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(16000, 1), 16000)
-    with pytest.raises(ConfigError, match="has 1 channels, and --channels says 2; leave --channels out"):
+    with pytest.raises(ConfigError, match="has 1 channel, and --channels says 2; leave --channels out"):
         open_source(str(tmp_path / "a.wav"), Wanted(16000, 1, 0.08, given_channels=2))

@@ -52,6 +52,13 @@ def test_a_file_may_have_a_colon_in_its_name() -> None:
         open_source("take:2.WAV", WANT)
 
 
+@pytest.mark.parametrize("text", ["mic:", "demo:", "a.wav", "a.npy", "a.csv"])
+def test_the_format_of_samples_is_that_of_raw_pcm(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_source(text, Wanted(16000, 1, 0.08, pcm_format="s16le"))
+    assert str(caught.value) == f"--pcm-format is for raw PCM on stdin, the source -, and this is {text}; leave it out."
+
+
 def test_blocks_are_at_least_a_sample() -> None:
     assert Wanted(16000, 1, 0.08).block_length(44100) == 3528
     assert Wanted(16000, 1, 0.08).block_length(1) == 1
