@@ -104,7 +104,7 @@ def listen(
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a recording at its own pace.")] = False,
     rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz of raw PCM, .npy or .csv.")] = None,
     channels: Annotated[int | None, typer.Option(min=1, help="Channels of raw PCM.")] = None,
-    pcm_format: Annotated[Literal["s16le", "f32le"], typer.Option(help="Samples of raw PCM.")] = "s16le",
+    pcm_format: Annotated[Literal["s16le", "f32le"] | None, typer.Option(help="Raw PCM's; default: s16le.")] = None,
 ) -> None:
     """Listen to a source and print what is heard."""
     from edge_res.commands.listen import ListenOptions, run

@@ -42,7 +42,7 @@ class ListenOptions:
     realtime: bool
     rate: int | None
     channels: int | None
-    pcm_format: Literal["s16le", "f32le"]
+    pcm_format: Literal["s16le", "f32le"] | None
 
 
 def run(options: ListenOptions) -> None:

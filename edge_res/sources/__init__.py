@@ -34,8 +34,8 @@ class Wanted:
     """What the model and the command line ask of a source.
 
     `rate_hz` and `channels` are the model's, `block_s` is the preferred length of a block, about one hop.
-    `given_rate_hz`, `given_channels` and `pcm_format` ("s16le" or "f32le") are the user's word on samples that do not
-    say it themselves.
+    `given_rate_hz`, `given_channels` and `pcm_format` ("s16le", the default, or "f32le") are the user's word on samples
+    that do not say it themselves.
     """
 
     rate_hz: int
@@ -43,7 +43,7 @@ class Wanted:
     block_s: float
     given_rate_hz: int | None = None
     given_channels: int | None = None
-    pcm_format: str = "s16le"
+    pcm_format: str | None = None
 
     def block_length(self, rate_hz: int) -> int:
         """Samples of a block of `block_s` at `rate_hz`, at least 1."""
@@ -85,6 +85,8 @@ def open_source(text: str, want: Wanted) -> Source:
         if text and Path(text).is_dir():
             raise SourceError(f"{text} is a directory; give one file of it.")
         raise ConfigError(f"There is no kind of source for {text!r}; known are {', '.join(SOURCES)}.")
+    if want.pcm_format is not None and kind != "-":
+        raise ConfigError(f"--pcm-format is for raw PCM on stdin, the source -, and this is {text}; leave it out.")
     module, _, name = SOURCES[kind].partition(":")
     source_class: SourceClass = getattr(importlib.import_module(module), name)
     return source_class(text, want)

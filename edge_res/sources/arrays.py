@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge_res.errors import ConfigError, SignalError, SourceError
 from edge_res.flow import Block
 from edge_res.sources import Wanted
-from edge_res.sources.checks import check_any, check_channels, check_finite, check_readable
+from edge_res.sources.checks import check_any, check_channels, check_finite, check_given_channels, check_readable
 
 
 class NumpyFile:
@@ -33,6 +33,7 @@ class NumpyFile:
         if self._values.ndim == 1:
             self._values = self._values[:, np.newaxis]
         self.channels = self._values.shape[1]
+        check_given_channels(path, self.channels, want.given_channels)
         check_channels(path, self.channels, want.channels, "axis 0 must be time and axis 1 the model's channels")
         self._length = want.block_length(self.rate_hz)
 
@@ -67,8 +68,9 @@ class CsvFile:
             self._first = next(self._rows, [])
             check_any(path, len(self._first))
             self.channels = len(self._first)
+            check_given_channels(path, self.channels, want.given_channels)
             check_channels(path, self.channels, want.channels, "keep one column a channel of the model")
-        except SignalError:
+        except (ConfigError, SignalError):
             self._file.close()
             raise
         self._length = want.block_length(self.rate_hz)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_res.errors import SignalError, SourceError
+from edge_res.errors import ConfigError, SignalError, SourceError
 from edge_res.flow import Samples
 
 
@@ -29,6 +29,12 @@ def check_channels(name: str, found: int, expected: int, way_out: str) -> None:
     """Raise a `SignalError` where a source has other channels than the model: nothing is mixed silently."""
     if found != expected:
         raise SignalError(f"{name} has {_channels(found)} and the model listens to {_channels(expected)}; {way_out}.")
+
+
+def check_given_channels(name: str, found: int, given: int | None) -> None:
+    """Raise a `ConfigError` where the user says other channels than the file itself."""
+    if given not in (None, found):
+        raise ConfigError(f"{name} has {_channels(found)}, and --channels says {given}; leave --channels out.")
 
 
 def check_any(name: str, samples: int) -> None:

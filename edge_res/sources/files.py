@@ -12,42 +12,45 @@ import soundfile
 from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block
 from edge_res.sources import Wanted
-from edge_res.sources.checks import check_any, check_channels, check_finite, check_readable
-from edge_res.sources.riff import data_bytes
+from edge_res.sources.checks import check_any, check_channels, check_finite, check_given_channels, check_readable
+from edge_res.sources.containers import breaks_off, wav_data, with_length
 
-_STREAMED = 0x7FFFF000  # what writers to a pipe declare, who cannot know
 _UNKNOWN = 1 << 48  # libsndfile's count of a FLAC stream that does not tell its length is far beyond
 
 
-def check_header(path: str) -> None:
-    """Say it when a WAV file holds less than its header declares; refuse one whose recorder never wrote how much."""
-    found = data_bytes(path)
-    if found is None:
-        return
-    declared, held = found
-    if not declared and held:
-        raise SourceError(
-            f"{path} says that it holds no samples, and {held} bytes follow: what recorded it did not end properly. "
-            f"Mend it with `sox --ignore-length {shlex.quote(path)} mended.wav`."
+def open_sound(path: str) -> soundfile.SoundFile:
+    """Open a recording and say where it tells less or more than it holds; all that is there is read."""
+    warn = logging.getLogger("edge_res").warning
+    data = wav_data(path)
+    if data and data.untold:
+        warn(
+            "%s does not tell its length, as if its recorder was killed; all its %d bytes are played.", path, data.held
         )
-    if held < declared < _STREAMED:
-        logging.getLogger("edge_res").warning(
+        return soundfile.SoundFile(with_length(path, data))
+    if data and data.held < data.declared:
+        warn(
             "%s breaks off: its header declares %d bytes of samples and %d are there (%.1f %%).",
-            path, declared, held, 100 * held / declared,
+            path, data.declared, data.held, 100 * data.held / data.declared,
         )  # fmt: skip
+    if breaks_off(path):
+        warn("%s breaks off: its last page is not the end of an OGG stream; what is there is played.", path)
+    return soundfile.SoundFile(path)
 
 
 class AudioFile:
     """A recording; integer samples are scaled to ±1. Its blocks are views of one buffer.
 
-    Raises `SourceError` for what is no readable audio file or breaks off, `SignalError` for samples that the model
-    cannot listen to.
+    A WAV or OGG file that breaks off is played to where it does, with a warning; so is a WAV file whose header does not
+    tell its length. Of a FLAC file without a length, as a pipe gives, an early end cannot be told from the end.
+
+    Raises `SourceError` for what is no readable audio file and for a FLAC file that breaks off, `SignalError` for
+    samples that the model cannot listen to.
     """
 
     def __init__(self, path: str, want: Wanted, name: str | None = None) -> None:
         check_readable(path)
         try:
-            self._file = soundfile.SoundFile(path)
+            self._file = open_sound(path)
         except soundfile.LibsndfileError as error:
             raise SourceError(
                 f"{path} is no audio file that can be read ({error.error_string.strip(' .')}); "
@@ -61,12 +64,7 @@ class AudioFile:
                 f"{self.name} says itself that it has {self.rate_hz} Hz, and --rate says {want.given_rate_hz}; "
                 "leave --rate out."
             )
-        if want.given_channels not in (None, self.channels):
-            raise ConfigError(
-                f"{self.name} says itself that it has {self.channels} channels, and --channels says "
-                f"{want.given_channels}; leave --channels out."
-            )
-        check_header(path)
+        check_given_channels(self.name, self.channels, want.given_channels)
         self._frames = self._file.frames if self._file.frames < _UNKNOWN else None
         check_any(self.name, self._file.frames)
         convert = f"convert it with `sox {shlex.quote(path)} -c {want.channels} converted.wav`"

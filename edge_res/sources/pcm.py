@@ -28,14 +28,15 @@ class RawPcm:
     """
 
     def __init__(self, text: str, want: Wanted, fd: int = 0) -> None:
-        if want.pcm_format not in DTYPES:
-            raise ConfigError(f"There is no PCM format {want.pcm_format!r}; known are {', '.join(DTYPES)}.")
+        pcm_format = want.pcm_format or "s16le"
+        if pcm_format not in DTYPES:
+            raise ConfigError(f"There is no PCM format {pcm_format!r}; known are {', '.join(DTYPES)}.")
         self.name = text
         self.rate_hz = want.given_rate_hz or want.rate_hz
         self.channels = want.given_channels or want.channels
         convert = f"convert it before, for example with `sox ... -c {want.channels} -t raw -`"
         check_channels("stdin", self.channels, want.channels, convert)
-        self._dtype = DTYPES[want.pcm_format]
+        self._dtype = DTYPES[pcm_format]
         self._most = want.block_length(self.rate_hz)
         try:
             self._input = io.FileIO(fd, closefd=False)
