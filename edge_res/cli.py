@@ -34,7 +34,7 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        fail(OutputError(f"stdout cannot be written: {error.strerror}; make room, or write elsewhere."))
+        fail(OutputError(f"stdout or a file cannot be written: {error.strerror}; make room, or write elsewhere."))
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # `| head -1`: the reader has seen enough, which is no failure
             sys.exit(0)

@@ -11,7 +11,7 @@
     ├── EngineError         7   an engine that is not installed or cannot run            (ImportError)
     ├── DataError           8   training data                                            (ValueError)
     ├── ExportError         9   a network that cannot be exported, a check that failed   (ValueError)
-    └── OutputError        10   stdout that cannot be written                            (OSError)
+    └── OutputError        10   stdout that cannot be written, a full disk                (OSError)
 
 Each message is one plain sentence: what it is about, what was found, what was expected, the way out.
 Exit code 2 is also what the command line gives for a call that does not parse.

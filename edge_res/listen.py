@@ -37,16 +37,17 @@ class Stream:
         self._resampler = Resampler(source.rate_hz, params.sample_rate_hz, params.channels)
         self._chains = tuple(chains)
         self._hop = manifest.hop
+        self.ready = False  # whether the window is full, so that each hop gives scores
         self._frames = 0  # since the last reset
         self._origin_s = 0.0  # where that was
 
     def push(self, block: Block) -> Iterator[Scores]:
         """The scores of the hops that this block completes."""
-        return self._hops(self._resampler.push(block.samples))
+        yield from self._hops(self._resampler.push(block.samples))
 
     def flush(self) -> Iterator[Scores]:
         """The scores of what the resampler still holds, at the end or before a gap."""
-        return self._hops(self._resampler.flush())
+        yield from self._hops(self._resampler.flush())
 
     def decide(self, scores: Scores) -> list[Event]:
         return self.decider.push(scores)
@@ -56,6 +57,7 @@ class Stream:
         self._resampler.reset()
         for chain in self._chains:
             chain.reset()
+        self.ready = False
         self._frames = 0
         self._origin_s = at / self.source.rate_hz
 
@@ -63,6 +65,7 @@ class Stream:
         for values in push_all(self._chains, samples):
             self._frames += self._hop
             if values is not None:
+                self.ready = True
                 seen_s = self._params.samples_of(self._frames) / self._params.sample_rate_hz
                 yield Scores(round(self._origin_s + seen_s, 6), values)
 
@@ -95,7 +98,7 @@ def _nothing(source: Source, at: int) -> Block:
 
 
 def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, stats: Stats, block: Block) -> None:
-    """Take the hops that a block completes, decide, and time both; the sinks' own time is not counted."""
+    """Take the hops that a block completes, decide, and time both; not the sinks, nor what only fills the window."""
     started = perf_counter_ns()
     for scores in hops:
         events = stream.decide(scores)
@@ -105,7 +108,8 @@ def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, stats: Stats, block
         for event in events:
             sink.emit(event)
         started = perf_counter_ns()
-    stats.part(perf_counter_ns() - started)
+    if stream.ready:
+        stats.part(perf_counter_ns() - started)
 
 
 def _drain(stream: Stream, sink: Sink, stats: Stats, block: Block) -> None:

@@ -229,7 +229,10 @@ def run_with(stdout: str, *arguments: str | Path) -> subprocess.CompletedProcess
     return subprocess.run(["sh", "-c", command], capture_output=True, timeout=120, cwd=CLIPS)
 
 
-@pytest.mark.parametrize("arguments", [("listen", DEMO, "--format", "jsonl"), ("listen", DEMO), ("info",)])
+WRITING = [("listen", DEMO, "--format", "jsonl"), ("listen", DEMO), ("info",), ("info", "--json"), ("verify", "--json")]
+
+
+@pytest.mark.parametrize("arguments", WRITING)
 def test_a_full_disk_behind_stdout_is_one_sentence(arguments: tuple[str | Path, ...]) -> None:
     result = run_with(">/dev/full", *arguments)
     told = result.stderr.decode()
@@ -264,10 +267,28 @@ def test_a_package_that_is_missing_is_named() -> None:
         assert "`pip install '.[train]'`" in told
 
 
+def test_evaluate_needs_no_package_of_the_extra() -> None:
+    extra = ("torch", "sklearn", "onnx", "onnxruntime", "flatbuffers", "matplotlib", "jinja2", "scipy")
+    before = f"import sys; sys.modules.update(dict.fromkeys({extra!r}))"
+    (told,) = lines(edgeres("evaluate", "default", CLIPS / "clips.csv", "--json", before=before))
+    assert told["n"] > 10
+
+
+def test_a_file_that_finds_the_disk_full_is_not_called_stdout() -> None:
+    full = "import edge_res.bundle, pathlib; edge_res.bundle.read_bundle = lambda path: pathlib.Path('/dev/full')"
+    result = edgeres("info", before=full + ".write_text('x')")
+    assert result.returncode == 10
+    assert (
+        sentence(result)
+        == "stdout or a file cannot be written: No space left on device; make room, or write elsewhere."
+    )
+
+
 def test_too_many_threads_are_refused() -> None:
-    result = edgeres("listen", DEMO, "--threads", "100000")
-    assert result.returncode == 2
-    assert b"256" in result.stderr
+    for command in (("listen", DEMO), ("evaluate", "default", CLIPS)):
+        result = edgeres(*command, "--threads", "100000")
+        assert result.returncode == 2
+        assert b"256" in result.stderr
 
 
 def test_a_wav_file_on_stdin_is_not_played_as_samples() -> None:

@@ -16,6 +16,7 @@ from edge_res.errors import SignalError, SourceError
 from edge_res.flow import Block, Event, Gap, Samples, Scores
 from edge_res.listen import Stream, listen
 from edge_res.models import load_model
+from edge_res.resample import Resampler
 from edge_res.sinks import Stats
 from tests.edgeres import CLIPS, DEMO
 
@@ -220,6 +221,26 @@ def test_the_work_of_blocks_that_complete_no_hop_is_counted() -> None:
     assert stats.last_hop_us == 12
     stats.hop(1000)
     assert (stats.last_hop_us, stats.mean_us) == (1, 6.5)
+
+
+def test_the_time_of_a_hop_is_that_of_all_its_blocks_and_of_resampling(
+    bundle: Bundle, demo: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = [0]
+    push = Resampler.push
+
+    def slow(self: Resampler, samples: Samples) -> Samples:
+        now_ns[0] += 5000
+        return push(self, samples)
+
+    monkeypatch.setattr(Resampler, "push", slow)
+    monkeypatch.setattr("edge_res.listen.perf_counter_ns", lambda: now_ns[0])
+    manifest = bundle.manifest
+    hop = manifest.hop * manifest.front_end.hop_length
+    heard = hear(bundle, Played(demo[: 40 * hop], [hop // 8]))
+    assert heard.stats.last_hop_us == 8 * 5
+    assert heard.stats.percentile_us(10) == pytest.approx(8 * 5, rel=0.03)
+    assert heard.stats.percentile_us(100) == pytest.approx(8 * 5, rel=0.03)  # what filled the window is no hop's
 
 
 def test_sinks_are_given_every_block(bundle: Bundle, demo: Samples) -> None:

@@ -147,3 +147,26 @@ def test_info_survives_labels_like_markup_and_a_network_of_others(tmp_path: Path
     too_smooth = replace(manifest.decide, smooth_hops=10**9)
     with pytest.raises(ModelError, match="are out of range"):
         replace(manifest, decide=too_smooth)
+
+
+def test_info_survives_figures_of_others(tmp_path: Path, bundle: Bundle) -> None:
+    network, metrics = bundle.manifest.network, bundle.manifest.metrics
+    odd = [
+        replace(bundle.manifest, network={**network, "parameters": "many"}),
+        replace(bundle.manifest, network={**network, "macs_hop": None}),
+        replace(bundle.manifest, metrics={**metrics, "validation_int8": {"accuracy": "good", "interval": [1], "n": 2}}),
+        replace(bundle.manifest, metrics={**metrics, "validation_float": 3}),
+    ]
+    for manifest in odd:
+        write_bundle(tmp_path / "x.edgeres", Bundle(manifest, bundle.members))
+        told = edgeres("info", tmp_path / "x.edgeres")
+        assert told.returncode == 0, told.stderr.decode()
+        assert "144 frames" in told.stdout.decode()
+    assert ["accuracy,", "float", "3"] in [line.split() for line in told.stdout.decode().splitlines()]
+
+
+def test_info_says_what_was_never_run(tmp_path: Path, bundle: Bundle) -> None:
+    assert "TensorRT" not in edgeres("info").stdout.decode()
+    members = {**bundle.members, "window-symmetric.onnx": b"onnx"}
+    write_bundle(tmp_path / "x.edgeres", Bundle(bundle.manifest, members))
+    assert "never run on TensorRT" in edgeres("info", tmp_path / "x.edgeres").stdout.decode()

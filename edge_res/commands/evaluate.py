@@ -10,10 +10,12 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from edge_res.chain import Chain, merged, read_members
 from edge_res.export.evaluation import evaluate
 from edge_res.models import choose_engine, load_model
+from edge_res.sinks.writing import writing
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def run(options: EvaluateOptions) -> None:
     console = Console(stderr=True)
     engine, instead = choose_engine(options.engine)
     if instead:
-        console.print(instead, highlight=False)
+        console.print(instead, highlight=False, markup=False)
     bundles = read_members(options.model)
     models = [load_model(bundle, engine, options.mode, options.threads) for bundle in bundles]
     chains = [Chain(bundle.manifest, model) for bundle, model in zip(bundles, models, strict=True)]
@@ -49,10 +51,11 @@ def run(options: EvaluateOptions) -> None:
         metrics, _, left_out = evaluate(chains, options.data, options.sets, options.unseen, tell)
     manifest = merged([bundle.manifest for bundle in bundles])
     told = {"model": manifest.name, "engine": models[0].runner.engine, "mode": models[0].mode, "left_out": left_out}
-    if options.json:
-        print(json.dumps({**told, **metrics, "labels": manifest.labels}, ensure_ascii=False))
-    else:
-        show(Console(), told, metrics, manifest.labels)
+    with writing():
+        if options.json:
+            print(json.dumps({**told, **metrics, "labels": manifest.labels}, ensure_ascii=False), flush=True)
+        else:
+            show(Console(), told, metrics, manifest.labels)
 
 
 def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels: tuple[str, ...]) -> None:
@@ -61,8 +64,9 @@ def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels
         console.print(f"left out: {sentence}", highlight=False, markup=False)
     low, high = metrics["interval"]
     console.print(
-        f"{told['model']}, int8 {told['mode']} on {told['engine']}: accuracy [bold]{metrics['accuracy']:.1%}[/bold] "
-        f"({low:.1%} to {high:.1%}), n = {metrics['n']}",
+        Text(f"{told['model']}, int8 {told['mode']} on {told['engine']}: accuracy ")
+        + Text(f"{metrics['accuracy']:.1%}", style="bold")
+        + Text(f" ({low:.1%} to {high:.1%}), n = {metrics['n']}"),
         highlight=False,
     )
     table = Table("label", "n", "accuracy", "95 % interval", "taken for", box=None)
@@ -74,8 +78,8 @@ def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels
         others = sorted((j for j in range(len(labels)) if j != i and row[j]), key=lambda j: -row[j])
         taken = ", ".join(f"{labels[j]} {row[j]}" for j in others[:4])
         table.add_row(
-            label, str(metrics["per_label_n"][label]), f"{metrics['per_label'][label]:.1%}", f"{low:.1%} to {high:.1%}",
-            taken,
+            Text(label), str(metrics["per_label_n"][label]), f"{metrics['per_label'][label]:.1%}",
+            f"{low:.1%} to {high:.1%}", Text(taken),
         )  # fmt: skip
     console.print(table, highlight=False)
     groups = metrics.get("per_group", {})

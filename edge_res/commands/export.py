@@ -45,7 +45,7 @@ def run(options: ExportOptions) -> None:
     for suffix, wanted in (("onnx", options.onnx), ("tflite", options.tflite)):
         for member in [name for name in bundle.members if wanted and name.endswith(suffix)]:
             write_plain(options.out.with_name(f"{options.out.stem}.{member}"), bundle.members[member])
-    console.print("\n".join(summary(options.out, bundle)), highlight=False, soft_wrap=True)
+    console.print("\n".join(summary(options.out, bundle)), highlight=False, markup=False, soft_wrap=True)
 
 
 def gather(options: ExportOptions) -> Material:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -11,19 +13,21 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_res.bundle import Bundle, read_bundle
+from edge_res.sinks.writing import writing
 
 
 def run(model: str, as_json: bool) -> None:
     """Print what a bundle says of itself."""
     bundle = read_bundle(model)
     if as_json:
-        print(json.dumps(describe(bundle), ensure_ascii=False))
+        with writing():
+            print(json.dumps(describe(bundle), ensure_ascii=False), flush=True)
         return
-    console = Console()
     rows = Table(show_header=False, box=None, padding=(0, 2))
     for name, text in sentences(bundle).items():
         rows.add_row(Text(name, style="bold"), Text(text))
-    console.print(rows)
+    with writing():
+        Console().print(rows)
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
@@ -59,20 +63,9 @@ def sentences(bundle: Bundle) -> dict[str, str]:
         "delay": f"{manifest.delay_s:g} s from onset to event",
         "thresholds": ", ".join(f"{label} {value:g}" for label, value in manifest.decide.thresholds.items()),
     }
-    if {"parameters", "receptive_field", "time_stride", "macs_window"} <= set(network):
-        told |= {
-            "network": f"{network['parameters']:,} parameters, receptive field {network['receptive_field']} frames, "
-            f"time stride {network['time_stride']}",
-            "multiply-adds": f"{network['macs_window']:,} a window"
-            + (f", {network['macs_hop']:,} a hop" if "macs_hop" in network else ""),
-            "state": f"{network['state_bytes']:,} bytes"
-            if "state_bytes" in network
-            else network.get("window_only", ""),
-        }
+    told |= told_or_raw("network", network, network_sentences)
     for name, title in (("validation_int8", "accuracy, int8"), ("validation_float", "accuracy, float")):
-        if metrics := manifest.metrics.get(name):
-            low, high = metrics["interval"]
-            told[title] = f"{metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']})"
+        told |= told_or_raw(title, manifest.metrics.get(name), partial(accuracy, title))
     told["files"] = ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items()))
     if "window-symmetric.onnx" in bundle.members:
         told["for TensorRT"] = "window-symmetric.onnx, never run on TensorRT here"
@@ -80,3 +73,32 @@ def sentences(bundle: Bundle) -> dict[str, str]:
         told["trained on"] = f"data with manifest SHA-256 {manifest.training['manifest_sha256']}"
     told["made with"] = ", ".join(f"{name} {version}" for name, version in manifest.tools.items())
     return told
+
+
+def told_or_raw(title: str, figures: Any, tell: Callable[[Any], dict[str, str]]) -> dict[str, str]:
+    """Figures in sentences; those that another program put into the bundle, and no sentence fits, as they are."""
+    if not figures:
+        return {}
+    try:
+        return tell(figures)
+    except (KeyError, TypeError, ValueError):
+        return {title: json.dumps(figures, ensure_ascii=False)}
+
+
+def network_sentences(network: Mapping[str, Any]) -> dict[str, str]:
+    """The network's size and cost."""
+    return {
+        "network": f"{network['parameters']:,} parameters, receptive field {network['receptive_field']} frames, "
+        f"time stride {network['time_stride']}",
+        "multiply-adds": f"{network['macs_window']:,} a window"
+        + (f", {network['macs_hop']:,} a hop" if "macs_hop" in network else ""),
+        "state": f"{network['state_bytes']:,} bytes"
+        if "state_bytes" in network
+        else str(network.get("window_only", "")),
+    }
+
+
+def accuracy(title: str, metrics: Mapping[str, Any]) -> dict[str, str]:
+    """An accuracy with its interval."""
+    low, high = metrics["interval"]
+    return {title: f"{metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']})"}

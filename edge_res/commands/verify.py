@@ -17,6 +17,7 @@ from edge_res.errors import ConfigError, EngineError, ModelError
 from edge_res.frontend import FrontEnd
 from edge_res.models import load_runner, quantize
 from edge_res.resample import Resampler
+from edge_res.sinks.writing import writing
 from edge_res.sources import Wanted, open_source
 from edge_res.verify import Check, installed_engines, verify
 
@@ -33,9 +34,11 @@ def run(model: str, audio: Path | None, as_json: bool) -> None:
         checks = list(verify(bundle, frames_of(bundle, audio, engines[0]), None, engines))
     if as_json:
         body = {"model": bundle.manifest.name, "checks": [check.to_dict() for check in checks], "missing": missing}
-        print(json.dumps({**body, "passed": all(check.passed for check in checks)}))
+        with writing():
+            print(json.dumps({**body, "passed": all(check.passed for check in checks)}), flush=True)
     else:
-        Console().print(table(checks))
+        with writing():
+            Console().print(table(checks))
         for sentence in missing if sys.stderr is not None else ():
             print(f"edgeres: not checked: {sentence}", file=sys.stderr)
     if failed := [check for check in checks if not check.passed]:

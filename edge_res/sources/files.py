@@ -24,7 +24,9 @@ def open_sound(path: str) -> soundfile.SoundFile:
     data = wav_data(path)
     if data and data.untold:
         warn(
-            "%s does not tell its length, as if its recorder was killed; all its %d bytes are played.", path, data.held
+            "%s does not tell its length: its recorder was killed, or wrote to a pipe; all its %d bytes are played.",
+            path,
+            data.held,
         )
         return soundfile.SoundFile(with_length(path, data))
     if data and data.held < data.declared:

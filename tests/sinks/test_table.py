@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edge_res.bundle import read_bundle
+from edge_res.flow import Block, Gap, Scores
+from edge_res.sinks import Stats
+from edge_res.sinks.table import LiveTable
+from edge_res.sources import Wanted, open_source
 from tests.edgeres import CLIPS, DEMO, edgeres
 
 
@@ -48,3 +58,52 @@ def test_a_pipe_gets_the_scores_as_lines() -> None:
     scores = [line for line in run.stdout.decode().splitlines() if "_silence_ 0." in line]
     assert len(scores) > 200
     assert all(len(line.split()) == 2 + 2 * 12 for line in scores)
+
+
+class Watched:
+    """A live table whose clock and input are ours: `drawn` is what the next block, of that peak, makes it draw."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = 0.0
+        self.stats = Stats()
+        self.labels = read_bundle("default").manifest.labels
+        self._out = io.StringIO()
+        monkeypatch.setattr("edge_res.sinks.table.monotonic", lambda: self.now_s)
+        self.table = LiveTable(Console(file=self._out, force_terminal=True, width=100, color_system=None))
+        with open_source("demo:", Wanted(16000, 1, 0.08)) as source:
+            self.table.start(source, read_bundle("default").manifest)
+
+    def drawn(self, peak: float, after_s: float) -> str:
+        self.now_s += after_s
+        before = len(self._out.getvalue())
+        self.table.block(Block("demo:", 0, np.array([[0.0], [-peak], [0.0]], np.float32)), self.stats)
+        return self._out.getvalue()[before:]
+
+
+def test_the_level_is_that_of_all_blocks_since_it_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch)
+    assert "-20 dBFS" in watched.drawn(0.1, after_s=1)
+    assert "dBFS" not in watched.drawn(1.0, after_s=0.05)
+    assert " 0 dBFS" in watched.drawn(0.01, after_s=0.06)
+    assert "-40 dBFS" in watched.drawn(0.01, after_s=1)
+    watched.table.finish()
+
+
+def test_what_is_missing_for_a_score_is_told_at_first_and_behind_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch)
+    watched.stats.audio_s = 0.8
+    assert "0.8 of 1.5 s" in watched.drawn(0.1, after_s=1)
+    scores = np.zeros(len(watched.labels), np.float32)
+    scores[2] = 0.75
+    watched.table.hop(Block("demo:", 0, np.zeros((1, 1), np.float32)), Scores(1.46, scores), watched.stats)
+    seen = watched.drawn(0.1, after_s=1)
+    assert "not ready" not in seen
+    assert f"{watched.labels[2]} " in seen
+    assert "0.75" in seen
+    watched.table.gap(Gap(lost=100, gap_s=0.01, at_s=5.0, source="demo:"))
+    watched.stats.audio_s = 5.4
+    seen = watched.drawn(0.1, after_s=1)
+    assert "not ready" in seen
+    assert "0.4 of 1.5 s" in seen
+    assert "0.75" not in seen
+    watched.table.finish()

@@ -1,0 +1,32 @@
+"""What `edgeres export` prints for a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edge_res.bundle import Bundle, read_bundle, write_bundle
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from edge_res.commands import export
+
+
+def test_a_path_that_looks_like_markup_is_printed_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = read_bundle("default")
+
+    def built(material: object, out: Path, *others: object) -> Bundle:
+        write_bundle(out, bundle)
+        return bundle
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(export, "gather", lambda options: SimpleNamespace())
+    monkeypatch.setattr(export, "build", built)
+    out = Path("[bold].edgeres")
+    export.run(export.ExportOptions(Path("x.onnx"), out, None, None, "x", None, None, None, False, False))
+    assert capsys.readouterr().err.startswith("[bold].edgeres: ")
