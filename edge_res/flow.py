@@ -1,4 +1,4 @@
-"""What flows: Block → Frames → Scores → Event, as frozen dataclasses.
+"""What flows: Block → Frames → Scores → Event, and beside them Gap and Health, as frozen dataclasses.
 
 Axis 0 is always time. A position (`at`) is an integer index into the stream; float seconds appear only in
 what is told to the outside.
@@ -64,3 +64,17 @@ class Gap:
     gap_s: float
     at_s: float
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a source tells of itself when its state changes; `reason` is a sentence, `at_s` where its stream is.
+
+    healthy: samples come. alarmed: they should and do not. recovering: the source tries to get them back. failed: it
+    has given up, or cannot go on.
+    """
+
+    source: str
+    state: Literal["healthy", "alarmed", "recovering", "failed"]
+    reason: str
+    at_s: float

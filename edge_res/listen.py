@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from time import perf_counter_ns
 
 import numpy as np
@@ -10,15 +12,18 @@ import numpy as np
 from edge_res.bundle import DecideParams
 from edge_res.chain import Chain, merged, push_all
 from edge_res.decide import Decide
-from edge_res.errors import EdgeResError, SignalError
-from edge_res.flow import Block, Event, Gap, Samples, Scores
+from edge_res.errors import EdgeResError, SignalError, SourceError
+from edge_res.flow import Block, Event, Gap, Health, Samples, Scores
+from edge_res.level import Level
 from edge_res.resample import Resampler
 from edge_res.sinks import Sink, Stats
 from edge_res.sources import Source
+from edge_res.sources.merging import End
+from edge_res.sources.merging import merged as merged_sources
 
 
 class Stream:
-    """What belongs to one source: resampler, front-end, model state, decide. The engine behind the model is shared.
+    """What belongs to one source: level, resampler, front-end, model state, decide, counters.
 
     Of several chains, an ensemble, the scores are averaged.
     """
@@ -29,10 +34,13 @@ class Stream:
         if source.channels != params.channels:
             raise SignalError(
                 f"{source.name} has {source.channels} channels and the model {manifest.name!r} listens to "
-                f"{params.channels}; convert it first, or choose a model made for it."
+                f"{params.channels}; pick some with --channel, or choose a model made for it."
             )
         self.source = source
+        self.stats = Stats()
+        self.end = 0  # position behind the last sample that came
         self.decider = Decide(decide, manifest.labels, manifest.delay_s, source.name)
+        self.level = Level(source.name, source.rate_hz, audio=not source.unit)
         self._params = params
         self._resampler = Resampler(source.rate_hz, params.sample_rate_hz, params.channels)
         self._chains = tuple(chains)
@@ -70,35 +78,68 @@ class Stream:
                 yield Scores(round(self._origin_s + seen_s, 6), values)
 
 
-def listen(source: Source, stream: Stream, sink: Sink, stats: Stats) -> None:
-    """Run until the source ends or fails, or the user ends it; either way, what is on goes off."""
-    end = 0
+def listen(streams: Sequence[Stream], sink: Sink) -> None:
+    """Run until all sources have ended or failed, or the user ends it; either way, what is on goes off.
+
+    A source that fails does not stop the others; when they have ended, its error is raised.
+    """
+    of = {stream.source.name: stream for stream in streams}
+    failed: list[tuple[str, EdgeResError]] = []
     try:
-        for block in source:
-            end = block.at + len(block.samples)
-            if block.lost:  # a gap is data, not an exception
-                stats.lost += block.lost
-                _drain(stream, sink, stats, block)
-                sink.gap(Gap(block.lost, block.lost / source.rate_hz, block.at / source.rate_hz, source.name))
-                stream.reset(at=block.at)
-            stats.audio_s = end / source.rate_hz
-            sink.block(block, stats)
-            _run(stream.push(block), stream, sink, stats, block)
-    except EdgeResError:
-        _drain(stream, sink, stats, _nothing(source, end))
+        with closing(merged_sources([stream.source for stream in streams])) as items:
+            for item in items:
+                stream = of[item.source]
+                if isinstance(item, Block):
+                    _take(item, stream, sink)
+                elif isinstance(item, Health):
+                    stream.stats.health = item
+                    sink.health(item)
+                else:
+                    _drain(stream, sink, _nothing(stream))
+                    failed += _end(item, stream, sink)
+    except KeyboardInterrupt:  # somewhere in the middle of a block: what the streams hold may be half done
+        for stream in streams:
+            _close(stream, sink)
         raise
-    except KeyboardInterrupt:  # somewhere in the middle of a block: what the stream holds may be half done
-        _close(stream, sink, stats)
-        raise
-    _drain(stream, sink, stats, _nothing(source, end))
+    if len(failed) == 1:
+        raise failed[0][1]
+    if failed:
+        raise SourceError(f"{len(failed)} of {len(streams)} sources failed: {', '.join(name for name, _ in failed)}.")
 
 
-def _nothing(source: Source, at: int) -> Block:
-    return Block(source.name, at, np.empty((0, source.channels), np.float32))
+def _take(block: Block, stream: Stream, sink: Sink) -> None:
+    stats, rate_hz = stream.stats, stream.source.rate_hz
+    if block.lost:  # a gap is data, not an exception
+        stats.lost += block.lost
+        stats.gaps += 1
+        _drain(stream, sink, block)
+        sink.gap(Gap(block.lost, block.lost / rate_hz, block.at / rate_hz, block.source))
+        stream.reset(at=block.at)
+    stream.end = block.at + len(block.samples)
+    stats.audio_s = stream.end / rate_hz
+    for warning in stream.level.push(block.samples):
+        logging.getLogger("edge_res").warning("%s", warning)
+    stats.peak = stream.level.peak
+    sink.block(block, stats)
+    _run(stream.push(block), stream, sink, block)
 
 
-def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, stats: Stats, block: Block) -> None:
+def _end(end: End, stream: Stream, sink: Sink) -> list[tuple[str, EdgeResError]]:
+    """Tell that a source is no more; where that is a failure, the source and its error."""
+    if end.error is None:
+        return []
+    stream.stats.health = Health(end.source, "failed", str(end.error), stream.stats.audio_s)
+    sink.health(stream.stats.health)
+    return [(end.source, end.error)]
+
+
+def _nothing(stream: Stream) -> Block:
+    return Block(stream.source.name, stream.end, np.empty((0, stream.source.channels), np.float32))
+
+
+def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, block: Block) -> None:
     """Take the hops that a block completes, decide, and time both; not the sinks, nor what only fills the window."""
+    stats = stream.stats
     started = perf_counter_ns()
     for scores in hops:
         events = stream.decide(scores)
@@ -112,14 +153,14 @@ def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, stats: Stats, block
         stats.part(perf_counter_ns() - started)
 
 
-def _drain(stream: Stream, sink: Sink, stats: Stats, block: Block) -> None:
+def _drain(stream: Stream, sink: Sink, block: Block) -> None:
     """Finish what the stream holds, at its end or before a gap."""
-    _run(stream.flush(), stream, sink, stats, block)
-    _close(stream, sink, stats)
+    _run(stream.flush(), stream, sink, block)
+    _close(stream, sink)
 
 
-def _close(stream: Stream, sink: Sink, stats: Stats) -> None:
+def _close(stream: Stream, sink: Sink) -> None:
     """Switch off what is on."""
     for event in stream.decider.finish():
-        stats.events += 1
+        stream.stats.events += 1
         sink.emit(event)

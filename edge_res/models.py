@@ -108,9 +108,14 @@ class StepModel:
 
     def __init__(self, runner: Runner, frames: int, hop: int) -> None:
         self.runner = runner
+        self._hop = hop
         self._needed = frames // hop
         self._hops = 0
         self._quantized = np.zeros(runner.inputs[0].shape, runner.inputs[0].dtype)
+
+    def fork(self) -> StepModel:
+        """The same model for another stream."""
+        return StepModel(self.runner.fork(), self._needed * self._hop, self._hop)
 
     def reset(self) -> None:
         """Forget the past: what the states hold of it is pushed out before the next score."""
@@ -145,6 +150,10 @@ class WindowModel:
         # A window is a contiguous slice: columns are appended until the buffer ends, then the last move to its front.
         self._columns = np.zeros((2 * frames, *self._input.shape[2:]), self._input.dtype)
         self._filled = 0
+
+    def fork(self) -> WindowModel:
+        """The same model for another stream: all that is carried from hop to hop is here, and not in the engine."""
+        return WindowModel(self.runner, self.frames, self.hop)
 
     def reset(self) -> None:
         """Forget the past: there is no score until the window is full again."""

@@ -13,7 +13,7 @@ from edge_res.bundle import Bundle, read_bundle
 from edge_res.chain import Chain
 from edge_res.engines import load_engine
 from edge_res.errors import SignalError, SourceError
-from edge_res.flow import Block, Event, Gap, Samples, Scores
+from edge_res.flow import Block, Event, Gap, Health, Samples, Scores
 from edge_res.listen import Stream, listen
 from edge_res.models import load_model
 from edge_res.resample import Resampler
@@ -28,6 +28,7 @@ class Played:
         self, samples: Samples, sizes: list[int], rate_hz: int = 16000, lost: dict[int, int] | None = None
     ) -> None:
         self.name = "played"
+        self.unit = ""
         self.rate_hz = rate_hz
         self.channels = samples.shape[1]
         self._samples = samples
@@ -59,9 +60,10 @@ class Kept:
         self.scores: list[Scores] = []
         self.events: list[Event] = []
         self.gaps: list[Gap] = []
+        self.told: list[Health] = []
         self.blocks = 0
 
-    def start(self, source: object, manifest: object) -> None: ...
+    def start(self, sources: object, manifest: object) -> None: ...
     def finish(self) -> None: ...
 
     def block(self, block: Block, stats: Stats) -> None:
@@ -75,6 +77,9 @@ class Kept:
 
     def gap(self, gap: Gap) -> None:
         self.gaps.append(gap)
+
+    def health(self, health: Health) -> None:
+        self.told.append(health)
 
 
 @dataclass(frozen=True)
@@ -98,11 +103,11 @@ def demo() -> Samples:
 
 def hear(bundle: Bundle, source: Played, engine: str = "litert", mode: str = "step") -> Heard:
     manifest = bundle.manifest
-    sink, stats = Kept(), Stats()
+    sink = Kept()
     model = load_model(bundle, load_engine(engine), mode)
     stream = Stream(source, [Chain(manifest, model)], manifest.decide)
-    listen(source, stream, sink, stats)
-    return Heard([s.at_s for s in sink.scores], np.array([s.values for s in sink.scores]), sink, stats)
+    listen([stream], sink)
+    return Heard([s.at_s for s in sink.scores], np.array([s.values for s in sink.scores]), sink, stream.stats)
 
 
 @pytest.mark.parametrize("rate_hz", [16000, 44100], ids=["as-is", "resampled"])
@@ -187,7 +192,7 @@ def test_what_is_on_goes_off_when_the_source_fails_or_the_user_ends_it(
     source = Failing(demo, [1280])
     stream = Stream(source, [Chain(manifest, load_model(bundle, load_engine("litert")))], manifest.decide)
     with pytest.raises(type(failure)):
-        listen(source, stream, sink, Stats())
+        listen([stream], sink)
     assert [(event.event, event.label) for event in sink.events] == [("on", first.label), ("off", first.label)]
 
 

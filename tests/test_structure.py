@@ -33,11 +33,12 @@ RANK = {
     "verify": 9,
     "decide": 10,
     "resample": 11,
-    "sources": 12,
-    "sinks": 13,
-    "listen": 14,
-    "commands": 15,
-    "cli": 16,
+    "level": 12,
+    "sources": 13,
+    "sinks": 14,
+    "listen": 15,
+    "commands": 16,
+    "cli": 17,
 }
 # What the parts beside the runtime may import of it, besides themselves.
 HOST = {"export": {part for part in RANK if RANK[part] <= RANK["decide"]}, "devices": {"errors"}}

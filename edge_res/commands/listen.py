@@ -5,24 +5,29 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Literal
 
 from rich.console import Console
 
-from edge_res.bundle import Manifest
+from edge_res.bundle import Bundle, Manifest
 from edge_res.chain import Chain, merged, read_members
 from edge_res.decide import with_thresholds
 from edge_res.devices import describe_mismatch, load_profile
 from edge_res.errors import ConfigError, OutputError
 from edge_res.listen import Stream, listen
-from edge_res.models import choose_engine, load_model
-from edge_res.sinks import Sink, Stats
+from edge_res.models import StepModel, WindowModel, choose_engine, load_model
+from edge_res.sinks import Sink
+from edge_res.sinks.health import HealthReport
 from edge_res.sinks.jsonl import JsonLines
 from edge_res.sinks.table import Lines, LiveTable
-from edge_res.sources import Paced, Wanted, open_source
+from edge_res.sinks.tee import Tee
+from edge_res.sources import Source, Wanted, open_source
+from edge_res.sources.paced import Paced
+from edge_res.sources.picked import Picked, read_pick
 from edge_res.verify import prove
 
 
@@ -30,7 +35,7 @@ from edge_res.verify import prove
 class ListenOptions:
     """What was asked for on the command line."""
 
-    source: str
+    sources: Sequence[str]
     model: str
     device: str | None
     engine: str | None
@@ -42,11 +47,14 @@ class ListenOptions:
     realtime: bool
     rate: int | None
     channels: int | None
+    channel: str | None
     pcm_format: Literal["s16le", "f32le"] | None
+    give_up_s: float | None
+    health_file: Path | None
 
 
 def run(options: ListenOptions) -> None:
-    """Listen until the source ends or the user does."""
+    """Listen until the sources end or the user does."""
     bundles = read_members(options.model)
     manifest = merged([bundle.manifest for bundle in bundles])
     decide = with_thresholds(manifest.decide, read_thresholds(options.thresholds))
@@ -57,35 +65,55 @@ def run(options: ListenOptions) -> None:
     if instead:
         say(instead)
     threads = options.threads or profile.threads
-    chains = []
-    for bundle in bundles:
-        model = load_model(bundle, engine, options.mode, threads)
+    models = [load_model(bundle, engine, options.mode, threads) for bundle in bundles]
+    for bundle, model in zip(bundles, models, strict=True):
         prove(bundle, model)
-        chains.append(Chain(bundle.manifest, model))
-    source = open_source(options.source, wanted(options, manifest))
-    if options.realtime:
-        source = Paced(source)
-    stream = Stream(source, chains, decide)
-    resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != manifest.front_end.sample_rate_hz else ""
-    say(
-        f"listening to {source.name}{resampled} with {manifest.name}, int8 {model.mode} on {model.runner.engine}, "
-        f"{threads} thread{'s' * (threads > 1)}"
-    )
-    sink = make_sink(options)
-    stats = Stats()
+    sources = open_sources(options, manifest)
+    streams = [Stream(sources[0], chains_of(bundles, models), decide)]
+    streams += [Stream(other, chains_of(bundles, [model.fork() for model in models]), decide) for other in sources[1:]]
+    rate_hz = manifest.front_end.sample_rate_hz
+    for source in sources:
+        resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != rate_hz else ""
+        say(
+            f"listening to {source.name}{resampled} with {manifest.name}, int8 {models[0].mode} on "
+            f"{models[0].runner.engine}, {threads} thread{'s' * (threads > 1)}"
+        )
+    sink = Tee([make_sink(options), HealthReport(options.health_file)])
     try:
-        with source, ended_by_signal():
-            sink.start(source, manifest)
-            listen(source, stream, sink, stats)
+        with ExitStack() as entered, ended_by_signal():
+            for source in sources:
+                entered.enter_context(source)
+            sink.start(sources, manifest)
+            listen(streams, sink)
     except KeyboardInterrupt:
         pass
     finally:
         sink.finish()
-        if stats.audio_s:
-            say(str(stats))
-    if not stats.hops:
+        for stream in streams:
+            if stream.stats.audio_s:
+                say(f"{stream.source.name + ': ' if len(streams) > 1 else ''}{stream.stats}")
+    if not any(stream.stats.hops for stream in streams):
         window_s = manifest.front_end.samples_of(manifest.frames) / manifest.front_end.sample_rate_hz
         say(f"nothing could be decided: a decision looks at {window_s:.2f} s without a gap")
+
+
+def chains_of(bundles: Sequence[Bundle], models: Sequence[StepModel | WindowModel]) -> list[Chain]:
+    return [Chain(bundle.manifest, model) for bundle, model in zip(bundles, models, strict=True)]
+
+
+def open_sources(options: ListenOptions, manifest: Manifest) -> list[Source]:
+    """The sources that were named, each name once; opened, not started."""
+    twice = {text for text in options.sources if options.sources.count(text) > 1}
+    if twice:
+        raise ConfigError(f"The source {min(twice)} is named twice; name each once.")
+    want = wanted(options, manifest)
+    sources = []
+    for text in options.sources:
+        source = open_source(text, want)
+        if options.channel is not None:
+            source = Picked(source, read_pick(options.channel))
+        sources.append(Paced(source) if options.realtime else source)
+    return sources
 
 
 def read_thresholds(texts: Sequence[str]) -> dict[str, float]:
@@ -107,11 +135,12 @@ def wanted(options: ListenOptions, manifest: Manifest) -> Wanted:
     params = manifest.front_end
     return Wanted(
         rate_hz=params.sample_rate_hz,
-        channels=params.channels,
+        channels=params.channels if options.channel is None else None,
         block_s=manifest.hop * params.hop_length / params.sample_rate_hz,
         given_rate_hz=options.rate,
         given_channels=options.channels,
         pcm_format=options.pcm_format,
+        give_up_s=options.give_up_s,
     )
 
 

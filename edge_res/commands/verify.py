@@ -18,7 +18,8 @@ from edge_res.frontend import FrontEnd
 from edge_res.models import load_runner, quantize
 from edge_res.resample import Resampler
 from edge_res.sinks.writing import writing
-from edge_res.sources import Wanted, open_source
+from edge_res.sources import Wanted
+from edge_res.sources.files import AudioFile
 from edge_res.verify import Check, installed_engines, verify
 
 
@@ -56,7 +57,7 @@ def frames_of(bundle: Bundle, audio: Path, engine: str) -> NDArray[np.int8]:
     params = manifest.front_end
     if audio.suffix.lower() not in (".wav", ".flac", ".ogg"):
         raise ConfigError(f"--audio takes a WAV, FLAC or OGG file, which tells its own rate; {audio} is none.")
-    source = open_source(str(audio), Wanted(params.sample_rate_hz, params.channels, 1.0))
+    source = AudioFile(str(audio), Wanted(params.sample_rate_hz, params.channels, 1.0))
     resampler = Resampler(source.rate_hz, params.sample_rate_hz, params.channels)
     front_end = FrontEnd(params, manifest.hop)
     with source:

@@ -58,6 +58,10 @@ class Runner(Protocol):
         """
         ...
 
+    def fork(self) -> Runner:
+        """The same model with states of its own, for another stream; what can be shared is."""
+        ...
+
 
 class RunnerClass(Protocol):
     """How an engine's class is made: from the bytes of a model file."""

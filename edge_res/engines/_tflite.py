@@ -39,6 +39,7 @@ class TfliteRunner:
     suffix = "tflite"
 
     def __init__(self, engine: str, interpreter: InterpreterClass, model: bytes, threads: int) -> None:
+        self._made_of = engine, interpreter, model, threads
         if model[4:8] != _IDENTIFIER:
             raise ModelError(f"The model is no TFLite file: it starts with {model[:8]!r}; export it again.")
         try:
@@ -59,6 +60,10 @@ class TfliteRunner:
         except (RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split()).rstrip(".")
             raise ModelError(f"{engine} cannot load the model: {reason}; export it again.") from None
+
+    def fork(self) -> TfliteRunner:
+        # A step model keeps its states inside the interpreter: another stream needs another one, over the same bytes.
+        return TfliteRunner(*self._made_of)
 
     def run(self, *inputs: NDArray[Any]) -> Sequence[NDArray[Any]]:
         # Copies, not views of the tensors: those are slower and make invoke() raise while one is held.

@@ -6,6 +6,7 @@ ONNX has no scales for a graph's own inputs and outputs, so the file's metadata 
 
 from __future__ import annotations
 
+import copy
 import json
 import platform
 from collections.abc import Sequence
@@ -57,9 +58,7 @@ class OnnxRuntimeRunner:
             self._output_names = [spec.name for spec in self.outputs]
             check_states(self.inputs, self.outputs)
             self.run(*(np.zeros(spec.shape, spec.dtype) for spec in self.inputs))  # some faults show only here
-            self._frames, self._logits = _zeros(self.inputs[0]), _zeros(self.outputs[0])
-            self._ping, self._pong = ([_zeros(spec) for spec in self.inputs[1:]] for _ in range(2))
-            self._bindings = self._bind()
+            self._bind()
         except ModelError:
             raise
         except Exception as error:  # its exceptions have no common base but this
@@ -79,17 +78,23 @@ class OnnxRuntimeRunner:
         self._bindings.reverse()
         return self._logits
 
-    def _bind(self) -> list[Any]:
+    def fork(self) -> OnnxRuntimeRunner:
+        other = copy.copy(self)
+        other._bind()
+        return other
+
+    def _bind(self) -> None:
         """Two bindings to arrays that live as long as the runner: one reads the states that the other writes."""
-        bindings = []
+        self._frames, self._logits = _zeros(self.inputs[0]), _zeros(self.outputs[0])
+        self._ping, self._pong = ([_zeros(spec) for spec in self.inputs[1:]] for _ in range(2))
+        self._bindings = []
         for before, after in ((self._ping, self._pong), (self._pong, self._ping)):
             binding = self._session.io_binding()
             for spec, array in zip(self.inputs, (self._frames, *before), strict=True):
                 binding.bind_ortvalue_input(spec.name, ort.OrtValue.ortvalue_from_numpy(array))
             for spec, array in zip(self.outputs, (self._logits, *after), strict=True):
                 binding.bind_ortvalue_output(spec.name, ort.OrtValue.ortvalue_from_numpy(array))
-            bindings.append(binding)
-        return bindings
+            self._bindings.append(binding)
 
 
 def _zeros(spec: TensorSpec) -> NDArray[Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
 from edge_res.bundle import Manifest
-from edge_res.flow import Block, Event, Gap, Scores
+from edge_res.flow import Block, Event, Gap, Health, Scores
 from edge_res.sources import Source
 
 
@@ -23,6 +24,9 @@ class Stats:
         self.hops = 0
         self.events = 0
         self.lost = 0
+        self.gaps = 0
+        self.peak = 0.0  # of the last block
+        self.health: Health | None = None  # the last that was told
         self.last_hop_us = 0.0
         self._total_ns = 0
         self._waiting_ns = 0
@@ -54,17 +58,23 @@ class Stats:
 
     def __str__(self) -> str:
         told = f"{self.audio_s:.1f} s of audio, {self.hops} hops, {self.events} events, {self.lost} samples lost"
+        if self.gaps:
+            told += f" in {self.gaps} gap{'s' * (self.gaps != 1)}"
         if not self.hops:
             return told
         return f"{told}; a hop took {self.mean_us:.0f} µs on average, {self.percentile_us(99):.0f} µs at p99"
 
 
 class Sink(Protocol):
-    """Where the results go. `block` is called with each block, `hop` at each decision, after the block's call."""
+    """Where the results go, of all sources; the first field of what it is given names the source.
 
-    def start(self, source: Source, manifest: Manifest) -> None: ...
+    `block` is called with each block, an empty one too, `hop` at each decision, after the block's call.
+    """
+
+    def start(self, sources: Sequence[Source], manifest: Manifest) -> None: ...
     def block(self, block: Block, stats: Stats) -> None: ...
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None: ...
     def emit(self, event: Event) -> None: ...
     def gap(self, gap: Gap) -> None: ...
+    def health(self, health: Health) -> None: ...
     def finish(self) -> None: ...

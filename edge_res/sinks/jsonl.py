@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
 from edge_res.bundle import Manifest
-from edge_res.flow import Block, Event, Gap, Scores
+from edge_res.flow import Block, Event, Gap, Health, Scores
 from edge_res.sinks import Stats
 from edge_res.sinks.writing import writing
 from edge_res.sources import Source
@@ -21,7 +22,7 @@ class JsonLines:
         self._all_scores = all_scores
         self._labels: tuple[str, ...] = ()
 
-    def start(self, source: Source, manifest: Manifest) -> None:
+    def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
         self._labels = manifest.labels
 
     def block(self, block: Block, stats: Stats) -> None:
@@ -30,13 +31,16 @@ class JsonLines:
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
         if self._all_scores:
             values = dict(zip(self._labels, scores.values.tolist(), strict=True))
-            self._print({"at_s": scores.at_s, "scores": values})
+            self._print({"at_s": scores.at_s, "scores": values, "source": block.source})
 
     def emit(self, event: Event) -> None:
         self._print({key: value for key, value in asdict(event).items() if value is not None})
 
     def gap(self, gap: Gap) -> None:
         self._print({"event": "gap", **asdict(gap)})
+
+    def health(self, health: Health) -> None:
+        pass  # goes to stderr, as all that is no data
 
     def finish(self) -> None:
         with writing():

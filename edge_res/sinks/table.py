@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 import numpy as np
@@ -11,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_res.bundle import Manifest
-from edge_res.flow import Block, Event, Gap, Scores
+from edge_res.flow import Block, Event, Gap, Health, Scores
+from edge_res.level import FLOOR_DB, decibels
 from edge_res.sinks import Stats
 from edge_res.sinks.writing import writing
 from edge_res.sources import Source
@@ -19,7 +22,6 @@ from edge_res.sources import Source
 _REFRESH_S = 0.1
 _BAR = 24
 _TOP = 4
-_FLOOR_DB = -80.0
 
 
 class Lines:
@@ -29,9 +31,11 @@ class Lines:
         self._console = console
         self._all_scores = all_scores
         self._labels: tuple[str, ...] = ()
+        self._several = False
 
-    def start(self, source: Source, manifest: Manifest) -> None:
+    def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
         self._labels = manifest.labels
+        self._several = len(sources) > 1
 
     def block(self, block: Block, stats: Stats) -> None:
         pass
@@ -39,13 +43,17 @@ class Lines:
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
         if self._all_scores:
             values = "  ".join(f"{name} {value:.3f}" for name, value in zip(self._labels, scores.values, strict=True))
-            self._print(Text(f"{scores.at_s:9.2f} s  {values}"))
+            tag = f"  {block.source}" if self._several else ""
+            self._print(Text(f"{scores.at_s:9.2f} s  {values}{tag}"))
 
     def emit(self, event: Event) -> None:
-        self._print(describe(event))
+        self._print(describe(event, event.source if self._several else ""))
 
     def gap(self, gap: Gap) -> None:
-        self._print(describe_gap(gap))
+        self._print(describe_gap(gap, gap.source if self._several else ""))
+
+    def health(self, health: Health) -> None:
+        pass  # goes to stderr, as all that is no data
 
     def _print(self, line: Text) -> None:
         with writing():
@@ -55,64 +63,86 @@ class Lines:
         pass
 
 
+@dataclass
+class _Row:
+    """What the live view shows of one source."""
+
+    source: Source
+    stats: Stats
+    state: str = "healthy"
+    peak: float = 0.0  # since it was drawn
+    scores: Scores | None = None  # none yet, or none since a gap
+    whole_since_s: float = 0.0
+
+
 class LiveTable:
-    """Level, top scores, hop time and losses, redrawn ten times a second below the events, which scroll by."""
+    """Level, top scores, hop time and losses of each source, redrawn ten times a second below the events."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._labels: tuple[str, ...] = ()
-        self._name = ""
         self._window_s = 0.0
         self._drawn_s = -1.0
-        self._peak = 0.0
-        self._scores: Scores | None = None  # none yet, or none since a gap
-        self._whole_since_s = 0.0
+        self._rows: dict[str, _Row] = {}
 
-    def start(self, source: Source, manifest: Manifest) -> None:
+    def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
         self._labels = manifest.labels
-        self._name = source.name
+        self._rows = {source.name: _Row(source, Stats()) for source in sources}
         self._window_s = manifest.front_end.samples_of(manifest.frames) / manifest.front_end.sample_rate_hz
         self._live.start()
 
     def block(self, block: Block, stats: Stats) -> None:
-        if len(block.samples):
-            self._peak = max(self._peak, float(np.abs(block.samples).max()))
+        row = self._rows[block.source]
+        row.stats = stats
+        row.peak = max(row.peak, stats.peak)
         now = monotonic()
         if now - self._drawn_s >= _REFRESH_S:
             self._drawn_s = now
-            self._live.update(self._picture(stats), refresh=True)
-            self._peak = 0.0
+            top = _TOP if len(self._rows) == 1 else 1
+            self._live.update(Group(*(self._picture(row, top) for row in self._rows.values())), refresh=True)
+            for row in self._rows.values():
+                row.peak = 0.0
 
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
-        self._scores = scores
+        self._rows[block.source].scores = scores
 
     def emit(self, event: Event) -> None:
-        self._live.console.print(describe(event))
+        self._live.console.print(describe(event, self._tag(event.source)))
 
     def gap(self, gap: Gap) -> None:
-        self._scores, self._whole_since_s = None, gap.at_s
-        self._live.console.print(describe_gap(gap))
+        row = self._rows[gap.source]
+        row.scores, row.whole_since_s = None, gap.at_s
+        self._live.console.print(describe_gap(gap, self._tag(gap.source)))
+
+    def health(self, health: Health) -> None:
+        self._rows[health.source].state = health.state
 
     def finish(self) -> None:
         self._live.stop()
 
-    def _picture(self, stats: Stats) -> Group:
-        level_db = max(_FLOOR_DB, 20 * float(np.log10(self._peak + 1e-9)))
+    def _tag(self, source: str) -> str:
+        return source if len(self._rows) > 1 else ""
+
+    def _picture(self, row: _Row, top: int) -> Group:
+        stats = row.stats
         rows = Table.grid(padding=(0, 2))
-        rows.add_row(
-            "level", bar(1 - level_db / _FLOOR_DB, "red" if level_db > -1 else "green"), f"{level_db:.0f} dBFS"
-        )
-        if self._scores is None:
-            heard_s = stats.audio_s - self._whole_since_s
+        if row.source.unit:
+            rows.add_row("peak", "", Text(f"{row.peak:.3g} {row.source.unit}"))
+        else:
+            level_db = decibels(row.peak)
+            colour = "red" if level_db > -1 else "green"
+            rows.add_row("level", bar(1 - level_db / FLOOR_DB, colour), f"{level_db:.0f} dBFS")
+        if row.scores is None:
+            heard_s = stats.audio_s - row.whole_since_s
             rows.add_row("not ready", bar(heard_s / self._window_s, "dim"), f"{heard_s:.1f} of {self._window_s:.1f} s")
         else:
-            for i in np.argsort(self._scores.values)[::-1][:_TOP]:
-                value = float(self._scores.values[i])
+            for i in np.argsort(row.scores.values)[::-1][:top]:
+                value = float(row.scores.values[i])
                 rows.add_row(Text(self._labels[i]), bar(value, "cyan"), f"{value:.2f}")
         state = Text(
-            f"{self._name}  {stats.audio_s:.1f} s  hop {stats.last_hop_us:.0f} µs, "
-            f"p99 {stats.percentile_us(99):.0f} µs  lost {stats.lost}",
-            style="red" if stats.lost else "dim",
+            f"{row.source.name}  {row.state + '  ' if row.state != 'healthy' else ''}{stats.audio_s:.1f} s  "
+            f"hop {stats.last_hop_us:.0f} µs, p99 {stats.percentile_us(99):.0f} µs  lost {stats.lost}",
+            style="red" if stats.lost or row.state != "healthy" else "dim",
         )
         return Group(state, rows)
 
@@ -123,12 +153,14 @@ def bar(share: float, colour: str) -> Text:
     return Text("━" * full, style=colour) + Text("─" * (_BAR - full), style="dim")
 
 
-def describe(event: Event) -> Text:
-    """An event as a line; times in seconds since the source's beginning."""
+def describe(event: Event, tag: str) -> Text:
+    """An event as a line, behind it the source where `tag` names it; times in seconds since the source's beginning."""
+    end = f"  {tag}" if tag else ""
     if event.event == "on":
-        return Text(f"{event.start_s:9.2f} s  {event.label}  {event.score:.2f}", style="bold green")
-    return Text(f"{event.end_s or 0.0:9.2f} s  {event.label} off", style="dim")
+        return Text(f"{event.start_s:9.2f} s  {event.label}  {event.score:.2f}{end}", style="bold green")
+    return Text(f"{event.end_s or 0.0:9.2f} s  {event.label} off{end}", style="dim")
 
 
-def describe_gap(gap: Gap) -> Text:
-    return Text(f"{gap.at_s:9.2f} s  {gap.lost} samples lost ({gap.gap_s:.3f} s)", style="bold red")
+def describe_gap(gap: Gap, tag: str) -> Text:
+    end = f"  {tag}" if tag else ""
+    return Text(f"{gap.at_s:9.2f} s  {gap.lost} samples lost ({gap.gap_s:.3f} s){end}", style="bold red")

@@ -7,7 +7,6 @@ told at once. Entering it starts it, leaving it closes it.
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from types import TracebackType
 from typing import Protocol
 
 from edge_res.errors import ConfigError, SourceError
-from edge_res.flow import Block
+from edge_res.flow import Block, Health
+
+TICK_S = 0.25  # a live source that waits for samples yields an empty block as often: the loop is never stuck in it
 
 SOURCES = {  # scheme or suffix: module:Class
     "mic:": "edge_res.sources.mic:Microphone",
@@ -33,17 +34,19 @@ SOURCES = {  # scheme or suffix: module:Class
 class Wanted:
     """What the model and the command line ask of a source.
 
-    `rate_hz` and `channels` are the model's, `block_s` is the preferred length of a block, about one hop.
+    `rate_hz` and `channels` are the model's, `block_s` is the preferred length of a block, about one hop. Where
+    `channels` is None, the source gives all it has: somebody behind it picks or mixes.
     `given_rate_hz`, `given_channels` and `pcm_format` ("s16le", the default, or "f32le") are the user's word on samples
-    that do not say it themselves.
+    that do not say it themselves. A live source that is lost tries to come back for `give_up_s`; None: for ever.
     """
 
     rate_hz: int
-    channels: int
+    channels: int | None
     block_s: float
     given_rate_hz: int | None = None
     given_channels: int | None = None
     pcm_format: str | None = None
+    give_up_s: float | None = None
 
     def block_length(self, rate_hz: int) -> int:
         """Samples of a block of `block_s` at `rate_hz`, at least 1."""
@@ -53,19 +56,22 @@ class Wanted:
 class Source(Protocol):
     """Delivers blocks: float32 `(samples, channels)` at positions of the source's own rate.
 
-    `name` tags its events. Iteration waits for data and ends with the source. What a source loses it tells as `lost`
-    of the next block; if that happens at the very end, of a last block of 0 samples.
+    `name` tags its events; `unit` is that of its samples ("g", "V" …), "" where nobody said. Iteration waits for data
+    and ends with the source. What a source loses it tells as `lost` of the next block; if that happens at the very end,
+    of a last block of 0 samples. A live source yields at least every `TICK_S`, an empty block where nothing has come,
+    and a `Health` when its state changes; it raises a `SourceError` only when it gives up.
     """
 
     name: str
     rate_hz: int
     channels: int
+    unit: str
 
     def __enter__(self) -> Source: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
-    def __iter__(self) -> Iterator[Block]: ...
+    def __iter__(self) -> Iterator[Block | Health]: ...
 
 
 class SourceClass(Protocol):
@@ -90,32 +96,3 @@ def open_source(text: str, want: Wanted) -> Source:
     module, _, name = SOURCES[kind].partition(":")
     source_class: SourceClass = getattr(importlib.import_module(module), name)
     return source_class(text, want)
-
-
-class Paced:
-    """Plays another source, such as a file, at its own pace: a block comes when its last sample would have been heard.
-
-    Each block is due at a time counted from the start, so errors do not add up; a consumer that was late catches up.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self.name = source.name
-        self.rate_hz = source.rate_hz
-        self.channels = source.channels
-        self._source = source
-
-    def __enter__(self) -> Paced:
-        self._source.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._source.__exit__(kind, error, trace)
-
-    def __iter__(self) -> Iterator[Block]:
-        started_s = time.monotonic()
-        for block in self._source:
-            due_s = started_s + (block.at + len(block.samples)) / self.rate_hz
-            time.sleep(max(0.0, due_s - time.monotonic()))
-            yield block

@@ -22,6 +22,7 @@ class NumpyFile:
 
     def __init__(self, path: str, want: Wanted) -> None:
         self.name = path
+        self.unit = ""
         self.rate_hz = _given_rate(path, want)
         self._values = _map(path)
         if self._values.dtype.kind not in "iuf" or self._values.ndim not in (1, 2):
@@ -60,6 +61,7 @@ class CsvFile:
 
     def __init__(self, path: str, want: Wanted) -> None:
         self.name = path
+        self.unit = ""
         self.rate_hz = _given_rate(path, want)
         check_readable(path)
         self._file = Path(path).open(encoding="utf-8-sig", errors="replace")  # noqa: SIM115 (closed by __exit__)

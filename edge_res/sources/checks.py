@@ -25,9 +25,9 @@ def check_readable(path: str) -> None:
         raise SourceError(f"{path!r} cannot be opened: {getattr(error, 'strerror', error)}.") from None
 
 
-def check_channels(name: str, found: int, expected: int, way_out: str) -> None:
+def check_channels(name: str, found: int, expected: int | None, way_out: str) -> None:
     """Raise a `SignalError` where a source has other channels than the model: nothing is mixed silently."""
-    if found != expected:
+    if expected is not None and found != expected:
         raise SignalError(f"{name} has {_channels(found)} and the model listens to {_channels(expected)}; {way_out}.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Iterator
 
 import numpy as np
@@ -59,6 +58,7 @@ class AudioFile:
                 "give a WAV, FLAC or OGG file."
             ) from None
         self.name = name or path
+        self.unit = ""
         self.rate_hz = int(self._file.samplerate)
         self.channels = int(self._file.channels)
         if want.given_rate_hz not in (None, self.rate_hz):
@@ -69,8 +69,7 @@ class AudioFile:
         check_given_channels(self.name, self.channels, want.given_channels)
         self._frames = self._file.frames if self._file.frames < _UNKNOWN else None
         check_any(self.name, self._file.frames)
-        convert = f"convert it with `sox {shlex.quote(path)} -c {want.channels} converted.wav`"
-        check_channels(self.name, self.channels, want.channels, convert)
+        check_channels(self.name, self.channels, want.channels, "pick some with --channel 0, or --channel mix")
         self._buffer = np.empty((want.block_length(self.rate_hz), self.channels), np.float32)
 
     def __enter__(self) -> AudioFile:

@@ -45,6 +45,7 @@ class Microphone:
     def __init__(self, text: str, want: Wanted, buffer_s: float = 8.0) -> None:
         self._portaudio = _import_portaudio()
         self.name = text
+        self.unit = ""
         self.channels = want.given_channels or want.channels
         device = choose_device(text.removeprefix("mic:"), *_list_inputs(self._portaudio))
         if device.channels < self.channels:

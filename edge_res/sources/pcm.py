@@ -32,6 +32,7 @@ class RawPcm:
         if pcm_format not in DTYPES:
             raise ConfigError(f"There is no PCM format {pcm_format!r}; known are {', '.join(DTYPES)}.")
         self.name = text
+        self.unit = ""
         self.rate_hz = want.given_rate_hz or want.rate_hz
         self.channels = want.given_channels or want.channels
         convert = f"convert it before, for example with `sox ... -c {want.channels} -t raw -`"

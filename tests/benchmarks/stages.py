@@ -34,6 +34,7 @@ class Synthetic:
 
     def __init__(self, rate_hz: int, channels: int) -> None:
         self.name = "synthetic"
+        self.unit = ""
         self.rate_hz = rate_hz
         self.channels = channels
 
@@ -68,6 +69,9 @@ class Timed:
         logits = self._runner.advance(frames)
         self.spent_ns = perf_counter_ns() - started
         return logits
+
+    def fork(self) -> Runner:
+        return self._runner.fork()
 
 
 def measure(bundle: Bundle, engine: str, mode: str) -> dict[str, float]:

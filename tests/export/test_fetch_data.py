@@ -13,7 +13,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from edge_res.cli import fetch_data
+from edge_res.cli.host import fetch_data
 from edge_res.export.entries import read_entries
 from edge_res.export.fetch import SETS
 from tests.edgeres import edgeres, sentence

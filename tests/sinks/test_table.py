@@ -71,12 +71,13 @@ class Watched:
         monkeypatch.setattr("edge_res.sinks.table.monotonic", lambda: self.now_s)
         self.table = LiveTable(Console(file=self._out, force_terminal=True, width=100, color_system=None))
         with open_source("demo:", Wanted(16000, 1, 0.08)) as source:
-            self.table.start(source, read_bundle("default").manifest)
+            self.table.start([source], read_bundle("default").manifest)
 
     def drawn(self, peak: float, after_s: float) -> str:
         self.now_s += after_s
         before = len(self._out.getvalue())
-        self.table.block(Block("demo:", 0, np.array([[0.0], [-peak], [0.0]], np.float32)), self.stats)
+        self.stats.peak = peak
+        self.table.block(Block("demo:", 0, np.zeros((3, 1), np.float32)), self.stats)
         return self._out.getvalue()[before:]
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_res.errors import ConfigError, EdgeResError, SignalError, SourceError
 from edge_res.flow import Samples
 from edge_res.sources import Wanted, open_source
+from tests.sources.blocks import blocks_of
 
 
 def want(channels: int) -> Wanted:
@@ -24,7 +25,7 @@ def everything(path: Path, channels: int) -> Samples:
     with open_source(str(path), want(channels)) as source:
         assert (source.name, source.rate_hz, source.channels) == (str(path), 500, channels)
         blocks, end = [], 0
-        for block in source:
+        for block in blocks_of(source):
             assert (block.source, block.at, block.lost) == (str(path), end, 0)
             assert block.samples.dtype == np.float32
             assert block.samples.flags.c_contiguous
@@ -52,7 +53,7 @@ def test_a_large_file_is_never_whole_in_memory(tmp_path: Path) -> None:
     for name, length in (("sensor.npy", 1_000_000), ("sensor.csv", 100_000)):
         tracemalloc.start()
         with open_source(str(tmp_path / name), want(1)) as source:
-            assert sum(len(block.samples) for block in source) == length
+            assert sum(len(block.samples) for block in blocks_of(source)) == length
         _, peak_bytes = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak_bytes < 300_000

@@ -14,7 +14,9 @@ import pytest
 
 from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block
-from edge_res.sources import SOURCES, Paced, Wanted, open_source
+from edge_res.sources import SOURCES, Wanted, open_source
+from edge_res.sources.paced import Paced
+from tests.sources.blocks import blocks_of
 
 WANT = Wanted(16000, 1, block_s=0.08)
 
@@ -80,7 +82,7 @@ class Clock:
 
 
 class Recorded:
-    name, rate_hz, channels = "recorded", 1000, 1
+    name, rate_hz, channels, unit = "recorded", 1000, 1, ""
 
     def __init__(self) -> None:
         self.did: list[str] = []
@@ -104,7 +106,7 @@ def test_pacing_does_not_drift_and_a_late_reader_catches_up(monkeypatch: pytest.
     with Paced(recorded) as source:
         assert recorded.did == ["open"]
         assert (source.name, source.rate_hz, source.channels) == ("recorded", 1000, 1)
-        for i, block in enumerate(source):
+        for i, block in enumerate(blocks_of(source)):
             due_s = (block.at + 100) / 1000
             late_s = clock.now_s - 1000 - due_s
             assert 0 <= late_s < (0.002 if not 50 <= i < 53 else 0.26), i

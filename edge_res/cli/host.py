@@ -1,120 +1,13 @@
-"""The command line. Nothing heavy is imported before the command that needs it runs."""
+"""Commands of the host: data, training, export."""
 
 from __future__ import annotations
 
-import errno
-import sys
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
-from edge_res.errors import EdgeResError, EngineError, OutputError
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Listen with small int8 networks: to a microphone, a recording or a sensor.",
-)
-
-
-def main() -> None:
-    """Run a command; a user's mistake is one sentence on stderr and an exit code of its own."""
-    try:
-        if sys.maxsize < 1 << 32:
-            raise EdgeResError(
-                "This is a 32-bit system, for which numpy and the engines have no builds; use a 64-bit OS."
-            )
-        app()
-    except ModuleNotFoundError as error:
-        fail(EngineError(missing_package(error)))
-    except EdgeResError as error:
-        fail(error)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        fail(OutputError(f"stdout or a file cannot be written: {error.strerror}; make room, or write elsewhere."))
-    except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # `| head -1`: the reader has seen enough, which is no failure
-            sys.exit(0)
-        raise
-
-
-def fail(error: EdgeResError) -> NoReturn:
-    """Say a user's mistake, and end with its exit code."""
-    if sys.stderr is not None:  # else `print` would take stdout
-        print(f"edgeres: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
-
-
-def missing_package(error: ModuleNotFoundError) -> str:
-    """The sentence on a package of an extra that is not installed; a module of ours that is missing is a fault."""
-    name = (error.name or "").partition(".")[0]
-    if name in ("", "edge_res"):
-        raise error
-    return (
-        f"This command needs the package {name}, which is not installed; in a clone of the project "
-        "`pip install '.[train]'` brings all that training and export need."
-    )
-
-
-def version(wanted: bool) -> None:
-    if wanted:
-        from edge_res import __version__
-
-        print(f"edgeres {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
-
-
-@app.command()
-def listen(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (sensor samples), demo:"
-        ),
-    ] = "mic:",
-    model: Annotated[
-        str, typer.Option(help="A bundle, or `default`, the one that comes along; A+B: an ensemble.")
-    ] = "default",
-    device: Annotated[
-        str | None, typer.Option(help="raspberry-pi, jetson, generic, or a TOML file: engine and threads.")
-    ] = None,
-    engine: Annotated[str | None, typer.Option(help="litert, onnxruntime or tflite-runtime.")] = None,
-    mode: Annotated[
-        Literal["step", "window"] | None, typer.Option(help="Compute what a hop adds, or the whole window each time.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of the engine.")] = None,
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LABEL=VALUE", help="Threshold of a label, or of all: *=0.8. Repeatable."),
-    ] = None,
-    format: Annotated[Literal["table", "jsonl"], typer.Option(help="For people, or one JSON object a line.")] = "table",
-    scores: Annotated[bool, typer.Option("--scores", help="Print the scores of every hop.")] = False,
-    realtime: Annotated[bool, typer.Option("--realtime", help="Play a recording at its own pace.")] = False,
-    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz of raw PCM, .npy or .csv.")] = None,
-    channels: Annotated[int | None, typer.Option(min=1, help="Channels of raw PCM.")] = None,
-    pcm_format: Annotated[Literal["s16le", "f32le"] | None, typer.Option(help="Raw PCM's; default: s16le.")] = None,
-) -> None:
-    """Listen to a source and print what is heard."""
-    from edge_res.commands.listen import ListenOptions, run
-
-    run(
-        ListenOptions(
-            source, model, device, engine, mode, threads, threshold or [], format, scores, realtime, rate,
-            channels, pcm_format,
-        )
-    )  # fmt: skip
+from edge_res.cli.app import app
 
 
 @app.command()
@@ -252,18 +145,6 @@ def export(
 
 
 @app.command()
-def verify(
-    model: Annotated[str, typer.Argument(help="A bundle, `default` or `tiny`.")] = "default",
-    audio: Annotated[Path | None, typer.Option(help="Compare on this recording, not on the golden stream.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """Check that all engines and modes compute the same integers on this machine."""
-    from edge_res.commands.verify import run
-
-    run(model, audio, json)
-
-
-@app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundle, `default`, `tiny`, or A+B: an ensemble.")],
     data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label), or a folder of folders of clips.")],
@@ -282,18 +163,3 @@ def evaluate(
     from edge_res.commands.evaluate import EvaluateOptions, run
 
     run(EvaluateOptions(model, data, tuple(sets or ()), unseen, engine, mode, threads, json))
-
-
-@app.command()
-def info(
-    model: Annotated[str, typer.Argument(help="A bundle, `default` or `tiny`.")] = "default",
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """Tell what a bundle holds."""
-    from edge_res.commands.info import run
-
-    run(model, json)
-
-
-if __name__ == "__main__":
-    main()

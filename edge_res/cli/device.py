@@ -1,0 +1,85 @@
+"""Commands of the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edge_res.cli.app import app
+
+
+@app.command()
+def listen(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCE]...",
+            help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (sensor samples), "
+            "demo:; default: mic:. Several are listened to at once.",
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A bundle, or `default`, the one that comes along; A+B: an ensemble.")
+    ] = "default",
+    device: Annotated[
+        str | None, typer.Option(help="raspberry-pi, jetson, generic, or a TOML file: engine and threads.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="litert, onnxruntime or tflite-runtime.")] = None,
+    mode: Annotated[
+        Literal["step", "window"] | None, typer.Option(help="Compute what a hop adds, or the whole window each time.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of the engine.")] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=VALUE", help="Threshold of a label, or of all: *=0.8. Repeatable."),
+    ] = None,
+    format: Annotated[Literal["table", "jsonl"], typer.Option(help="For people, or one JSON object a line.")] = "table",
+    scores: Annotated[bool, typer.Option("--scores", help="Print the scores of every hop.")] = False,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Play a recording at its own pace.")] = False,
+    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz of raw PCM, .npy or .csv.")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, help="Channels of raw PCM, or of a microphone.")] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Of a source with more: 0, 1 …, several as 0,1, or mix, their mean.")
+    ] = None,
+    pcm_format: Annotated[Literal["s16le", "f32le"] | None, typer.Option(help="Raw PCM's; default: s16le.")] = None,
+    give_up: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds without a sample, after which a live source has failed.")
+    ] = None,
+    health_file: Annotated[
+        Path | None, typer.Option(help="A JSON file, replaced each second: state, losses and level of each source.")
+    ] = None,
+) -> None:
+    """Listen to sources and print what is heard."""
+    from edge_res.commands.listen import ListenOptions, run
+
+    run(
+        ListenOptions(
+            sources or ["mic:"], model, device, engine, mode, threads, threshold or [], format, scores, realtime, rate,
+            channels, channel, pcm_format, give_up, health_file,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def verify(
+    model: Annotated[str, typer.Argument(help="A bundle, `default` or `tiny`.")] = "default",
+    audio: Annotated[Path | None, typer.Option(help="Compare on this recording, not on the golden stream.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Check that all engines and modes compute the same integers on this machine."""
+    from edge_res.commands.verify import run
+
+    run(model, audio, json)
+
+
+@app.command()
+def info(
+    model: Annotated[str, typer.Argument(help="A bundle, `default` or `tiny`.")] = "default",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Tell what a bundle holds."""
+    from edge_res.commands.info import run
+
+    run(model, json)

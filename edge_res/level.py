@@ -1,0 +1,79 @@
+"""How loud a signal is, and what is wrong with it: said once, with the figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from edge_res.flow import Samples
+
+FLOOR_DB = -80.0
+_FULL_SCALE = 32767 / 32768  # what a 16-bit converter gives at its end
+_CLIPPED_SHARE = 0.001
+_DC_SHARE = 0.05
+_JUDGED_S = 5.0  # how much is heard before DC offset and clipping are judged
+
+
+def decibels(peak: float) -> float:
+    """A peak in dB of full scale, at least `FLOOR_DB`."""
+    return max(FLOOR_DB, 20 * math.log10(peak + 1e-9))
+
+
+class Level:
+    """The peak of the last block, and warnings on a flat line, clipping and a constant offset.
+
+    `audio` says whether full scale is ±1 and the mean is to be 0, as of a microphone; in a sensor's unit neither
+    is so, and only a flat line is a fault. Fixed in size; two passes over each block.
+    """
+
+    def __init__(self, name: str, rate_hz: int, audio: bool, flat_s: float = 2.0) -> None:
+        self.peak = 0.0  # of the last block
+        self._name = name
+        self._rate_hz = rate_hz
+        self._audio = audio
+        self._flat_needed = flat_s * rate_hz
+        self._flat = self._heard = self._clipped = 0
+        self._last = math.nan
+        self._sum = 0.0
+        self._told: set[str] = set()
+
+    def push(self, samples: Samples) -> Iterator[str]:
+        """Take float32 `(n, channels)`; yields a sentence on each fault, the first time that it shows."""
+        if not len(samples):
+            self.peak = 0.0
+            return
+        high, low = float(samples.max()), float(samples.min())
+        self.peak = max(high, -low)
+        self._flat = self._flat + len(samples) if high == low == self._last else len(samples) if high == low else 0
+        self._last = low
+        if self._flat >= self._flat_needed and "flat" not in self._told:
+            self._told.add("flat")
+            yield (
+                f"{self._name} is a flat line: each sample of the last {self._flat / self._rate_hz:.1f} s is {low:g}; "
+                "check that it is not muted and that it is wired."
+            )
+        if self._audio:
+            yield from self._judge(samples)
+
+    def _judge(self, samples: Samples) -> Iterator[str]:
+        """Full scale and the mean, over some seconds at a time."""
+        self._heard += samples.size
+        self._sum += float(np.add.reduce(samples, axis=None))
+        if self.peak >= _FULL_SCALE:
+            self._clipped += int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE))
+        if self._heard < _JUDGED_S * self._rate_hz * samples.shape[1]:
+            return
+        share, mean = self._clipped / self._heard, self._sum / self._heard
+        self._heard = self._clipped = 0
+        self._sum = 0.0
+        if share > _CLIPPED_SHARE and "clipped" not in self._told:
+            self._told.add("clipped")
+            yield f"{self._name} clips: {share:.1%} of its samples are at full scale; turn its gain down."
+        if abs(mean) > _DC_SHARE and "offset" not in self._told:
+            self._told.add("offset")
+            yield (
+                f"{self._name} has a constant offset of {mean:+.3f} of full scale; check its wiring, or its bias "
+                "voltage."
+            )

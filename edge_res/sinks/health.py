@@ -1,0 +1,150 @@
+"""How the sources are: told on stderr as it changes, and each second in a file and to systemd."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from edge_res.bundle import Manifest
+from edge_res.errors import OutputError
+from edge_res.flow import Block, Event, Gap, Health, Scores
+from edge_res.level import decibels
+from edge_res.sinks import Stats
+from edge_res.sources import Source
+
+_EVERY_S = 1.0
+
+
+@dataclass
+class _Seen:
+    """What is known of one source."""
+
+    source: Source
+    state: str = "healthy"
+    reason: str = ""
+    stats: Stats | None = None
+    peak: float = 0.0  # since the last report
+    fed_s: float = 0.0  # when its last sample came
+
+    def report(self, now_s: float) -> dict[str, Any]:
+        """As the health file has it."""
+        stats = self.stats or Stats()
+        return {
+            "source": self.source.name,
+            "state": self.state,
+            "reason": self.reason,
+            "rate_hz": self.source.rate_hz,
+            "channels": self.source.channels,
+            "unit": self.source.unit,
+            "audio_s": round(stats.audio_s, 3),
+            "gaps": stats.gaps,
+            "lost": stats.lost,
+            "events": stats.events,
+            "level_db": None if self.source.unit else round(decibels(self.peak), 1),
+            "peak": round(self.peak, 6),
+            "last_block_age_s": round(now_s - self.fed_s, 3),
+            "hop_p99_us": round(stats.percentile_us(99), 1),
+        }
+
+
+class HealthReport:
+    """A sink: states on stderr, `path` and systemd each second. It is the loop that calls it: one that hangs is silent.
+
+    The file is one JSON object, replaced as a whole. systemd (sd_notify(3), where `NOTIFY_SOCKET` is set) is told READY
+    with the first samples of each source, WATCHDOG and STATUS each second and STOPPING at the end.
+    """
+
+    def __init__(self, path: Path | None, clock: Callable[[], float] = monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._seen: dict[str, _Seen] = {}
+        self._ready = False
+        self._reported_s = -_EVERY_S
+
+    def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
+        now_s = self._clock()
+        self._seen = {source.name: _Seen(source, fed_s=now_s) for source in sources}
+        self._report(now_s)
+
+    def block(self, block: Block, stats: Stats) -> None:
+        seen, now_s = self._seen[block.source], self._clock()
+        seen.stats = stats
+        seen.peak = max(seen.peak, stats.peak)
+        if len(block.samples):
+            seen.fed_s = now_s
+            if not self._ready and all(other.stats for other in self._seen.values()):
+                self._ready = True
+                notify("READY=1")
+        if now_s - self._reported_s >= _EVERY_S:
+            self._report(now_s)
+
+    def health(self, health: Health) -> None:
+        seen = self._seen[health.source]
+        seen.state, seen.reason = health.state, health.reason
+        # Where one source is all there is, its failure ends the program, with the same sentence.
+        if sys.stderr is not None and (health.state != "failed" or len(self._seen) > 1):
+            print(
+                f"edgeres: {health.source} is {health.state} at {health.at_s:.1f} s: {health.reason}", file=sys.stderr
+            )
+        self._report(self._clock())
+
+    def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
+        pass
+
+    def emit(self, event: Event) -> None:
+        pass
+
+    def gap(self, gap: Gap) -> None:
+        pass
+
+    def finish(self) -> None:
+        notify("STOPPING=1")
+        self._report(self._clock())
+
+    def _report(self, now_s: float) -> None:
+        self._reported_s = now_s
+        notify(f"WATCHDOG=1\nSTATUS={self._status()}")
+        if self._path is not None:
+            told = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+            body = {"time": told, "pid": os.getpid(), "sources": [s.report(now_s) for s in self._seen.values()]}
+            replace_file(self._path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
+        for seen in self._seen.values():
+            seen.peak = 0.0
+
+    def _status(self) -> str:
+        told = (
+            f"{seen.source.name} {seen.state}, {seen.stats.audio_s if seen.stats else 0:.0f} s, "
+            f"{seen.stats.lost if seen.stats else 0} samples lost"
+            for seen in self._seen.values()
+        )
+        return "; ".join(told).replace("\n", " ")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file so that who reads it has the old one or the new one; raises `OutputError`."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror}; make room, or name another file.") from None
+
+
+def notify(message: str) -> None:
+    """Tell systemd, where it started us and asked for it (sd_notify(3)): a datagram to `NOTIFY_SOCKET`."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    with sock, suppress(OSError):  # whoever started us may not listen any more; the program's work goes on
+        sock.sendto(message.encode(), "\0" + address[1:] if address[0] == "@" else address)
