@@ -92,7 +92,7 @@ def listen(streams: Sequence[Stream], sink: Sink) -> None:
                 if isinstance(item, Block):
                     _take(item, stream, sink)
                 elif isinstance(item, Health):
-                    stream.stats.health = item
+                    stream.stats.told(item)
                     sink.health(item)
                 else:
                     _drain(stream, sink, _nothing(stream))
@@ -128,8 +128,9 @@ def _end(end: End, stream: Stream, sink: Sink) -> list[tuple[str, EdgeResError]]
     """Tell that a source is no more; where that is a failure, the source and its error."""
     if end.error is None:
         return []
-    stream.stats.health = Health(end.source, "failed", str(end.error), stream.stats.audio_s)
-    sink.health(stream.stats.health)
+    health = Health(end.source, "failed", str(end.error), stream.stats.audio_s)
+    stream.stats.told(health)
+    sink.health(health)
     return [(end.source, end.error)]
 
 

@@ -218,6 +218,17 @@ def test_statistics_stay_small_and_true() -> None:
     assert Stats().percentile_us(99) == 0
 
 
+def test_the_summary_tells_what_went_wrong() -> None:
+    stats = Stats()
+    assert str(stats) == "0.0 s of audio, 0 hops, 0 events, 0 samples lost"
+    stats.lost, stats.gaps = 160, 1
+    for state in ("alarmed", "recovering", "healthy", "alarmed", "recovering"):
+        stats.told(Health("mic:", state, "", 0.0))  # type: ignore[arg-type]
+    assert str(stats) == (
+        "0.0 s of audio, 0 hops, 0 events, 160 samples lost in 1 gap, alarmed 2 times, recovering at the end"
+    )
+
+
 def test_the_work_of_blocks_that_complete_no_hop_is_counted() -> None:
     stats = Stats()
     stats.part(3000)

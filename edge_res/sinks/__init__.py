@@ -26,11 +26,17 @@ class Stats:
         self.lost = 0
         self.gaps = 0
         self.peak = 0.0  # of the last block
-        self.health: Health | None = None  # the last that was told
+        self.alarms = 0
+        self.state = "healthy"
         self.last_hop_us = 0.0
         self._total_ns = 0
         self._waiting_ns = 0
         self._histogram = np.zeros(self._BUCKETS, np.int64)
+
+    def told(self, health: Health) -> None:
+        """A change of the source's state."""
+        self.state = health.state
+        self.alarms += health.state == "alarmed"
 
     def part(self, spent_ns: int) -> None:
         """Work for a hop that is not complete yet."""
@@ -60,6 +66,10 @@ class Stats:
         told = f"{self.audio_s:.1f} s of audio, {self.hops} hops, {self.events} events, {self.lost} samples lost"
         if self.gaps:
             told += f" in {self.gaps} gap{'s' * (self.gaps != 1)}"
+        if self.alarms:
+            told += f", alarmed {self.alarms} time{'s' * (self.alarms != 1)}"
+        if self.state != "healthy":
+            told += f", {self.state} at the end"
         if not self.hops:
             return told
         return f"{told}; a hop took {self.mean_us:.0f} µs on average, {self.percentile_us(99):.0f} µs at p99"

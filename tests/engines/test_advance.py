@@ -68,15 +68,17 @@ def test_advance_is_run_with_the_states_of_the_last_run(residual: Graph, engine:
     assert any(state.any() for state in states)
 
 
-def test_two_runners_of_one_file_share_nothing(residual: Graph, engine: str) -> None:
+@pytest.mark.parametrize("forked", [False, True])
+def test_two_runners_of_one_file_share_no_state(residual: Graph, engine: str, forked: bool) -> None:
     one, other = (windows(residual, 3, seed).reshape(-1, *residual.input.shape[1:]) for seed in (1, 2))
     for form, content in stepped(residual, 4, engine).items():
-        alone = advance_over(usable(engine)(content, 1), one, 4)
-        first, second = (usable(engine)(content, 1) for _ in range(2))
-        found = []
+        alone = [advance_over(usable(engine)(content, 1), frames, 4) for frames in (one, other)]
+        first = usable(engine)(content, 1)
+        second = first.fork() if forked else usable(engine)(content, 1)
+        found: tuple[list[Int8], list[Int8]] = [], []
         for at in range(0, len(one), 4):
-            found += advance_over(first, one[at : at + 4], 4)
-            advance_over(second, other[at : at + 4], 4)
+            found[0].extend(advance_over(first, one[at : at + 4], 4))
+            found[1].extend(advance_over(second, other[at : at + 4], 4))
         np.testing.assert_array_equal(found, alone, form)
 
 
