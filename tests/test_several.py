@@ -44,7 +44,7 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     result = edgeres("listen", damaged, DEMO, "--format", "jsonl")
     assert result.returncode == 3
     told = result.stderr.decode().splitlines()
-    assert any(line.startswith(f"edgeres: {damaged} is failed at ") for line in told)
+    assert any(line.startswith(f"edgeres: {damaged} has failed at ") for line in told)
     assert "breaks off after" in told[-1]
     heard = by_source([json.loads(line) for line in result.stdout.splitlines()])
     alone = lines(edgeres("listen", DEMO, "--format", "jsonl"))

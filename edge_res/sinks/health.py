@@ -22,6 +22,7 @@ from edge_res.sinks import Stats
 from edge_res.sources import Source
 
 _EVERY_S = 1.0
+_SAID = {"healthy": "is healthy again", "alarmed": "is alarmed", "recovering": "is recovering", "failed": "has failed"}
 
 
 @dataclass
@@ -93,7 +94,8 @@ class HealthReport:
         # Where one source is all there is, its failure ends the program, with the same sentence.
         if sys.stderr is not None and (health.state != "failed" or len(self._seen) > 1):
             print(
-                f"edgeres: {health.source} is {health.state} at {health.at_s:.1f} s: {health.reason}", file=sys.stderr
+                f"edgeres: {health.source} {_SAID[health.state]} at {health.at_s:.1f} s: {health.reason}",
+                file=sys.stderr,
             )
         self._report(self._clock())
 
