@@ -17,34 +17,23 @@ from edge_res.models import Model
 
 
 class Chain:
-    """The front-end and the model of one bundle, and the frames of the hop that is not whole yet."""
+    """The front-end and the model of one bundle."""
 
     def __init__(self, manifest: Manifest, model: Model) -> None:
-        params = manifest.front_end
         self.manifest = manifest
-        self._front_end = FrontEnd(params, manifest.hop)
+        self._front_end = FrontEnd(manifest.front_end, manifest.hop)
         self._model = model
-        self._pending = np.zeros((manifest.hop, params.bins, params.channels), np.float32)
-        self._filled = 0
 
     def reset(self) -> None:
         """Start a new stream: no score until the window is full again."""
         self._front_end.reset()
         self._model.reset()
-        self._filled = 0
 
     def push(self, samples: Samples) -> Iterator[NDArray[np.float32] | None]:
         """For each hop that float32 `(samples, channels)` complete, scores `(labels,)`, or None: not ready yet."""
         frames = self._front_end.push(samples)
-        taken = 0
-        while taken < len(frames):
-            n = min(len(self._pending) - self._filled, len(frames) - taken)
-            self._pending[self._filled : self._filled + n] = frames[taken : taken + n]
-            self._filled += n
-            taken += n
-            if self._filled == len(self._pending):
-                self._filled = 0
-                yield self._model.push(self._pending)
+        for at in range(0, len(frames), self.manifest.hop):
+            yield self._model.push(frames[at : at + self.manifest.hop])
 
 
 def push_all(chains: Sequence[Chain], samples: Samples) -> Iterator[NDArray[np.float32] | None]:

@@ -127,8 +127,9 @@ def mel_filters(params: FrontEndParams) -> NDArray[np.float32]:
 class FrontEnd:
     """Turns pushed samples into frames, bit for bit the same however the samples are split into blocks.
 
-    Frames are computed in groups of `group`, and frame `k` always in row `k % group` of its group, the other rows being
-    whatever they are: a matrix product's rounding depends on its shape and on the row, not on other rows' content.
+    Frames are computed and given in whole groups of `group`, a hop of the model; `flush` gives the last ones. So frame
+    `k` is always computed in row `k % group`: a matrix product's rounding depends on its shape and on the row, not on
+    what the other rows are.
     """
 
     def __init__(self, params: FrontEndParams, group: int = 8) -> None:
@@ -137,63 +138,68 @@ class FrontEnd:
         self._stft = Stft(params.n_fft, params.win_length, params.hop_length, params.channels, group)
         self._filters = mel_filters(params) if params.kind == "log-mel" else None
         self._linear = slice(*linear_bins(params))
+        self._squares = np.zeros((group, params.channels, self._stft.bins, 2), np.float32)
         self._power = np.zeros((group, params.channels, self._stft.bins), np.float32)
-        self._scratch = np.zeros_like(self._power)
         self._log = np.zeros((group, params.channels, params.bins), np.float32)
         self._floor = np.float32(params.log_floor)
         self._mean = np.array(params.mean, np.float32)
         self._gain = np.array(params.gain, np.float32)
-        self._slot = 0  # row of the next frame
 
     def reset(self) -> None:
         """Start a new stream: the next sample pushed is its first."""
         self._stft.reset()
-        self._slot = 0
 
     def push(self, samples: Samples) -> Frames:
-        """Take float32 `(n, channels)` of finite samples; return the new frames, float32 `(k, bins, channels)`."""
+        """Take float32 `(n, channels)` of finite samples; return the frames of the groups that they complete.
+
+        Float32 `(k * group, bins, channels)`, new at each call; k may be 0.
+        """
         if samples.ndim != 2 or samples.shape[1] != self.params.channels:
             raise SignalError(
                 f"A block of samples has the shape {samples.shape}, the model listens to (samples, "
                 f"{self.params.channels})."
             )
-        frames = np.empty((self._stft.frames_after(len(samples)), self.params.bins, self.params.channels), np.float32)
+        whole = self._stft.frames_after(len(samples)) // self.group * self.group
+        frames = np.empty((whole, self.params.bins, self.params.channels), np.float32)
         done = taken = 0
-        while taken < len(samples) or done < len(frames):
+        while taken < len(samples):
             taken += self._stft.push(samples[taken:])
-            while n := self._next_rows(frames[done:]):
-                done += n
+            while self._stft.frames_after(0) >= self.group:
+                self._compute(frames[done : done + self.group])
+                done += self.group
         return frames
 
-    def _next_rows(self, out: Frames) -> int:
-        """Compute the frames that are complete, up to the end of the group, into `out`; return how many."""
-        spectra = self._stft.take(self.group - self._slot)
-        n = len(spectra)
-        if n == 0:
-            return 0
-        rows = slice(self._slot, self._slot + n)
-        power, scratch = self._power[rows], self._scratch[rows]
-        np.multiply(spectra.real, spectra.real, out=power)
-        np.multiply(spectra.imag, spectra.imag, out=scratch)
-        np.add(power, scratch, out=power)
+    def flush(self) -> Frames:
+        """The frames of the group that is not whole, at the end of the stream; only `reset` may follow."""
+        frames = np.empty((self._stft.frames_after(0), self.params.bins, self.params.channels), np.float32)
+        if len(frames):
+            self._compute(frames)
+        return frames
+
+    def _compute(self, out: Frames) -> None:
+        """The next frames, as many as `out` has room for."""
+        n = len(out)
+        spectra = self._stft.take(n)
+        squares, log = self._squares, self._log
+        parts = spectra.view(np.float32).reshape(n, *squares.shape[1:])
+        np.multiply(parts, parts, out=squares[:n])
+        np.add(squares[..., 0], squares[..., 1], out=self._power)
         if self._filters is None:
-            self._log[...] = self._power[:, :, self._linear]
-        else:  # always the whole group: see the class
+            log[...] = self._power[:, :, self._linear]
+        else:
             np.matmul(
                 self._power.reshape(-1, self._stft.bins),
                 self._filters,
-                out=self._log.reshape(-1, self.params.bins),
+                out=log.reshape(-1, self.params.bins),
             )
-        log = self._log
         np.add(log, self._floor, out=log)
         np.log(log, out=log)
         np.subtract(log, self._mean, out=log)
         np.multiply(log, self._gain, out=log)
-        out[:n] = log[rows].transpose(0, 2, 1)
-        self._slot = (self._slot + n) % self.group
-        return n
+        out[...] = log[:n].transpose(0, 2, 1)
 
 
 def compute_frames(params: FrontEndParams, samples: Samples, group: int = 8) -> Frames:
     """All frames of a whole recording, `(samples, channels)` to `(frames, bins, channels)`, computed as a stream."""
-    return FrontEnd(params, group).push(samples)
+    front_end = FrontEnd(params, group)
+    return np.concatenate([front_end.push(samples), front_end.flush()])

@@ -139,7 +139,10 @@ def test_any_split_gives_the_same_bits(
     while at < length:
         for size in sizes:
             parts.append(front_end.push(samples[at : at + size]))
+            assert len(parts[-1]) % group == 0
             at += size
+    assert sum(map(len, parts)) == len(whole) // group * group  # each group as soon as it is whole
+    parts.append(front_end.flush())
     assert np.concatenate(parts).tobytes() == whole.tobytes()
 
 
@@ -151,7 +154,8 @@ def test_reset_starts_a_new_stream(kind: Literal["log-mel", "log-stft"], before:
     front_end.push(noise(before, 2, seed=1))
     front_end.reset()
     samples = noise(2000, 2)
-    assert front_end.push(samples).tobytes() == compute_frames(params, samples).tobytes()
+    frames = np.concatenate([front_end.push(samples), front_end.flush()])
+    assert frames.tobytes() == compute_frames(params, samples).tobytes()
 
 
 def test_a_frame_that_was_returned_stays_as_it_is() -> None:

@@ -62,7 +62,7 @@ def frames_of(bundle: Bundle, audio: Path, engine: str) -> NDArray[np.int8]:
     front_end = FrontEnd(params, manifest.hop)
     with source:
         parts = [front_end.push(resampler.push(block.samples)) for block in source]
-    frames = np.concatenate([*parts, front_end.push(resampler.flush())])
+    frames = np.concatenate([*parts, front_end.push(resampler.flush()), front_end.flush()])
     if len(frames) < manifest.frames:
         raise ModelError(
             f"{audio} has {len(frames)} frames, and a window of {manifest.name!r} needs {manifest.frames}."
