@@ -40,11 +40,15 @@ class Decide:
         self._refractory_s = params.refractory_s - 1e-6  # times are float seconds, rounded
         # Background labels have no threshold and so never fire.
         self._on_at = np.array([params.thresholds.get(label, np.inf) for label in labels], np.float32)
+        self._on_sum = self._on_at * np.float32(params.smooth_hops)
         self._off_at = self._on_at * np.float32(params.release)
         self._past = np.zeros((params.smooth_hops, len(labels)), np.float32)
         self._next = 0  # row of the past that the next scores replace
-        self._smooth = np.zeros(len(labels), np.float32)
+        self._sum = np.zeros(len(labels), np.float32)  # of the past
+        self._smooth = np.zeros(len(labels), np.float32)  # its mean, kept up only while it matters
+        self._above = np.zeros(len(labels), bool)
         self._on = np.zeros(len(labels), bool)
+        self._count_on = 0
         self._onset_s = np.full(len(labels), -np.inf)
         self._start_s = [0.0] * len(labels)
         self._at_s = 0.0
@@ -54,12 +58,14 @@ class Decide:
         self._past[self._next] = scores.values
         self._next = (self._next + 1) % len(self._past)
         # At the start, and after a gap, what is missing of the past counts as 0: one hop alone cannot fire.
-        np.mean(self._past, axis=0, out=self._smooth)
+        np.add.reduce(self._past, axis=0, out=self._sum)
         self._at_s = scores.at_s
-        rising = (self._smooth >= self._on_at) & ~self._on
-        falling = (self._smooth < self._off_at) & self._on
-        if not (rising.any() or falling.any()):  # nearly always
+        np.greater_equal(self._sum, self._on_sum, out=self._above)
+        if not (self._count_on or self._above.any()):  # nearly always
             return []
+        np.divide(self._sum, len(self._past), out=self._smooth)
+        rising = self._above & ~self._on
+        falling = (self._smooth < self._off_at) & self._on
         events = [self._switch_off(int(i)) for i in np.flatnonzero(falling)]
         ready = scores.at_s - self._onset_s >= self._refractory_s
         return events + [self._switch_on(int(i)) for i in np.flatnonzero(rising & ready)]
@@ -73,12 +79,14 @@ class Decide:
 
     def _switch_on(self, i: int) -> Event:
         self._on[i] = True
+        self._count_on += 1
         self._onset_s[i] = self._at_s
         self._start_s[i] = self._at_s - self._delay_s
         return self._event("on", i, None)
 
     def _switch_off(self, i: int) -> Event:
         self._on[i] = False
+        self._count_on -= 1
         return self._event("off", i, round(self._at_s - self._delay_s, 4))
 
     def _event(self, what: Literal["on", "off"], i: int, end_s: float | None) -> Event:

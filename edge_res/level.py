@@ -55,16 +55,15 @@ class Level:
                 "check that it is not muted and that it is wired."
             )
         if self._audio:
-            yield from self._judge(samples)
+            if self.peak >= _FULL_SCALE:
+                self._clipped += int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE))
+            self._heard += samples.size
+            self._sum += float(np.add.reduce(samples, axis=None))
+            if self._heard >= _JUDGED_S * self._rate_hz * samples.shape[1]:
+                yield from self._judge()
 
-    def _judge(self, samples: Samples) -> Iterator[str]:
+    def _judge(self) -> Iterator[str]:
         """Full scale and the mean, over some seconds at a time."""
-        self._heard += samples.size
-        self._sum += float(np.add.reduce(samples, axis=None))
-        if self.peak >= _FULL_SCALE:
-            self._clipped += int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE))
-        if self._heard < _JUDGED_S * self._rate_hz * samples.shape[1]:
-            return
         share, mean = self._clipped / self._heard, self._sum / self._heard
         self._heard = self._clipped = 0
         self._sum = 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +15,7 @@ from edge_res.errors import ConfigError, EngineError, ModelError
 from edge_res.flow import Frames
 
 MODES = ("step", "window")
+_LIMITS = {np.dtype(kind): (np.iinfo(kind).min, np.iinfo(kind).max) for kind in (np.int8, np.uint8)}
 
 
 def load_runner(bundle: Bundle, engine: RunnerClass, mode: str, threads: int = 1) -> Runner:
@@ -63,11 +66,12 @@ def choose_engine(name: str | None, preferred: str = DEFAULT_ENGINE) -> tuple[Ru
 
 def quantize(frames: Frames, spec: TensorSpec, out: NDArray[Any]) -> None:
     """`rint(frames / scale) + zero point`, clipped to the range of `out`'s dtype, the one quantization there is."""
-    limits = np.iinfo(spec.dtype)
+    lowest, highest = _LIMITS[spec.dtype]
     scaled = frames * np.float32(1 / spec.scale)
     np.rint(scaled, out=scaled)
     scaled += spec.zero_point
-    np.clip(scaled, limits.min, limits.max, out=scaled)
+    np.minimum(scaled, highest, out=scaled)
+    np.maximum(scaled, lowest, out=scaled)
     np.copyto(out, scaled, casting="unsafe")
 
 
@@ -82,12 +86,23 @@ def decode(integers: NDArray[Any], spec: TensorSpec) -> NDArray[np.int8]:
 
 
 def softmax(logits: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
-    """Scores of integer logits: float32, of the same shape, summing to 1 along the last axis."""
-    real: NDArray[np.float32] = (logits.astype(np.float32) - np.float32(spec.zero_point)) * np.float32(spec.scale)
-    real -= real.max(-1, keepdims=True)
-    np.exp(real, out=real)
-    real /= real.sum(-1, keepdims=True)
-    return real
+    """Scores of 8-bit integer logits `(labels,)`: float32, of the same shape, summing to 1.
+
+    Exponentials are looked up and summed one after the other in double precision: vectorised ones differ between CPUs
+    in the last bit, and a score must not. For some tens of labels that is also the quicker way.
+    """
+    integers = logits.tolist()
+    highest = max(integers)
+    table = _exponentials(spec.scale)
+    values = [table[highest - integer] for integer in integers]
+    total = sum(values)
+    return np.array([value / total for value in values], np.float32)
+
+
+@lru_cache
+def _exponentials(scale: float) -> list[float]:
+    """exp(-scale * k) for k from 0 to 255."""
+    return [math.exp(-scale * k) for k in range(256)]
 
 
 class Model(Protocol):
@@ -128,8 +143,7 @@ class StepModel:
         if self._hops < self._needed - 1:
             self._hops += 1
             return None
-        scores: NDArray[np.float32] = softmax(logits, self.runner.outputs[0])[0]
-        return scores
+        return softmax(logits[0], self.runner.outputs[0])
 
 
 class WindowModel:
@@ -173,5 +187,4 @@ class WindowModel:
         if end < self.frames:
             return None
         window = self._columns[end - self.frames : end]
-        scores: NDArray[np.float32] = softmax(self.runner.run(window[None])[0], self._output)[0]
-        return scores
+        return softmax(self.runner.run(window[None])[0][0], self._output)

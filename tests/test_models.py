@@ -78,9 +78,11 @@ def test_quantization_rounds_half_to_even_and_clips(dtype: type, shift: int) -> 
 
 def test_softmax_of_integers() -> None:
     spec = TensorSpec("y", (1, 3), np.dtype(np.uint8), 0.1, 128)
-    scores = softmax(np.array([[128, 138, 118]], np.uint8), spec)
+    scores = softmax(np.array([128, 138, 118], np.uint8), spec)
     expected = np.exp([0, 1, -1]) / np.exp([0, 1, -1]).sum()
-    np.testing.assert_allclose(scores[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+    widest = softmax(np.array([-128, 127, -128], np.int8), spec)
+    np.testing.assert_allclose(widest, [np.exp(-25.5), 1, np.exp(-25.5)], rtol=1e-6)
     assert scores.dtype == np.float32
 
 
