@@ -1,0 +1,83 @@
+"""What is missing in a numbered stream."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_res.errors import SignalError
+from edge_res.sources.framing import NUMBERS
+from edge_res.sources.sequence import Sequence
+
+RATE_HZ = 1000
+
+
+@given(
+    st.integers(0, NUMBERS - 1),
+    st.lists(st.tuples(st.integers(1, 100), st.booleans()), min_size=1, max_size=60),
+)
+def test_what_is_missing_is_exact_across_the_wrap(first: int, pieces: list[tuple[int, bool]]) -> None:
+    sequence, at, told, missing = Sequence("x", RATE_HZ), 0, 0, 0
+    began = False
+    for count, arrives in pieces:
+        if arrives:
+            told += sequence.lost_before((first + at) % NUMBERS, count, at / RATE_HZ)
+            assert told == missing
+            began = True
+        elif began:
+            missing += count
+        at += count
+    assert sequence.restarts == 0
+
+
+def test_the_wrap_is_no_gap_and_a_gap_may_span_it() -> None:
+    sequence = Sequence("x", RATE_HZ)
+    assert sequence.lost_before(NUMBERS - 10, 10, 0.0) == 0
+    assert sequence.lost_before(0, 10, 0.01) == 0
+    sequence = Sequence("x", RATE_HZ)
+    assert sequence.lost_before(NUMBERS - 10, 10, 0.0) == 0
+    assert sequence.lost_before(20, 10, 0.04) == 20
+    assert sequence.restarts == 0
+
+
+@pytest.mark.parametrize("number", [0, 4_000_000_000, 1_000_000])
+def test_a_new_beginning_is_a_gap_by_the_clock(number: int) -> None:
+    sequence = Sequence("x", RATE_HZ)
+    assert sequence.lost_before(50_000, 10, 50.01) == 0
+    assert sequence.lost_before(number, 10, 52.5) == 2480
+    assert sequence.lost_before(number + 10, 10, 52.51) == 0
+    assert sequence.restarts == 1
+
+
+def test_a_new_beginning_loses_at_least_one() -> None:
+    sequence = Sequence("x", RATE_HZ)
+    sequence.lost_before(50_000, 10, 50.0)
+    assert sequence.lost_before(0, 10, 50.001) == 1
+
+
+def test_what_buffers_hold_back_is_no_new_beginning() -> None:
+    sequence = Sequence("x", RATE_HZ)
+    sequence.lost_before(0, 10, 0.0)
+    assert sequence.lost_before(10, 10, 9.0) == 0  # this process stood still: what had come before is read first
+    assert sequence.lost_before(8000, 10, 9.001) == 7980
+
+
+def test_after_an_outage_numbers_count_if_the_clock_agrees() -> None:
+    for number, missing, restarts in [(3000, 2990, 0), (300, 2990, 1), (8000, 2990, 1), (10, 2990, 1)]:
+        sequence = Sequence("x", RATE_HZ)
+        sequence.lost_before(0, 10, 0.0)
+        sequence.doubt()
+        assert sequence.lost_before(number, 10, 3.0) == missing
+        assert sequence.restarts == restarts
+
+
+def test_a_sender_that_numbers_its_frames_is_told() -> None:
+    sequence = Sequence("serial:x", RATE_HZ)
+    sequence.lost_before(7, 10, 0.0)
+    with pytest.raises(SignalError) as caught:
+        sequence.lost_before(8, 10, 0.01)
+    assert str(caught.value) == (
+        "serial:x sends frames that overlap: one of 10 samples has the number 7, and the next one 8; a frame must have "
+        "the number of its first sample."
+    )
