@@ -20,6 +20,8 @@ TICK_S = 0.25  # a live source that waits for samples yields an empty block as o
 
 SOURCES = {  # scheme or suffix: module:Class
     "mic:": "edge_res.sources.mic:Microphone",
+    "serial:": "edge_res.sources.serial_line:SerialLine",
+    "udp:": "edge_res.sources.udp:Udp",
     "-": "edge_res.sources.pcm:RawPcm",
     "demo:": "edge_res.sources.demo:Demo",
     ".wav": "edge_res.sources.files:AudioFile",

@@ -19,7 +19,8 @@ def stream(count: int, channels: int, seed: int, kind: str = "h", per_frame: int
 
 
 def decoded(data: bytes, cuts: list[int] | None = None) -> list[Frame]:
-    decoder, found, at = Decoder(), [], 0
+    found: list[Frame] = []
+    decoder, at = Decoder(), 0
     for cut in [*sorted(cut % (len(data) + 1) for cut in cuts or []), len(data)]:
         found += decoder.push(data[at:cut])
         at = cut

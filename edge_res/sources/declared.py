@@ -1,0 +1,40 @@
+"""What an address declares of a sensor's samples, which do not say it themselves."""
+
+from __future__ import annotations
+
+import math
+
+from edge_res.errors import ConfigError
+from edge_res.sources import Wanted
+from edge_res.sources.checks import check_channels
+from edge_res.sources.framing import MOST_CHANNELS
+
+_PIECES = 5  # samples that must have failed to come before that is an alarm, however slow the sensor
+
+
+def read_channels(name: str, channels: int | None, want: Wanted, example: str) -> int:
+    """The channels of the address, or else of the command line, or else the model's.
+
+    Raises `ConfigError`, and `SignalError` where the model listens to others.
+    """
+    found = channels or want.given_channels or want.channels
+    if channels == 0 or not found:
+        raise ConfigError(f"{name} does not say how many channels it has; give them as in {example}.")
+    if not 1 <= found <= MOST_CHANNELS:
+        raise ConfigError(f"{name} says channels={found}; there may be 1 to {MOST_CHANNELS}.")
+    check_channels(name, found, want.channels, "pick some with --channel, or choose a model made for it")
+    return found
+
+
+def read_scale(name: str, scale: float) -> float:
+    """What each value is multiplied by; raises `ConfigError`."""
+    if not math.isfinite(scale) or scale == 0:
+        raise ConfigError(f"{name} says scale={scale:g}; it must be a number other than 0.")
+    return scale
+
+
+def read_alarm(name: str, alarm_s: float | None, rate_hz: int) -> float:
+    """Seconds without a sample that are an alarm: as declared, or 1 and more for a slow sensor."""
+    if alarm_s is not None and not 0 < alarm_s < math.inf:
+        raise ConfigError(f"{name} says alarm={alarm_s:g}; it must be a number of seconds above 0.")
+    return alarm_s or max(1.0, _PIECES / rate_hz)

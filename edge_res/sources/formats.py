@@ -1,0 +1,126 @@
+"""How samples are coded on a serial line: bytes in, samples and losses out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from edge_res.errors import SignalError
+from edge_res.flow import Samples
+from edge_res.sources.framing import MOST_BYTES, Decoder
+from edge_res.sources.lines import Lines
+from edge_res.sources.sequence import Sequence, lost_by_clock
+
+_MISFITS = 50  # lines in a row of another width: these are no damaged ones
+
+
+def check_width(name: str, found: int, declared: int) -> None:
+    """Raise a `SignalError` where samples come that are whole, and have other channels than declared."""
+    if found != declared:
+        raise SignalError(
+            f"{name} sends {found} channel{'s' * (found != 1)}, and {declared} {'is' if declared == 1 else 'are'} "
+            f"expected; say channels={found}, and where the model has others, pick with --channel."
+        )
+
+
+class Garbage:
+    """Says once when many bytes have come and no sample was in them: a wrong baud rate, another format."""
+
+    def __init__(self, name: str, expected: str, most: int) -> None:
+        self._name = name
+        self._expected = expected
+        self._most = most
+        self._bytes = 0
+
+    def came(self, data: bytes) -> None:
+        self._bytes += len(data)
+        if self._bytes > self._most:
+            self._most = sys.maxsize
+            logging.getLogger("edge_res").warning(
+                "%s has sent %d bytes without a %s in them, the last %r; check baud= and format=.",
+                self._name, self._bytes, self._expected, data[-24:],
+            )  # fmt: skip
+
+    def sample(self) -> None:
+        self._bytes = 0
+
+
+class Format(Protocol):
+    """How samples are coded."""
+
+    def push(self, data: bytes, now_s: float) -> Iterator[tuple[int, Samples]]:
+        """Samples lost, and those behind, float32 `(n, channels)`, of bytes that have come at `now_s`."""
+
+    def reset(self) -> None:
+        """What comes next does not follow the bytes before."""
+
+
+class Framed:
+    """Binary frames: what is lost their sequence numbers say."""
+
+    def __init__(self, name: str, channels: int, rate_hz: int, silence_s: float) -> None:
+        self._name = name
+        self._channels = channels
+        self._decoder = Decoder()
+        self._sequence = Sequence(name, rate_hz)
+        self._garbage = Garbage(name, "binary frame", 2 * MOST_BYTES)
+
+    def push(self, data: bytes, now_s: float) -> Iterator[tuple[int, Samples]]:
+        self._garbage.came(data)
+        for frame in self._decoder.push(data):
+            self._garbage.sample()
+            check_width(self._name, frame.samples.shape[1], self._channels)
+            yield self._sequence.lost_before(frame.number, len(frame.samples), now_s), frame.samples
+
+    def reset(self) -> None:
+        self._decoder.reset()
+        self._sequence.doubt()
+
+
+class Csv:
+    """Lines of numbers: a bad line is a lost sample, and a silence of `silence_s` or a new beginning is measured."""
+
+    def __init__(self, name: str, channels: int, rate_hz: int, silence_s: float) -> None:
+        self._name = name
+        self._channels = channels
+        self._rate_hz = rate_hz
+        self._silence_s = silence_s
+        self._lines = Lines(channels)
+        self._garbage = Garbage(name, f"line of {channels} number{'s' * (channels != 1)}", 4096)
+        self._seen_s: float | None = None
+        self._broken = self._greeted = False
+
+    def push(self, data: bytes, now_s: float) -> Iterator[tuple[int, Samples]]:
+        self._garbage.came(data)
+        pieces = list(self._lines.push(data))
+        if self._lines.misfits > _MISFITS:
+            check_width(self._name, self._lines.misfit, self._channels)
+        if not pieces:
+            return
+        self._garbage.sample()
+        self._tell_greeting()
+        missing = 0
+        if self._seen_s is not None and (self._broken or now_s - self._seen_s > self._silence_s):
+            known = sum(bad + len(samples) for bad, samples in pieces)
+            missing = max(1, lost_by_clock(now_s - self._seen_s, self._rate_hz, known))
+        self._seen_s, self._broken = now_s, False
+        for bad, samples in pieces:
+            yield missing + bad, samples
+            missing = 0
+
+    def reset(self) -> None:
+        self._lines.reset()
+        self._broken = True
+
+    def _tell_greeting(self) -> None:
+        if self._lines.greeted and not self._greeted:
+            self._greeted = True
+            logging.getLogger("edge_res").warning(
+                "%s began with %d lines that are no samples, which are left out: %s",
+                self._name, self._lines.greeted, b" / ".join(self._lines.greeting).decode("utf-8", "replace")[:120],
+            )  # fmt: skip
+
+
+FORMATS: dict[str, Callable[[str, int, int, float], Format]] = {"csv": Csv, "binary": Framed}

@@ -1,0 +1,112 @@
+"""The sample rate of a sensor, which seldom is what its maker or its sketch says."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
+
+from edge_res.errors import ConfigError, SourceError
+from edge_res.sources import Wanted
+
+GUESS_HZ = 1000  # while it is measured
+FIRST_S = 10.0  # that the first sample may take then: boards need some to start
+_MEASURED_S = 2.0
+_WATCHED_S = 5.0
+_TOLERANCE = 0.02
+_SAME = 0.01  # by which a measured rate may be off the common one that is meant
+# Round ones, and output data rates of common inertial and audio chips.
+_COMMON_HZ = (
+    1, 2, 5, 10, 12, 20, 25, 26, 50, 52, 60, 100, 104, 119, 125, 200, 208, 238, 250, 256, 400, 416, 476, 500, 512, 800,
+    833, 952, 1000, 1024, 1600, 1660, 2000, 2048, 2500, 3200, 3330, 4000, 4096, 5000, 6400, 6660, 8000, 10000, 11025,
+    12000, 12800, 16000, 20000, 22050, 24000, 25600, 26667, 32000, 44100, 48000, 96000,
+)  # fmt: skip
+
+
+def read_rate(name: str, rate: str | None, want: Wanted, example: str) -> int | None:
+    """The declared rate in Hz, of the address or else of the command line; None: it is to be measured.
+
+    Raises `ConfigError` where nobody says it: a model does not know at what rate a sensor runs.
+    """
+    if rate == "measure":
+        return None
+    if rate is None and want.given_rate_hz is None:
+        raise ConfigError(f"{name} does not say its sample rate; give it in Hz as in {example}, or rate=measure.")
+    if rate is None:
+        return want.given_rate_hz
+    if not rate.isascii() or not rate.isdecimal() or not 1 <= int(rate) <= 1_000_000:
+        raise ConfigError(f"{name} says rate={rate}; it must be a whole number of Hz, or measure.")
+    return int(rate)
+
+
+def measure_rate(arrivals: Iterable[tuple[float, int]]) -> float | None:
+    """The rate in Hz of samples that come in pieces, (second, samples) each, over `_MEASURED_S`; None: too few came."""
+    began_s: float | None = None
+    samples = 0
+    for now_s, count in arrivals:
+        if began_s is None:
+            began_s = now_s  # what came with the first piece took an unknown time to come
+            continue
+        samples += count
+        if now_s - began_s >= _MEASURED_S:
+            return samples / (now_s - began_s)
+    return None
+
+
+def take_rate(name: str, measured_hz: float | None, way_out: str) -> int:
+    """The rate that a measured one means, told; raises `SourceError` where there is none."""
+    if measured_hz is None or measured_hz < 1:
+        raise SourceError(f"{name} sends too little to measure its rate; {way_out}, or give rate= in Hz.")
+    rate_hz = round_rate(measured_hz)
+    logging.getLogger("edge_res").warning(
+        "%s delivers %.4g samples a second; its rate is taken to be %d Hz.", name, measured_hz, rate_hz
+    )
+    return rate_hz
+
+
+def round_rate(rate_hz: float) -> int:
+    """The common rate that a measured one means, or its first three digits."""
+    nearest = min(_COMMON_HZ, key=lambda common: abs(common - rate_hz))
+    if abs(nearest - rate_hz) <= _SAME * nearest:
+        return nearest
+    return max(1, round(float(f"{rate_hz:.3g}")))
+
+
+class RateWatch:
+    """Compares the rate at which samples come with what it should be, and says once when they differ.
+
+    Judged over two stretches of `_WATCHED_S` that agree: one alone may be a stall of this machine. A pause of more than
+    `pause_s` is no part of one.
+    """
+
+    def __init__(self, name: str, rate_hz: int, pause_s: float, clock: Callable[[], float] = monotonic) -> None:
+        self._name = name
+        self._rate_hz = rate_hz
+        self._pause_s = pause_s
+        self._clock = clock
+        self._began_s = self._last_s = -math.inf
+        self._samples = 0
+        self._before = 0.0  # how far the stretch before was off
+        self._told = False
+
+    def push(self, count: int) -> Iterator[str]:
+        """`count` samples have come, or are known to be lost; yields the sentence."""
+        now_s = self._clock()
+        paused, self._last_s = now_s - self._last_s > self._pause_s, now_s
+        if paused:
+            self._began_s, self._samples, self._before = now_s, 0, 0.0
+            return
+        self._samples += count
+        elapsed_s = now_s - self._began_s
+        if elapsed_s < _WATCHED_S:
+            return
+        measured_hz = self._samples / elapsed_s
+        off = measured_hz / self._rate_hz - 1
+        if min(abs(off), abs(self._before)) > _TOLERANCE and off * self._before > 0 and not self._told:
+            self._told = True
+            yield (
+                f"{self._name} delivers {measured_hz:.4g} samples a second, and its rate is said to be "
+                f"{self._rate_hz} Hz; correct it with rate=, or rate=measure."
+            )
+        self._began_s, self._samples, self._before = now_s, 0, off

@@ -1,0 +1,94 @@
+"""A serial port by pyserial: opened for us alone, with what can be wrong in plain sentences."""
+
+from __future__ import annotations
+
+import errno
+import grp
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from edge_res.errors import ConfigError, SourceError
+from edge_res.sources.holders import by_whom, device_holders
+
+_WAIT_S = 0.1  # that a read waits for the first byte
+_KINDS = ("serial/by-id/*", "ttyUSB*", "ttyACM*")
+
+
+class SerialPort:
+    """An open port. Whatever ends it is an `OSError`, also where pyserial or termios call it something else."""
+
+    def __init__(self, path: str, baud: int) -> None:
+        """Open it; raises `ConfigError` and `SourceError`."""
+        serial = _import_pyserial()
+        try:
+            self._port = serial.Serial(path, baud, timeout=_WAIT_S, exclusive=True)
+        except (ValueError, OverflowError):
+            raise ConfigError(f"{path} takes no baud={baud}; usual are 9600, 115200, 921600 and 1000000.") from None
+        except OSError as error:  # SerialException is one
+            raise SourceError(_refusal(path, error)) from None
+        self._path = path
+        self._device = os.fstat(self._port.fileno()).st_rdev
+        if others := device_holders(path):
+            logging.getLogger("edge_res").warning(
+                "%s is read by %s too, and each takes bytes from the other; end one.", path, " and ".join(others)
+            )
+
+    def read(self) -> bytes:
+        """What has come, after waiting for it for a moment; empty where nothing has.
+
+        Raises `OSError` when the device is gone, or when its path has come to mean another one.
+        """
+        data: bytes = self._port.read(1)
+        if data:
+            return data + bytes(self._port.read(self._port.in_waiting))
+        if Path(self._path).stat().st_rdev != self._device:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        return data
+
+    def drop_input(self) -> None:
+        """Forget what has come and was not read."""
+        self._port.read(self._port.in_waiting)
+
+    def close(self) -> None:
+        self._port.close()
+
+
+def _import_pyserial() -> Any:
+    try:
+        import serial
+    except ModuleNotFoundError:
+        raise SourceError(
+            "A serial source needs the package pyserial, which is not installed; install it with "
+            "`pip install 'edge-res[serial]'`."
+        ) from None
+    return serial
+
+
+def _refusal(path: str, error: OSError) -> str:
+    """Why a port does not open; pyserial leaves errno out where it locks, and the device itself tells the rest."""
+    if not Path(path).exists():
+        present = sorted(str(found) for kind in _KINDS for found in Path("/dev").glob(kind))
+        return f"There is no device {path}; " + (
+            f"there are {', '.join(present)}." if present else "plug it in, and see `dmesg` for its name."
+        )
+    if error.errno == errno.EACCES:
+        return f"{path} may not be read: permission denied; {_way_in(path)}."
+    if "lock" in str(error) or error.errno in (errno.EBUSY, errno.EAGAIN):
+        return f"{path} is in use{by_whom(device_holders(path))}; end that first."
+    if not stat.S_ISCHR(Path(path).stat().st_mode) or error.errno == errno.ENOTTY or "configure port" in str(error):
+        return f"{path} is no serial port; give one as serial:/dev/ttyUSB0?rate=1000."
+    return f"{path} cannot be opened: {os.strerror(error.errno) if error.errno else error}."
+
+
+def _way_in(path: str) -> str:
+    about = Path(path).stat()
+    try:
+        group = grp.getgrgid(about.st_gid).gr_name
+    except KeyError:
+        group = str(about.st_gid)
+    if about.st_mode & 0o060 == 0o060 and about.st_gid != 0:
+        return f"join its group with `sudo usermod -aG {group} $USER` and log in again"
+    return f'its group {group} may not either, so give it one that may with a udev rule, for example GROUP="dialout"'
