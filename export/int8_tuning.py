@@ -1,103 +1,154 @@
-"""Quantization-aware fine-tuning: the network learns on with the rounding that int8 will bring.
+"""Tuning of a quantized graph: with all of its rounding, it learns to answer as the float network does.
 
-Weights are rounded a channel at a time and what a convolution reads as a whole, with the straight-through gradient
-(Jacob et al. 2018, section 3). Batch normalisation folds into a channel's scale, so rounding before it is the same.
+Quantization-aware training (Jacob et al. 2018, section 3) of weights and biases on the graph that will run, not on a
+likeness of it: scales and zero points stay, each integer is the one that the engines compute, and the gradient goes
+straight through the rounding. What is learned are the float network's scores (Hinton et al. 2015, "Distilling the
+Knowledge in a Neural Network"), so no labels are needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
-from edge_res.export.learning import Teacher, learn_epoch, new_learner
-from edge_res.export.processes import Process
-from edge_res.export.runs import Run, network_of
-from edge_res.export.windows import Windows
+from edge_res.export.answers import quantized
+from edge_res.export.graph import Add, Concat, Conv, Crop, DepthwiseConv, Graph, MaxPool, Op, window_graph
+from edge_res.flow import Frames
 
-_SLOWER = 0.05  # of the training's learning rate
-_CALIBRATION_WINDOWS = 256
+_BATCH = 32
+_STEP = 0.05  # of Adam at the beginning, in steps of a weight; of a bias in steps of its convolution's output
 
 
-class RoundedConv2d(nn.Conv2d):
-    """A convolution of rounded values by rounded weights, kept in float so that it can learn."""
+class RoundedGraph(nn.Module):
+    """A graph in float arithmetic that gives its integers, with weights and biases that can learn.
 
-    input_scale: float
-    input_zero_point: int
+    Values are integers less their zero point, `(batch, channels, time, bins)`. `weights` are integers once they are
+    rounded; `biases` are in steps of the output. Depthwise convolutions, which are means, do not learn.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.convolutions = [op for op in graph.ops if isinstance(op, Conv)]
+        self.weights = nn.ParameterList(weights_of(op) for op in self.convolutions)
+        self.biases = nn.ParameterList(bias_of(op) for op in self.convolutions)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.fake_quantize_per_tensor_affine(x, self.input_scale, self.input_zero_point, 0, 255)
-        scales = self.weight.detach().abs().amax((1, 2, 3)).clamp_min(1e-12) / 127
-        zeros = torch.zeros_like(scales, dtype=torch.int32)
-        weight = torch.fake_quantize_per_channel_affine(self.weight, scales, zeros, 0, -127, 127)
-        rounded: Tensor = self._conv_forward(x, weight, self.bias)
-        return rounded
+        """Integers less their zero point to logits `(batch, labels)`, in real units."""
+        learning = zip(self.weights, self.biases, strict=True)
+        values = {self.graph.input.name: x}
+        for op in self.graph.ops:
+            inputs = [values[tensor.name] for tensor in op.inputs]
+            if isinstance(op, Conv):
+                weight, bias = next(learning)
+                y = convolved(op, inputs[0], rounded(weight).clamp(-127, 127), bias)
+            else:
+                y = computed(op, inputs)
+            values[op.output.name] = y
+        output = self.graph.output
+        return torch.flatten(values[output.name], 1) * output.scale
+
+    def learned(self) -> Graph:
+        """The graph with the weights and biases as they are now."""
+        ops = {op.output.name: op for op in self.graph.ops}
+        for op, weight, bias in zip(self.convolutions, self.weights, self.biases, strict=True):
+            integers = weight.detach().round().clamp(-127, 127).permute(0, 2, 3, 1).numpy()
+            steps = np.rint(bias.detach().numpy() / op.multiplier.astype(np.float64))
+            ops[op.output.name] = replace(
+                op, weight=np.ascontiguousarray(integers, np.int8), bias=steps.astype(np.int32)
+            )
+        return window_graph(self.graph.input, list(ops.values()))
 
 
-def fine_tune(run: Run, epoch_windows: Callable[[int], Windows], epochs: int) -> Run:
-    """The run with its network tuned for int8; its own scores in float are the teacher's."""
-    settings = replace(
-        run.settings,
-        learning_rate=run.settings.learning_rate * _SLOWER,
-        epochs=epochs,
-        precision="float32",
-        mixup=0.0,
-        ema=0.99,
-        teacher_share=0.7,
-    )
-    process = Process(0, 1, torch.device("cpu"))
-    torch.manual_seed(settings.seed)
-    model = copy_of(run)
-    first = epoch_windows(0)
-    images = torch.stack([first[i][0] for i in range(min(len(first), _CALIBRATION_WINDOWS))])
-    round_convolutions(model, images)
-    learner = new_learner(model, settings, max(1, len(first) // settings.batch) * epochs)
-    teacher = Teacher.of(run.model, run.front_end, run.front_end, process.device)
+def weights_of(op: Conv | DepthwiseConv) -> Tensor:
+    """As PyTorch has them, `(outputs, inputs, time, bins)`."""
+    weight = (
+        op.weight if isinstance(op, Conv) else op.weight.transpose(2, 0, 1)[..., None]
+    )  # (outputs, time, bins, inputs)
+    return torch.from_numpy(weight.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
+
+
+def bias_of(op: Conv | DepthwiseConv) -> Tensor:
+    """In steps of the output."""
+    return torch.from_numpy((op.bias * op.multiplier).astype(np.float32))
+
+
+def computed(op: Op, inputs: list[Tensor]) -> Tensor:
+    """What an operation that does not learn makes of its inputs."""
+    x = inputs[0]
+    if isinstance(op, DepthwiseConv):
+        return convolved(op, x, weights_of(op), bias_of(op))
+    if isinstance(op, Add):
+        a, b = (value * (tensor.scale / op.output.scale) for value, tensor in zip(inputs, op.inputs, strict=True))
+        return clipped(op, a + b)
+    if isinstance(op, Crop):
+        return x[:, :, op.start : op.stop]
+    if isinstance(op, MaxPool):
+        least = -128 - op.input.zero_point
+        return functional.max_pool2d(
+            functional.pad(x, (*op.padding, *op.time_padding), value=least), op.kernel, op.stride
+        )
+    assert isinstance(op, Concat)
+    return torch.cat(inputs, {0: 2, 2: 1}[op.axis])
+
+
+def convolved(op: Conv | DepthwiseConv, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """As `op.forward`, and in its order, so that halves are the same."""
+    multiplier = torch.from_numpy(op.multiplier)
+    x = functional.pad(x, (*op.padding, *op.time_padding))
+    total = functional.conv2d(x, weight, stride=op.stride, groups=x.shape[1] // weight.shape[1])
+    total = total + rounded(bias / multiplier)[:, None, None]
+    return clipped(op, total * multiplier[:, None, None])
+
+
+def clipped(op: Op, real: Tensor) -> Tensor:
+    """Rounded to the output's integers, less its zero point."""
+    zero_point = op.output.zero_point
+    return rounded(real).clamp(-128 - zero_point, 127 - zero_point)
+
+
+def rounded(x: Tensor) -> Tensor:
+    """Rounded, halves to even; the gradient is that of x."""
+    return x + (x.round() - x).detach()
+
+
+def tune(
+    graph: Graph,
+    windows: Callable[[int], Frames],
+    answers: Callable[[Frames], NDArray[np.float32]],
+    epochs: int,
+    step: float = _STEP,
+) -> Graph:
+    """The graph, tuned to give the float network's `answers`, logits `(n, labels)`, to `windows` of each epoch.
+
+    Windows are `(n, frames, bins, channels)`, as many in each epoch.
+    """
+    net = RoundedGraph(graph)
+    optimizer = torch.optim.Adam(net.parameters(), step)
     for epoch in range(epochs):
-        for _ in learn_epoch(learner, model, epoch_windows(epoch), settings, process, teacher, epoch):
-            pass
-    tuned = copy_of(run)
-    tuned.load_state_dict(learner.averaged.state_dict())
-    return replace(run, model=tuned.eval())
+        frames = windows(epoch)
+        x = integers_of(graph, frames)
+        scores = torch.softmax(torch.from_numpy(answers(frames)), 1)
+        starts = range(0, len(x), _BATCH)
+        for n, start in enumerate(starts):
+            progress = (epoch + n / len(starts)) / epochs
+            for group in optimizer.param_groups:
+                group["lr"] = step * (0.5 + 0.5 * math.cos(math.pi * progress))
+            loss = functional.cross_entropy(net(x[start : start + _BATCH]), scores[start : start + _BATCH])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    return net.learned()
 
 
-def copy_of(run: Run) -> nn.Module:
-    """A network of its own with the run's weights."""
-    model = network_of(run.settings, run.front_end, len(run.labels)).build()
-    model.load_state_dict(run.model.state_dict())
-    return model
-
-
-def round_convolutions(model: nn.Module, images: Tensor) -> None:
-    """Make each convolution a rounded one, its input's range measured on images `(n, channels, frames, bins)`."""
-    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
-    ranges: dict[nn.Conv2d, tuple[float, float]] = dict.fromkeys(convolutions, (0.0, 0.0))
-    with measuring(ranges), torch.no_grad():
-        model.eval()
-        for part in torch.split(images, 64):
-            model(part)
-    for conv, (low, high) in ranges.items():
-        scale = max(high - low, 1e-6) / 255
-        conv.__class__ = RoundedConv2d  # the weights, their names and the copies of them stay what they are
-        conv.input_scale = scale  # type: ignore[assignment]
-        conv.input_zero_point = round(-low / scale)  # type: ignore[assignment]
-
-
-@contextmanager
-def measuring(ranges: dict[nn.Conv2d, tuple[float, float]]) -> Iterator[None]:
-    """While it lasts, the lowest and highest value that each convolution reads is noted."""
-
-    def note(conv: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(conv, nn.Conv2d)
-        low, high = ranges[conv]
-        ranges[conv] = min(low, float(inputs[0].min())), max(high, float(inputs[0].max()))
-
-    hooks = [conv.register_forward_pre_hook(note) for conv in ranges]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+def integers_of(graph: Graph, frames: Frames) -> Tensor:
+    """Frames `(n, frames, bins, channels)` as what `RoundedGraph` takes."""
+    x = quantized(frames, graph).astype(np.float32) - graph.input.zero_point
+    return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from edge_res.bundle import DecideParams
 from edge_res.errors import DataError
-from edge_res.export import augment
+from edge_res.export import augment, int8_tuning
+from edge_res.export.answers import float_logits
 from edge_res.export.augment import Scene
 from edge_res.export.clips import CALIBRATION_WINDOWS, frames_of_folder, windows_of
 from edge_res.export.data import DataSet
 from edge_res.export.entries import SILENCE, UNKNOWN
-from edge_res.export.int8_tuning import fine_tune
+from edge_res.export.graph import Graph
 from edge_res.export.runs import Run, load_data, read_run, split_sha256
 from edge_res.export.tuning import Said, make_stream
-from edge_res.export.windows import Windows, plain_windows, training_windows
+from edge_res.export.windows import plain_windows, training_windows
 from edge_res.flow import Frames
 from edge_res.frontend import FrontEndParams, compute_frames
 
@@ -46,8 +47,8 @@ class Material:
 
     `calibration` are windows `(n, frames, bins, channels)`. `stream` are the frames `(n, bins, channels)` of a long
     recording, on which modes and engines are compared; with `said`, the words in it, thresholds and delay are measured
-    on it too, else they are `decide` and `delay_s`. `tune` makes the network anew where int8 costs more than
-    `allowed_loss` of the accuracy on `validation`.
+    on it too, else they are `decide` and `delay_s`. `tune` betters the quantized network where int8 costs
+    more than `allowed_loss` of the accuracy on `validation`.
     """
 
     network: bytes
@@ -61,7 +62,7 @@ class Material:
     delay_s: float = 0.0
     said: list[Said] | None = None
     validation: Validation | None = None
-    tune: Callable[[], bytes] | None = None
+    tune: Callable[[Graph], Graph] | None = None
     allowed_loss: float = 0.003
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -85,32 +86,37 @@ def from_run(run_folder: Path, data: Path | None, calibration: Path | None = Non
     else:
         samples = np.concatenate([clip.samples for clip in clips])[: _STREAM_S * params.sample_rate_hz]
         samples = augment.repeated(samples, max(len(samples), params.samples_of(2 * settings.frames)))
+    network = to_onnx(run)
+    seed = (settings.seed, 4)
     return Material(
-        network=to_onnx(run),
+        network=network,
         labels=run.labels,
         background=tuple(label for label in run.labels if label not in words),
         front_end=params,
         hop=settings.hop,
-        calibration=calibration_windows(run, loaded) if calibration is None else windows_of_clips(run, calibration),
+        calibration=(
+            plain_training_windows(run, loaded, seed, CALIBRATION_WINDOWS)
+            if calibration is None
+            else windows_of_clips(run, calibration)
+        ),
         stream=compute_frames(params, samples, settings.hop),
         decide=DecideParams(dict.fromkeys(words, 0.6)),
         said=said,
         validation=validation_windows(run, loaded),
         training=run.training,
-        tune=partial(tuned_network, run, loaded) if settings.int8_epochs else None,
+        tune=partial(tuned, run, loaded, network) if settings.int8_epochs else None,
         allowed_loss=settings.allowed_loss,
     )
 
 
-def tuned_network(run: Run, loaded: DataSet) -> bytes:
-    """The run's network, tuned for int8 on its training windows, as ONNX."""
-    settings, scene = run.settings, scene_of(run)
+def tuned(run: Run, loaded: DataSet, network: bytes, graph: Graph) -> Graph:
+    """The run's quantized network, tuned on its training windows to answer as its float `network` does."""
+    settings = run.settings
 
-    def epoch_windows(epoch: int) -> Windows:
-        seed = (settings.seed, 6, epoch)
-        return training_windows(loaded, run.labels, settings.windows, scene, run.front_end, seed)
+    def windows(epoch: int) -> Frames:
+        return plain_training_windows(run, loaded, (settings.seed, 6, epoch))
 
-    return to_onnx(fine_tune(run, epoch_windows, settings.int8_epochs))
+    return int8_tuning.tune(graph, windows, partial(float_logits, network), settings.int8_epochs)
 
 
 def scene_of(run: Run) -> Scene:
@@ -120,12 +126,11 @@ def scene_of(run: Run) -> Scene:
     return Scene(params.sample_rate_hz, samples, params.channels, run.settings.vary)
 
 
-def calibration_windows(run: Run, loaded: DataSet) -> Frames:
+def plain_training_windows(run: Run, loaded: DataSet, seed: tuple[int, ...], most: int | None = None) -> Frames:
     """Training windows `(n, frames, bins, channels)`, varied as in training but for masks and warps."""
-    seed = (run.settings.seed, 4)
     windows = training_windows(loaded, run.labels, run.settings.windows, scene_of(run), run.front_end, seed)
     windows.varied = False
-    return np.stack([windows.frames(i) for i in range(min(len(windows), CALIBRATION_WINDOWS))])
+    return np.stack([windows.frames(i) for i in range(min(len(windows), most or len(windows)))])
 
 
 def windows_of_clips(run: Run, folder: Path) -> Frames:

@@ -27,12 +27,13 @@ from edge_res.export.answers import (
     is_quantized,
     quantized,
 )
+from edge_res.export.fold import fold_mean
 from edge_res.export.graph import Graph
 from edge_res.export.material import Material, Validation
 from edge_res.export.metrics import measure
 from edge_res.export.parity import WRITERS, first_difference
 from edge_res.export.qdq import read_qdq
-from edge_res.export.quantize import quantize, symmetric
+from edge_res.export.quantize import quantize_onnx, symmetric
 from edge_res.export.step import receptive_field, refuse_part_hop, step_graph, time_stride
 from edge_res.export.tflite_writer import write_with_variables
 from edge_res.export.tuning import Tuned, score_stream, tune
@@ -49,12 +50,12 @@ def build(
 ) -> Bundle:
     """Make and write the bundle, after all checks have passed; else raise `ExportError` and write nothing."""
     say("quantizing")
-    window, network = quantized_well(material, method, say)
+    window, is_tuned = quantized_well(material, method, say)
     check_shape(window, material)
     step, why_not = step_of(window, material.hop)
     members = emit(window, step)
     if target == "tensorrt":
-        members[SYMMETRIC] = symmetric_of(network, material, method)
+        members[SYMMETRIC] = symmetric_of(material, method)
     manifest = Manifest(
         name=name,
         labels=material.labels,
@@ -75,7 +76,7 @@ def build(
     golden = golden_of(draft, window, integers)
     check_parity(draft, window, step, integers, golden)
     metrics = accuracy(draft, material, window)
-    if network is not material.network:
+    if is_tuned:
         metrics["int8_tuned"] = True
     manifest = replace(manifest, metrics=metrics)
 
@@ -94,28 +95,24 @@ def build(
     return bundle
 
 
-def quantized_well(material: Material, method: str, say: Callable[[str], None]) -> tuple[Graph, bytes]:
-    """The quantized network and what it was made from.
-
-    That is the network tuned for int8, where int8 costs the trained one more accuracy than is allowed.
-    """
+def quantized_well(material: Material, method: str, say: Callable[[str], None]) -> tuple[Graph, bool]:
+    """The quantized network, and whether it was tuned: where int8 costs more accuracy than is allowed, and it helps."""
     if is_quantized(material.network):
-        return read_qdq(material.network), material.network
-    window = quantize(material.network, material.calibration, method)
-    validation = material.validation
+        return read_qdq(material.network), False
+    graph = read_qdq(quantize_onnx(material.network, material.calibration, method))
+    window, validation = fold_mean(graph), material.validation
     if material.tune is None or validation is None:
-        return window, material.network
+        return window, False
     in_float = shares_right(float_logits(material.network, validation.frames), validation)
     found = shares_right(int8_logits(window, validation.frames), validation)
     # One window may always flip.
     if in_float - found <= max(material.allowed_loss, 1 / len(validation.targets)) + 1e-9:
-        return window, material.network
-    say(f"int8 costs {100 * (in_float - found):.1f} points of accuracy: tuning the network for it")
-    network = material.tune()
-    tuned = quantize(network, material.calibration, method)
+        return window, False
+    say(f"int8 costs {100 * (in_float - found):.1f} points of accuracy: tuning it")
+    tuned = fold_mean(material.tune(graph))  # unfolded: a weight that folding repeats is one weight
     better = shares_right(int8_logits(tuned, validation.frames), validation)
     say(f"tuned, int8 has {better:.1%}; before it had {found:.1%}, float {in_float:.1%}")
-    return (tuned, network) if better > found else (window, material.network)
+    return (tuned, True) if better > found else (window, False)
 
 
 def shares_right(logits: NDArray[np.float32], validation: Validation) -> float:
@@ -220,13 +217,13 @@ def as_given(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]
     return metrics
 
 
-def symmetric_of(network: bytes, material: Material, method: str) -> bytes:
-    """The window model for TensorRT, which is made from the float network, tuned where the others are."""
-    if is_quantized(network):
+def symmetric_of(material: Material, method: str) -> bytes:
+    """The window model for TensorRT: of the float network, since tuning is for the rounding of the other files."""
+    if is_quantized(material.network):
         raise ExportError(
             "A model for TensorRT is made from a float network, and this one is quantized; give that one."
         )
-    return symmetric(network, material.calibration, method)
+    return symmetric(material.network, material.calibration, method)
 
 
 def tuned_on(draft: Bundle, material: Material) -> Tuned:

@@ -68,8 +68,7 @@ class TrainSettings:
 
     `mixup` is the parameter of its beta distribution (Zhang et al. 2018), 0 for none. `teacher` is the folder of a run
     whose scores are learned, together with the labels (Hinton et al. 2015), with the weight `teacher_share`. Where
-    int8 costs more than `allowed_loss` of the accuracy, the export tunes the network with quantized weights and
-    activations for `int8_epochs`.
+    int8 costs more than `allowed_loss` of the accuracy, the export tunes the quantized network for `int8_epochs`.
     """
 
     recipe: str = ""
@@ -92,7 +91,7 @@ class TrainSettings:
     precision: Literal["float32", "bfloat16"] = "float32"
     teacher: str = ""
     teacher_share: float = 0.7
-    int8_epochs: int = 2
+    int8_epochs: int = 4
     allowed_loss: float = 0.003
     seed: int = 0
     threads: int = 1

@@ -1,4 +1,4 @@
-"""Tuning for int8: rounded convolutions, and when the tuned network is taken."""
+"""Tuning for int8: the graph in PyTorch is the graph, it learns to answer as the float one, and when it is taken."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
+from hypothesis import given
 from torch import Tensor, nn
 
 from edge_res.bundle import DecideParams
 from edge_res.export import packaging
-from edge_res.export.answers import float_logits
-from edge_res.export.int8_tuning import fine_tune, round_convolutions
+from edge_res.export.answers import float_logits, int8_logits
+from edge_res.export.graph import FRAMES, Concat, Conv, Graph, MaxPool, run_all, window_graph
+from edge_res.export.graph import run as interpreted
+from edge_res.export.int8_tuning import RoundedGraph, tune
 from edge_res.export.material import Material, Validation, to_onnx
-from edge_res.export.nets import ResNet
-from edge_res.export.quantize import symmetric
+from edge_res.export.ops import DepthwiseConv
+from edge_res.export.ops import Tensor as Activation
+from edge_res.export.qdq import read_qdq
+from edge_res.export.quantize import quantize_onnx, symmetric
 from edge_res.export.runs import Run, network_of
 from edge_res.export.settings import Net, TrainSettings
-from edge_res.export.windows import Windows
+from edge_res.flow import Frames
+from tests.export.drawing import Builder, graphs, windows
 
 SETTINGS = TrainSettings(frames=40, batch=8, net=Net(widths=(4, 8, 8)))
 LABELS = ("a", "b", "c")
@@ -32,79 +38,114 @@ def run() -> Run:
     torch.manual_seed(3)
     params = SETTINGS.front_end.params()
     model = network_of(SETTINGS, params, 3).build().eval()
-    assert isinstance(model, ResNet)
-    assert model.classifier.bias is not None
     with torch.no_grad():  # so that no label always wins
-        model.classifier.bias -= model(torch.randn(64, 1, 40, 40)).mean(0)
+        model.classifier.bias -= model(torch.randn(64, 1, 40, 40)).mean(0)  # type: ignore[union-attr]
     return Run(SETTINGS, params, LABELS, model, "", {}, {})
 
 
-class Made(Windows):
-    """Windows of random frames."""
-
-    def __init__(self) -> None:
-        self.examples = [None] * 24  # type: ignore[list-item]
-        self.labels = {label: i for i, label in enumerate(LABELS)}
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return torch.randn(1, 40, 40, generator=torch.Generator().manual_seed(index)), index % 3
+def drawn(count: int, seed: int) -> Frames:
+    frames: Frames = np.random.default_rng(seed).normal(0, 1, (count, 40, 40, 1)).astype(np.float32)
+    return frames
 
 
-def test_rounded_convolutions_compute_with_255_steps(run: Run) -> None:
-    images = torch.randn(8, 1, 40, 40, generator=torch.Generator().manual_seed(0))
-    rounded = network_of(SETTINGS, run.front_end, 3).build().eval()
-    rounded.load_state_dict(run.model.state_dict())
-    round_convolutions(rounded, images)
-    assert rounded.state_dict().keys() == run.model.state_dict().keys()
-    exact, near = run.model(images), rounded(images)
-    assert not torch.equal(exact, near)
-    assert (exact - near).abs().max() < 0.1 * exact.abs().max()
-    # the same after inputs are rounded to the 256 values already
-    stem = next(m for m in rounded.modules() if isinstance(m, torch.nn.Conv2d))
-    grid = torch.fake_quantize_per_tensor_affine(images, stem.input_scale, stem.input_zero_point, 0, 255)
-    torch.testing.assert_close(rounded(grid), near)
-    near.sum().backward()  # the straight-through gradient reaches the first weights
-    assert stem.weight.grad is not None
-    assert stem.weight.grad.abs().sum() > 0
+def assert_same_integers(graph: Graph) -> None:
+    integers = windows(graph, 3)
+    x = torch.from_numpy(integers.astype(np.float32) - graph.input.zero_point).permute(0, 3, 1, 2)
+    logits = RoundedGraph(graph)(x).detach().numpy() / graph.output.scale + graph.output.zero_point
+    np.testing.assert_array_equal(np.rint(logits), interpreted(graph, integers))
 
 
-def test_tuning_changes_the_weights_and_keeps_the_network(run: Run) -> None:
-    tuned = fine_tune(run, lambda epoch: Made(), 1)
-    assert type(next(m for m in tuned.model.modules() if isinstance(m, torch.nn.Conv2d))) is torch.nn.Conv2d
-    before, after = run.model.state_dict(), tuned.model.state_dict()
-    changed = [name for name in before if not torch.equal(before[name], after[name])]
-    assert any(name.endswith("weight") for name in changed)
-    close = [torch.allclose(before[name], after[name], atol=0.2) for name in before if name.endswith("conv1.weight")]
-    assert all(close)
+@given(graphs())
+def test_it_computes_the_integers_of_the_graph(graph: Graph) -> None:
+    assert_same_integers(graph)
+
+
+def test_it_computes_the_integers_of_padded_pooled_and_joined_graphs() -> None:
+    rng = np.random.default_rng(1)
+    net = Builder(rng, Activation(FRAMES, (20, 8, 2), 0.05, 3))
+    x = net.conv(net.source, 4, (3, 3), (1, 1), (1, 1))
+    net.ops[-1] = replace(net.ops[-1], output=replace(x, zero_point=100))  # type: ignore[type-var]
+    pool = MaxPool("pool", net.ops[-1].output, x, (3, 3), (2, 2), (1, 1), (1, 1))
+    x = net.append(replace(pool, output=replace(pool.input, name="pool.out", shape=pool.output_shape)))
+    both = Concat("both", (x, x), x, axis=2)
+    x = net.append(replace(both, output=replace(x, name="both.out", shape=both.output_shape)))
+    assert_same_integers(net.finish(x, 3))
+
+
+def test_untuned_it_is_the_graph_that_it_was_made_of(run: Run) -> None:
+    graph = read_qdq(quantize_onnx(to_onnx(run), drawn(16, 0)))
+    learned = RoundedGraph(graph).learned()
+    integers = windows(graph, 2)
+    for before, after in zip(
+        run_all(graph, [integers[0]]).values(), run_all(learned, [integers[0]]).values(), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_tuning_brings_the_integers_nearer_to_the_float_answers(run: Run) -> None:
+    network = to_onnx(run)
+    graph = read_qdq(quantize_onnx(network, drawn(64, 0)))
+    coarse = coarser(graph, 8)
+    new = drawn(128, 7)
+    in_float = float_logits(network, new)
+    tuned = tune(coarse, lambda epoch: drawn(256, 10 + epoch), lambda frames: float_logits(network, frames), 3)
+
+    def error(graph: Graph) -> float:
+        return float(np.square(int8_logits(graph, new) - in_float).mean())
+
+    assert error(tuned) < 0.5 * error(coarse)
+    assert [op.output for op in tuned.ops] == [op.output for op in coarse.ops]  # names, shapes, scales, zero points
+    for before, after in zip(coarse.ops, tuned.ops, strict=True):
+        if isinstance(before, DepthwiseConv):
+            assert before is after
+        if isinstance(before, Conv) and isinstance(after, Conv):
+            assert np.abs(after.weight).max() <= 127
+    again = tune(coarse, lambda epoch: drawn(256, 10 + epoch), lambda frames: float_logits(network, frames), 3)
+    np.testing.assert_array_equal(interpreted(again, windows(graph, 4)), interpreted(tuned, windows(graph, 4)))
+
+
+def coarser(graph: Graph, steps: int) -> Graph:
+    """The graph with weights of fewer steps."""
+    ops = [
+        replace(op, weight=np.clip(np.rint(op.weight / steps) * steps, -127, 127).astype(np.int8))
+        if isinstance(op, Conv)
+        else op
+        for op in graph.ops
+    ]
+    return window_graph(graph.input, ops)
 
 
 def test_a_network_is_tuned_only_where_int8_costs_too_much(run: Run) -> None:
-    rng = np.random.default_rng(0)
-    frames = rng.normal(0, 1, (200, 40, 40, 1)).astype(np.float32)
+    frames = drawn(200, 0)
     targets = float_logits(to_onnx(run), frames).argmax(1)  # in float all are right
     calls = []
 
-    def tune() -> bytes:
-        calls.append(1)
-        return to_onnx(run)
+    def better(graph: Graph) -> Graph:
+        calls.append(graph)
+        return read_qdq(quantize_onnx(to_onnx(run), frames))
 
     good = Material(
         to_onnx(run), LABELS, (), run.front_end, 8, frames[:64], frames[0], DecideParams(dict.fromkeys(LABELS, 0.5)),
-        validation=Validation(frames, targets, ("",) * len(targets)), tune=tune, allowed_loss=0.3,
+        validation=Validation(frames, targets, ("",) * len(targets)), tune=better, allowed_loss=0.3,
     )  # fmt: skip
     said: list[str] = []
-    packaging.quantized_well(good, "minmax", said.append)
+    _, is_tuned = packaging.quantized_well(good, "minmax", said.append)
+    assert not is_tuned
     assert not calls
 
     outlier = frames[:64].copy()
     outlier[0, 0, 0, 0] = 400.0  # one step of the input is now as large as most of it
-    packaging.quantized_well(replace(good, calibration=outlier, allowed_loss=0.003), "minmax", said.append)
-    assert calls
-    assert "points of accuracy: tuning the network for it" in said[0]
+    bad = replace(good, calibration=outlier, allowed_loss=0.003)
+    window, is_tuned = packaging.quantized_well(bad, "minmax", said.append)
+    assert is_tuned
+    assert len(window.ops) == len(calls[0].ops) - 1  # folded, after it was tuned unfolded
+    assert "points of accuracy: tuning it" in said[0]
+    _, is_tuned = packaging.quantized_well(replace(bad, tune=lambda graph: graph), "minmax", said.append)
+    assert not is_tuned
 
 
-def plain(frames: Tensor, loud: bool) -> nn.Sequential:
-    """A network, or the same with a channel that drowns the others in int8 and that nothing reads."""
+def loud_network(frames: Tensor) -> nn.Sequential:
+    """A network with a channel that drowns the others in int8 and that nothing reads."""
     torch.manual_seed(5)
     net = nn.Sequential(
         nn.Conv2d(1, 4, (3, 40)), nn.ReLU(), nn.Conv2d(4, 8, (3, 1)), nn.ReLU(),
@@ -112,31 +153,31 @@ def plain(frames: Tensor, loud: bool) -> nn.Sequential:
     ).eval()  # fmt: skip
     with torch.no_grad():
         net[2].weight[:, 0] = 0  # type: ignore[operator]
-        net[0].weight[0] *= 3000 if loud else 1  # type: ignore[index, operator]
+        net[0].weight[0] *= 3000  # type: ignore[index, operator]
         net[6].bias -= net(frames).mean(0)
-        if not loud:
-            net[6].bias[0] += 0.002  # type: ignore[index, operator]
     return net
 
 
-def test_all_models_of_a_bundle_are_made_of_the_tuned_network(run: Run, tmp_path: Path) -> None:
+def test_a_bundle_says_that_it_was_tuned(run: Run, tmp_path: Path) -> None:
     frames = torch.randn(200, 1, 40, 40, generator=torch.Generator().manual_seed(0))
-    trained, tuned = (to_onnx(replace(run, model=plain(frames, loud))) for loud in (True, False))
-    windows = np.ascontiguousarray(frames.numpy().transpose(0, 2, 3, 1))
-    targets = float_logits(trained, windows).argmax(1)
-    assert (float_logits(tuned, windows).argmax(1) != targets).any()
+    trained = to_onnx(replace(run, model=loud_network(frames)))
+    shown = np.ascontiguousarray(frames.numpy().transpose(0, 2, 3, 1))
+    targets = float_logits(trained, shown).argmax(1)
+    quiet_model = loud_network(frames)
+    with torch.no_grad():
+        quiet_model[0].weight[0] /= 3000  # type: ignore[index, operator]
+    quiet = to_onnx(replace(run, model=quiet_model))
     material = Material(
-        trained, LABELS, (), run.front_end, 8, windows, np.concatenate([*windows[:4]]),
-        DecideParams(dict.fromkeys(LABELS, 0.5)), validation=Validation(windows, targets, ("",) * len(targets)),
-        tune=lambda: tuned,
+        trained, LABELS, (), run.front_end, 8, shown, np.concatenate([*shown[:4]]),
+        DecideParams(dict.fromkeys(LABELS, 0.5)), validation=Validation(shown, targets, ("",) * len(targets)),
+        tune=lambda graph: read_qdq(quantize_onnx(quiet, shown)),
     )  # fmt: skip
     bundle = packaging.build(material, tmp_path / "x.edgeres", "x", "minmax", "tensorrt", lambda text: None)
     metrics = bundle.manifest.metrics
     assert metrics["int8_tuned"] is True
-    assert metrics["validation_float"]["accuracy"] == 1  # of the network as trained
+    assert metrics["validation_float"]["accuracy"] == 1
     np.testing.assert_array_equal(
-        float_logits(bundle.members["window-symmetric.onnx"], windows),
-        float_logits(symmetric(tuned, windows), windows),
+        float_logits(bundle.members["window-symmetric.onnx"], shown), float_logits(symmetric(trained, shown), shown)
     )
     untuned = packaging.build(replace(material, tune=None), tmp_path / "y.edgeres", "y", "minmax", None, lambda _: None)
     assert "int8_tuned" not in untuned.manifest.metrics
