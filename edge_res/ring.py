@@ -6,8 +6,6 @@ import numpy as np
 
 from edge_res.flow import Samples
 
-_GAP_SLOTS = 64
-
 
 class Ring:
     """Holds up to `capacity` samples of `channels` float32 values, oldest first.
@@ -17,16 +15,16 @@ class Ring:
     samples or the gap that it announces are in place, which suffices on CPython (with or without the GIL).
 
     What does not fit is dropped and counted, and the place of the loss is kept: `available` never reaches across
-    a gap, and at a gap `take_lost` tells how many samples are missing there.
+    a gap, and at a gap `take_lost` tells how many samples are missing there. It has room for `gaps` of them.
 
     The reader gets contiguous views: the buffer has a tail beyond `capacity` into which `view` copies the wrapped
     part when, and only when, a view crosses the end.
     """
 
-    def __init__(self, capacity: int, channels: int = 1, longest_view: int | None = None) -> None:
+    def __init__(self, capacity: int, channels: int = 1, longest_view: int | None = None, gaps: int = 64) -> None:
         longest_view = capacity if longest_view is None else longest_view
-        if capacity < 1 or channels < 1 or not 1 <= longest_view <= capacity:
-            raise ValueError(f"no such ring: {capacity=}, {channels=}, {longest_view=}")
+        if min(capacity, channels, gaps) < 1 or not 1 <= longest_view <= capacity:
+            raise ValueError(f"no such ring: {capacity=}, {channels=}, {longest_view=}, {gaps=}")
         self.capacity = capacity
         self.channels = channels
         self.longest_view = longest_view
@@ -36,9 +34,9 @@ class Ring:
         self._lost = 0  # samples dropped since the start
         self._told = 0  # of these, reported to the reader
         self._pending = 0  # dropped, and not yet marked as a gap because nothing was accepted since
-        # Gap i lies directly before accepted sample _gap_at[i % slots]; the writer moves _gaps_made.
-        self._gap_at = [0] * _GAP_SLOTS
-        self._gap_lost = [0] * _GAP_SLOTS
+        # Gap i lies directly before accepted sample _gap_at[i % gaps]; the writer moves _gaps_made.
+        self._gap_at = [0] * gaps
+        self._gap_lost = [0] * gaps
         self._gaps_made = 0
         self._gaps_taken = 0
 
@@ -49,10 +47,10 @@ class Ring:
         n = len(samples)
         taken = min(n, self.capacity - (self._written - self._read))
         if taken and self._pending:
-            if self._gaps_made - self._gaps_taken == _GAP_SLOTS:
+            if self._gaps_made - self._gaps_taken == len(self._gap_at):
                 taken = 0  # no room to say where the loss was: let the last gap grow instead
             else:
-                slot = self._gaps_made % _GAP_SLOTS
+                slot = self._gaps_made % len(self._gap_at)
                 self._gap_at[slot] = self._written
                 self._gap_lost[slot] = self._pending
                 self._gaps_made += 1
@@ -90,12 +88,12 @@ class Ring:
         """Samples that can be read before the next gap or the end of what was written."""
         written = self._written  # before the gaps: a gap is marked before the samples behind it are announced
         if self._gaps_made > self._gaps_taken:
-            return min(written, self._gap_at[self._gaps_taken % _GAP_SLOTS]) - self._read
+            return min(written, self._gap_at[self._gaps_taken % len(self._gap_at)]) - self._read
         return written - self._read
 
     def take_lost(self) -> int:
         """Samples missing directly before the next one to read, each told of once; 0 where nothing is missing."""
-        slot = self._gaps_taken % _GAP_SLOTS
+        slot = self._gaps_taken % len(self._gap_at)
         if self._gaps_made == self._gaps_taken or self._gap_at[slot] != self._read:
             return 0
         lost = self._gap_lost[slot]

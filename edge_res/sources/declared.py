@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from edge_res.errors import ConfigError
+from edge_res.flow import Samples
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_channels
 from edge_res.sources.framing import MOST_CHANNELS
@@ -31,6 +34,13 @@ def read_scale(name: str, scale: float) -> float:
     if not math.isfinite(scale) or scale == 0:
         raise ConfigError(f"{name} says scale={scale:g}; it must be a number other than 0.")
     return scale
+
+
+def scaled(samples: Samples, scale: float) -> Samples:
+    """Float32 `samples` times `scale`; what is too large then is infinite, which no sample may be."""
+    with np.errstate(over="ignore"):
+        product: Samples = samples * np.float32(scale)
+        return product
 
 
 def read_alarm(name: str, alarm_s: float | None, rate_hz: int) -> float:

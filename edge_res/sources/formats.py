@@ -115,11 +115,11 @@ class Csv:
         self._broken = True
 
     def _tell_greeting(self) -> None:
-        if self._lines.greeted and not self._greeted:
+        if self._lines.greeting and not self._greeted:
             self._greeted = True
             logging.getLogger("edge_res").warning(
-                "%s began with %d lines that are no samples, which are left out: %s",
-                self._name, self._lines.greeted, b" / ".join(self._lines.greeting).decode("utf-8", "replace")[:120],
+                "%s began with lines that are no samples, left out: %s",
+                self._name, b" / ".join(self._lines.greeting).decode("utf-8", "replace")[:120],
             )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from edge_res.flow import Samples
 
 _LONGEST = 1024  # bytes of a line
+_LARGEST = float(np.finfo(np.float32).max)
 _SEPARATORS = bytes.maketrans(b",;", b"  ")
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -20,7 +21,7 @@ def read_line(line: bytes) -> list[float] | None:
     if not all(map(_NUMBER.fullmatch, fields)):  # `float` takes 1_000 and nan as well
         return None
     values = [float(field) for field in fields]
-    return values if np.isfinite(np.array(values).astype(np.float32)).all() else None
+    return values if max(map(abs, values), default=0.0) <= _LARGEST else None
 
 
 class Lines:
@@ -32,7 +33,6 @@ class Lines:
 
     def __init__(self, channels: int) -> None:
         self.greeting: list[bytes] = []
-        self.greeted = 0  # lines of the greeting
         self.misfit = 0  # width of the last line of numbers that had another one
         self.misfits = 0  # such lines since the last sample
         self._channels = channels
@@ -57,7 +57,6 @@ class Lines:
             if row is not None:
                 self.misfit, self.misfits = len(row), self.misfits + 1
             if not self._any:
-                self.greeted += 1
                 self.greeting = [*self.greeting, text][:3]
                 continue
             if rows:

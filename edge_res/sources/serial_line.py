@@ -8,13 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-import numpy as np
-
 from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block, Health, Samples
 from edge_res.sources import Wanted
 from edge_res.sources.address import read_address
-from edge_res.sources.declared import read_alarm, read_channels, read_scale
+from edge_res.sources.declared import read_alarm, read_channels, read_scale, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.formats import FORMATS
 from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, read_rate, take_rate
@@ -56,7 +54,7 @@ class SerialLine:
         if options.baud < 1:
             raise ConfigError(f"{self.name} says baud={options.baud}; usual are 9600, 115200, 921600 and 1000000.")
         self.channels = read_channels(self.name, options.channels, want, EXAMPLE)
-        self._scale = np.float32(read_scale(self.name, options.scale))
+        self._scale = read_scale(self.name, options.scale)
         self._baud = options.baud
         declared_hz = read_rate(self.name, options.rate, want, EXAMPLE)
         read_alarm(self.name, options.alarm, 1)
@@ -91,7 +89,7 @@ class SerialLine:
             try:
                 self._port = self._port or SerialPort(self._path, self._baud)
                 for lost, samples in self._pieces(self._port):
-                    self._feed.put(samples * self._scale, lost)
+                    self._feed.put(scaled(samples, self._scale), lost)
             except SourceError as error:
                 self._feed.trouble(str(error).rstrip("."))
             except OSError as error:

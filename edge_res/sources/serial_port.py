@@ -91,4 +91,4 @@ def _way_in(path: str) -> str:
         group = str(about.st_gid)
     if about.st_mode & 0o060 == 0o060 and about.st_gid != 0:
         return f"join its group with `sudo usermod -aG {group} $USER` and log in again"
-    return f'its group {group} may not either, so give it one that may with a udev rule, for example GROUP="dialout"'
+    return f"its group {group} may not either; give it one that may with a udev rule"

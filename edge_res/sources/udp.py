@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
-import numpy as np
-
 from edge_res.errors import ConfigError
 from edge_res.flow import Block, Health, Samples
 from edge_res.sources import Wanted
 from edge_res.sources.address import read_address
-from edge_res.sources.declared import read_alarm, read_channels, read_scale
+from edge_res.sources.declared import read_alarm, read_channels, read_scale, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.formats import check_width
 from edge_res.sources.framing import Frame, read_frame
@@ -54,7 +52,7 @@ class Udp:
         self.channels = read_channels(self.name, options.channels, want, EXAMPLE)
         if not 0 <= options.window <= _MOST_WINDOW:
             raise ConfigError(f"{self.name} says window={options.window}; it may be 0 to {_MOST_WINDOW} datagrams.")
-        self._scale = np.float32(read_scale(self.name, options.scale))
+        self._scale = read_scale(self.name, options.scale)
         declared_hz = read_rate(self.name, options.rate, want, EXAMPLE)
         read_alarm(self.name, options.alarm, 1)
         self._socket = bind(host, port)
@@ -84,7 +82,7 @@ class Udp:
         """In a thread of its own."""
         while not self._feed.stopping.wait(_GATHER_S):
             for lost, samples in self._datagrams.push(receive(self._socket), monotonic()):
-                self._feed.put(samples * self._scale, lost)
+                self._feed.put(scaled(samples, self._scale), lost)
                 for sentence in self._watch.push(lost + len(samples)):
                     logging.getLogger("edge_res").warning("%s", sentence)
 

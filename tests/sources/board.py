@@ -77,11 +77,19 @@ class Heard:
         end_s = monotonic() + within_s
         while not enough(self):
             assert monotonic() < end_s, (self.states, self.received, self.lost)
-            item = next(self._items)
-            if isinstance(item, Health):
-                self.states.append(item)
-            elif len(item.samples) or item.lost:
-                self.blocks.append((item.at, item.lost, item.samples.copy()))
+            self._take(next(self._items))
+
+    def listen(self, for_s: float) -> None:
+        """Listen on for some time."""
+        end_s = monotonic() + for_s
+        while monotonic() < end_s:
+            self._take(next(self._items))
+
+    def _take(self, item: Block | Health) -> None:
+        if isinstance(item, Health):
+            self.states.append(item)
+        elif len(item.samples) or item.lost:
+            self.blocks.append((item.at, item.lost, item.samples.copy()))
 
     @property
     def received(self) -> int:

@@ -1,0 +1,75 @@
+"""Datagrams back in their order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_res.sources.framing import NUMBERS, Frame
+from edge_res.sources.reorder import Reorder
+
+PER_FRAME = 10
+
+
+def frame(index: int, first: int = 0) -> Frame:
+    return Frame((first + index * PER_FRAME) % NUMBERS, np.full((PER_FRAME, 1), index, np.float32))
+
+
+def given_on(reorder: Reorder, order: list[int], first: int = 0) -> list[int]:
+    found = [ready for i in order for ready, _ in reorder.push(frame(i, first), 0.0)]
+    return [int(ready.samples[0, 0]) for ready in found]
+
+
+def flushed(reorder: Reorder) -> list[int]:
+    return [int(ready.samples[0, 0]) for ready, _ in reorder.flush()]
+
+
+@given(
+    st.integers(0, 20),
+    st.integers(0, NUMBERS - 1),
+    st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=80),
+)
+def test_what_comes_within_the_window_is_put_in_order(window: int, first: int, fates: list[tuple[bool, float]]) -> None:
+    came = [0, *(i for i, (lost, _) in enumerate(fates, 1) if not lost)]
+    order = sorted(came, key=lambda i: i + (fates[i - 1][1] * window if i else 0))
+    reorder = Reorder(window)
+    assert given_on(reorder, order, first) + flushed(reorder) == came
+    assert reorder.late == 0
+
+
+def test_one_that_is_missing_is_waited_for_as_long_as_the_window() -> None:
+    reorder = Reorder(3)
+    assert given_on(reorder, [0, 2, 3, 4]) == [0]
+    assert given_on(reorder, [5]) == [2, 3, 4, 5]
+    assert given_on(reorder, [1, 6]) == [6]
+    assert reorder.late == 1
+
+
+def test_what_comes_twice_is_given_on_once() -> None:
+    reorder = Reorder(8)
+    assert given_on(reorder, [0, 0, 1, 2, 1, 4, 4, 3, 4, 5, 6]) == [0, 1, 2, 3, 4, 5, 6]
+    assert reorder.late == 4
+
+
+@pytest.mark.parametrize("window", [0, 8, 20])
+def test_a_new_beginning_is_given_on_whole(window: int) -> None:
+    reorder = Reorder(window)
+    assert given_on(reorder, list(range(30))) == list(range(30))
+    again = [1, 0, 2, 4, 3, *range(5, 30)] if window else list(range(30))
+    assert given_on(reorder, again) == list(range(30))
+    assert reorder.late == 0
+
+
+def test_what_is_held_when_the_sender_begins_anew_comes_before() -> None:
+    reorder = Reorder(8)
+    assert given_on(reorder, [100, 102, *range(12)]) == [100, 102, *range(12)]
+
+
+def test_another_sender_begins_where_it_is() -> None:
+    reorder = Reorder(8)
+    given_on(reorder, [5, 6, 4])
+    assert flushed(reorder) == []
+    reorder.reset()
+    assert given_on(reorder, [2, 3]) == [2, 3]

@@ -1,0 +1,235 @@
+"""Sensors that send datagrams, over loopback: order, losses and senders."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+
+from edge_res.errors import ConfigError, SignalError, SourceError
+from edge_res.sources import Wanted, open_source
+from edge_res.sources.framing import pack_frame
+from edge_res.sources.udp import Udp
+from tests.sources.board import Heard, frames
+
+WANT = Wanted(1000, 3, 0.08, give_up_s=30.0)
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        probe.bind(("::", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@contextmanager
+def sender(port: int, host: str = "127.0.0.1") -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.connect((host, port))
+        yield sock
+
+
+def open_udp(port: int, options: str = "", host: str = "127.0.0.1", want: Wanted = WANT) -> Udp:
+    return Udp(f"udp://{host}:{port}?rate=1000&channels=3{options}", want, buffer_s=70.0)
+
+
+def test_five_percent_lost_and_reordered_is_accounted_for_exactly(port: int) -> None:
+    rng, sent = random.Random(5), frames(0, 60_000, 3)
+    missing = set(rng.sample(range(1, 5980), 300))
+    whole = [i for i in range(6000) if i not in missing]
+    order = sorted(whole, key=lambda i: i + rng.uniform(0, 8) * (0 < i < 5990))
+    assert sum(a > b for a, b in pairwise(order)) > 1000
+    with open_udp(port) as source, sender(port) as out:
+        heard = Heard(source)
+        for k, i in enumerate(order):
+            out.send(sent[i])
+            if k % 100 == 50:
+                out.send(sent[i])
+            if k % 50 == 0:
+                sleep(0.002)  # the kernel's buffer is finite
+        heard.until(lambda heard: heard.received + heard.lost == 60_000)
+        assert source._datagrams.late == 57
+    assert (heard.received, heard.lost) == (57_000, 3000)
+    heard.check_places()
+    heard.check_signal()
+    assert heard.named == []
+
+
+def test_what_the_kernel_drops_is_told(port: int) -> None:
+    sent = frames(0, 300_000, 3)
+    with open_udp(port, "&alarm=0.3") as source, sender(port) as out:
+        source._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        heard = Heard(source)
+        began = 0
+        while not heard.lost and began < len(sent) - 100:
+            for frame in sent[began : began + 100]:
+                out.send(frame)
+            began += 100
+            heard.until(lambda heard: heard.received > 0)
+            heard.listen(0.05)
+        out.send(frames(began * 10, 10, 3)[0])
+        heard.until(lambda heard: heard.received + heard.lost == began * 10 + 10)
+    assert heard.lost
+    heard.check_places()
+    heard.check_signal()
+
+
+def test_what_comes_later_than_the_window_is_lost(port: int) -> None:
+    sent = frames(0, 200, 3)
+    with open_udp(port, "&window=2") as source, sender(port) as out:
+        heard = Heard(source)
+        for i in [0, 1, 3, 4, 5, 2, 7, 6, *range(8, 20)]:
+            out.send(sent[i])
+        heard.until(lambda heard: heard.received + heard.lost == 200)
+        assert source._datagrams.late == 1
+    assert heard.gaps == [10]
+    heard.check_signal()
+
+
+def test_what_is_held_back_is_given_on_in_a_silence(port: int) -> None:
+    sent = frames(0, 200, 3)
+    with open_udp(port, "&alarm=0.3") as source, sender(port) as out:
+        heard = Heard(source)
+        for i in [0, 2, 3]:
+            out.send(sent[i])
+        heard.until(lambda heard: heard.received == 30)
+    assert heard.gaps == [10]
+
+
+def test_a_sender_that_restarts_leaves_a_gap_by_the_clock(port: int) -> None:
+    with open_udp(port) as source, sender(port) as out:
+        heard = Heard(source)
+        for frame in frames(0, 1000, 3):
+            out.send(frame)
+        heard.until(lambda heard: heard.received == 1000)
+        last_s = monotonic()
+        sleep(0.4)
+        gap = round(1000 * (monotonic() - last_s))
+        for frame in frames(0, 500, 3):
+            out.send(frame)
+        heard.until(lambda heard: heard.received == 1500)
+    assert len(heard.gaps) == 1
+    assert abs(heard.gaps[0] - gap) < 200  # by two clocks, on a machine that may be busy
+    heard.check_places()
+
+
+def test_another_sender_is_refused_until_the_first_is_silent(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    with open_udp(port, "&alarm=0.3") as source, sender(port) as first, sender(port) as second:
+        heard = Heard(source)
+        for ours, theirs in zip(frames(0, 300, 3), frames(5000, 300, 3), strict=True):
+            first.send(ours)
+            second.send(theirs)
+        heard.until(lambda heard: heard.received == 300)
+        heard.check_signal()
+        assert heard.lost == 0
+        heard.until(lambda heard: heard.named == ["alarmed"])
+        for theirs in frames(5300, 300, 3):
+            second.send(theirs)
+        heard.until(lambda heard: heard.received == 600)
+        names = ["{}:{}".format(*sock.getsockname()) for sock in (first, second)]
+    assert 300 <= heard.lost < 2000  # by the clock; the numbers would say 5000
+    assert heard.named == ["alarmed", "healthy"]
+    assert caplog.messages == [f"udp://127.0.0.1:{port}: {names[1]} sends too, and is refused while {names[0]} does."]
+
+
+@pytest.mark.parametrize(("host", "to"), [("", "127.0.0.1"), ("", "::1"), ("[::1]", "::1"), ("localhost", "127.0.0.1")])
+def test_it_listens_where_it_is_told_to(port: int, host: str, to: str) -> None:
+    if host == "localhost":
+        to = str(socket.getaddrinfo("localhost", port)[0][4][0])
+    with open_udp(port, host=host) as source, sender(port, to) as out:
+        heard = Heard(source)
+        out.send(frames(0, 10, 3)[0])
+        heard.until(lambda heard: heard.received == 10)
+        heard.check_signal()
+
+
+def test_datagrams_that_are_no_frame_are_told_once(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    whole = frames(0, 20, 3)
+    with open_udp(port, "&scale=0.5&unit=g") as source, sender(port) as out:
+        heard = Heard(source)
+        for data in [b"hello", b"", whole[0][:-1], whole[0] + b"x", *whole]:
+            out.send(data)
+        heard.until(lambda heard: heard.received == 20)
+        assert source.unit == "g"
+        name = "{}:{}".format(*out.getsockname())
+    np.testing.assert_array_equal(heard.blocks[0][2][1], [0.5, 4.0, 4.5])
+    assert caplog.messages == [
+        f"udp://127.0.0.1:{port}: {name} sends datagrams of 5 bytes that are no frame; see its CRC."
+    ]
+
+
+def test_a_frame_of_other_channels_ends_it(port: int) -> None:
+    with open_udp(port) as source, sender(port) as out:
+        heard = Heard(source)
+        out.send(frames(0, 10, 1)[0])
+        with pytest.raises(SignalError, match=r" sends 1 channel, and 3 are expected; say channels=1, and"):
+            heard.until(lambda _: False)
+
+
+def test_the_rate_is_measured(port: int) -> None:
+    ended = threading.Event()
+
+    def play() -> None:
+        with sender(port) as out:
+            began_s, at = monotonic(), 0
+            while not ended.wait(0.01):
+                n = int(833 * (monotonic() - began_s)) - at
+                out.send(pack_frame(at, np.zeros((max(n, 1), 3))))
+                at += max(n, 1)
+
+    player = threading.Thread(target=play)
+    player.start()
+    try:
+        source = open_source(f"udp://127.0.0.1:{port}?rate=measure&channels=3", WANT)
+        assert source.rate_hz == 833
+        source.__exit__(None, None, None)
+    finally:
+        ended.set()
+        player.join()
+
+
+REFUSED = {
+    "udp://:5005?rate=1000&colour=red": "has the unknown option 'colour'; known are channels, rate, unit, scale,",
+    "udp://:5005": "does not say its sample rate; give it in Hz as in udp://:5005?rate=1000&channels=3, or",
+    "udp://?rate=1000": "names no port to listen at; give one as in udp://:5005?rate=1000&channels=3, or",
+    "udp:5005?rate=1000": "names no port to listen at; ",
+    "udp://:0?rate=1000": "names no port to listen at; ",
+    "udp://:99999?rate=1000": "names no port to listen at; ",
+    "udp://a:5005/topic?rate=1000": "names no port to listen at; ",
+    "udp://:5005?rate=1000&window=-1": "says window=-1; it may be 0 to 1000 datagrams.",
+    "udp://:5005?rate=1000&alarm=0": "says alarm=0; it must be a number of seconds above 0.",
+    "udp://:5005?rate=1000&scale=nan": "says scale=nan; it must be a number other than 0.",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_cannot_be_meant_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_source(text, WANT)
+    told = str(caught.value)
+    assert told.startswith((f"{text} {REFUSED[text]}", f"{text.partition('?')[0]} {REFUSED[text]}"))
+    assert told.count(". ") == 0
+
+
+def test_a_port_that_is_bound_and_an_address_that_is_not_ours(port: int) -> None:
+    with ExitStack() as opened:
+        opened.enter_context(open_udp(port))
+        for host in ("127.0.0.1", ""):
+            with pytest.raises(SourceError) as caught:
+                open_udp(port, host=host)
+            assert str(caught.value) == f"UDP port {port} is in use; end that, or send to another port."
+    with pytest.raises(SourceError, match=r"^203\.0\.113\.7 is no address of this machine; `ip address` lists"):
+        open_udp(port, host="203.0.113.7")
