@@ -91,7 +91,7 @@ def run(options: ListenOptions) -> None:
         sink.finish()
         for stream in streams:
             if stream.stats.audio_s:
-                say(f"{stream.source.name + ': ' if len(streams) > 1 else ''}{stream.stats}")
+                say(f"{stream.source.name + ', ' if len(streams) > 1 else ''}{stream.stats}")
     if not any(stream.stats.hops for stream in streams):
         window_s = manifest.front_end.samples_of(manifest.frames) / manifest.front_end.sample_rate_hz
         say(f"nothing could be decided: a decision looks at {window_s:.2f} s without a gap")
