@@ -18,11 +18,18 @@ COLUMNS = 30
 
 @pytest.fixture(scope="module")
 def pooled() -> Graph:
+    return pooled_over(COLUMNS)
+
+
+def pooled_over(columns: int, deeper: int = 0) -> Graph:
     """A network that ends with a mean over time, all of whose roundings are small beside the logits' scale."""
     rng = np.random.default_rng(0)
-    net = Builder(rng, Tensor(FRAMES, (COLUMNS + 2, 6, 1), 0.05, 4))
-    x = net.depthwise(net.conv(net.source, 8, (3, 3), (1, 2), (1, 1)), (1, 3))
-    weight, scale = np.full((COLUMNS, 1, 8), 127, np.int8), np.full(8, 1 / 127 / COLUMNS, np.float32)
+    net = Builder(rng, Tensor(FRAMES, (columns + 2, 6, 1), 0.05, 4))
+    x = net.conv(net.source, 8, (3, 3), (1, 2), (1, 1))
+    for _ in range(deeper):
+        x = net.conv(x, 8, (1, 3), (1, 1), (1, 1))
+    x = net.depthwise(x, (1, 3))
+    weight, scale = np.full((columns, 1, 8), 127, np.int8), np.full(8, 1 / 127 / columns, np.float32)
     mean = net.append(
         DepthwiseConv(
             "mean", x, Tensor("mean.out", (1, 1, 8), x.scale, x.zero_point), weight, scale, np.zeros(8, np.int32)
@@ -46,6 +53,14 @@ def test_a_mean_over_time_becomes_part_of_the_dense_layer(pooled: Graph) -> None
     half_a_unit_each = 0.5 * np.abs(dense.weight.astype(int)).sum((1, 2, 3)) * dense.multiplier
     assert (np.abs(after - before) <= half_a_unit_each + 1).all()
     assert (after != before).any()  # it rounds once less
+
+
+def test_a_fast_mean_stays_where_folding_makes_the_network_much_larger() -> None:
+    small, slow, large = pooled_over(25), pooled_over(26), pooled_over(25, deeper=40)
+    assert fold_mean(small) is small
+    assert fold_mean(slow) is not slow
+    assert fold_mean(large) is not large
+    assert fold_mean(large).parameters < 1.1 * large.parameters
 
 
 def test_engines_agree_on_the_folded(pooled: Graph) -> None:
