@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from edge_res.errors import SignalError
 from edge_res.sources.framing import NUMBERS
 
@@ -22,7 +24,6 @@ class Sequence:
     """
 
     def __init__(self, name: str, rate_hz: float) -> None:
-        self.restarts = 0
         self._name = name
         self._rate_hz = rate_hz
         self._last: tuple[int, int, float] | None = None  # number, count and second of the last piece
@@ -51,5 +52,9 @@ class Sequence:
         slack_s = _DOUBT_S if doubtful else _SLACK_S + elapsed_s / 10
         if (missing == 0 and not doubtful) or abs((missing + count) / self._rate_hz - elapsed_s) <= slack_s:
             return missing
-        self.restarts += 1
-        return max(1, lost_by_clock(elapsed_s, self._rate_hz, count))
+        lost = max(1, lost_by_clock(elapsed_s, self._rate_hz, count))
+        logging.getLogger("edge_res").warning(
+            "%s has begun anew, with number %d after %d; by the clock %d samples are missing in between.",
+            self._name, number, last[0] + last[1] - 1, lost,
+        )  # fmt: skip
+        return lost

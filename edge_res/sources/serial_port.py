@@ -7,6 +7,7 @@ import grp
 import logging
 import os
 import stat
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class SerialPort:
             raise ConfigError(f"{path} takes no baud={baud}; usual are 9600, 115200, 921600 and 1000000.") from None
         except OSError as error:  # SerialException is one
             raise SourceError(_refusal(path, error)) from None
+        except termios.error as error:  # this is none
+            raise SourceError(_refusal(path, OSError(*error.args))) from None
         self._path = path
         self._device = os.fstat(self._port.fileno()).st_rdev
         if others := device_holders(path):

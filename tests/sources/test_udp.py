@@ -142,7 +142,9 @@ def test_another_sender_is_refused_until_the_first_is_silent(port: int, caplog: 
         names = ["{}:{}".format(*sock.getsockname()) for sock in (first, second)]
     assert 300 <= heard.lost < 2000  # by the clock; the numbers would say 5000
     assert heard.named == ["alarmed", "healthy"]
-    assert caplog.messages == [f"udp://127.0.0.1:{port}: {names[1]} sends too, and is refused while {names[0]} does."]
+    refused, anew = caplog.messages
+    assert refused == f"udp://127.0.0.1:{port}: {names[1]} sends too, and is refused while {names[0]} does."
+    assert anew.startswith(f"udp://127.0.0.1:{port} has begun anew, with number 5300 after 299; by the clock ")
 
 
 @pytest.mark.parametrize(("host", "to"), [("", "127.0.0.1"), ("", "::1"), ("[::1]", "::1"), ("localhost", "127.0.0.1")])
