@@ -90,7 +90,6 @@ class Decoder:
             if frame:
                 yield frame
                 done = at = end
-                waiting = None
             else:
                 if end > at and waiting is None:
                     waiting = at

@@ -85,6 +85,18 @@ def test_the_states_of_a_feed() -> None:
     assert str(caught.value).endswith("s and is given up: the plug is out.")
 
 
+def test_trouble_is_over_with_the_next_sample() -> None:
+    feed = Feed("x", 1000, 1, WANT, 0.4)
+    feed.trouble("the plug is out")
+    feed.put(column(np.nan))
+    items = iter(feed)
+    told = list(islice(items, 3))
+    feed.put(column(1))
+    told += islice(items, 3)
+    states = [item.state if isinstance(item, Health) else len(item.samples) for item in told]
+    assert states == ["recovering", 0, 0, "healthy", 1, 0]
+
+
 def test_stopping_ends_the_thread() -> None:
     feed = Feed("x", 1000, 1, WANT, 0.1)
 

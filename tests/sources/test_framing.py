@@ -46,11 +46,14 @@ def test_float32_is_kept_to_the_bit() -> None:
     np.testing.assert_array_equal(frame.samples, samples)
 
 
+BEGINNINGS = st.sampled_from([b"\xa5", b"\xa5\xa5", b"\xa5\x5a", b"\xa5\x5ah\x03\x05\x00", b"\xa5\x5af\x08\x00\x02"])
+
+
 @given(
     st.integers(1, 8),
     st.integers(0, 99),
     st.sampled_from("hf"),
-    st.lists(st.binary(max_size=40), min_size=6, max_size=6),
+    st.lists(st.binary(max_size=40) | BEGINNINGS, min_size=6, max_size=6),
     st.lists(st.integers(0, 10_000), max_size=20),
 )
 def test_each_frame_is_found_between_garbage_and_under_any_split(

@@ -78,7 +78,17 @@ def test_pauses_and_stalls_are_no_wrong_rate() -> None:
     for _ in range(30):
         assert watched(1000, 3, clock, watch) == []
         clock.now_s += 1.5  # unplugged
-    for _ in range(10):
-        assert watched(1000, 4.2, clock, watch) == []
-        clock.now_s += 0.8  # this machine had other things to do
-        assert not list(watch.push(900))
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["lost", "late"])
+def test_a_stall_of_this_machine_is_no_wrong_rate(late: bool) -> None:
+    clock = Clock()
+    watch = RateWatch("x", 1000, 1.0, clock)
+    for _ in range(20):
+        told = watched(1000, 4.4, clock, watch)
+        clock.now_s += 0.9  # in the first of two stretches
+        told += watch.push(100)
+        told += watched(1000, 0.3, clock, watch)
+        told += watch.push(800 * late)  # in the second
+        told += watched(1000, 4.7, clock, watch)
+        assert told == []

@@ -64,6 +64,12 @@ def test_what_buffers_hold_back_is_no_new_beginning() -> None:
     assert sequence.lost_before(8000, 10, 9.001) == 7980
 
 
+def test_a_long_gap_may_be_as_far_off_as_a_clock_and_a_rate_are() -> None:
+    sequence = Sequence("x", RATE_HZ)
+    sequence.lost_before(0, 10, 0.0)
+    assert sequence.lost_before(950_000, 10, 1000.0) == 949_990
+
+
 def test_after_an_outage_numbers_count_if_the_clock_agrees(caplog: pytest.LogCaptureFixture) -> None:
     for number, missing, restarts in [(3000, 2990, 0), (300, 2990, 1), (8000, 2990, 1), (10, 2990, 1)]:
         sequence = Sequence("x", RATE_HZ)

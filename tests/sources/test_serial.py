@@ -55,7 +55,7 @@ def test_a_minute_with_a_frame_in_a_hundred_damaged(board: Board) -> None:
 
 
 def test_at_its_own_pace_nothing_is_lost_but_what_is_damaged(board: Board) -> None:
-    sent, hit = damaged(frames(0, 4000, 3), 0.01, seed=8)
+    sent, hit = damaged(frames(0, 3000, 3), 0.01, seed=8)
 
     def play() -> None:
         began_s = monotonic()
@@ -67,9 +67,9 @@ def test_at_its_own_pace_nothing_is_lost_but_what_is_damaged(board: Board) -> No
         heard = Heard(source)
         player = threading.Thread(target=play)
         player.start()
-        heard.until(lambda heard: heard.received + heard.lost == 4000)
+        heard.until(lambda heard: heard.received + heard.lost == 3000)
         player.join()
-    assert heard.lost == 10 * hit == 40
+    assert heard.lost == 10 * hit == 30
     heard.check_places()
     heard.check_signal()
     assert heard.named == []
@@ -95,7 +95,7 @@ def test_unplugged_and_back(board: Board, goes_on: bool) -> None:
         last_s = monotonic()
         board.unplug()
         heard.until(lambda heard: heard.named == ["recovering"])
-        sleep(0.7)
+        sleep(0.3)
         board.plug()
         wait_for(lambda: source._port is not None)
         first = 500 + round(1000 * (monotonic() - last_s)) if goes_on else 0

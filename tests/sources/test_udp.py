@@ -181,7 +181,8 @@ def test_a_frame_of_other_channels_ends_it(port: int) -> None:
             heard.until(lambda _: False)
 
 
-def test_the_rate_is_measured(port: int) -> None:
+def test_the_rate_is_measured(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_res.sources.rate._MEASURED_S", 0.8)
     ended = threading.Event()
 
     def play() -> None:
