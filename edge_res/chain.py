@@ -21,19 +21,19 @@ class Chain:
 
     def __init__(self, manifest: Manifest, model: Model) -> None:
         self.manifest = manifest
-        self._front_end = FrontEnd(manifest.front_end, manifest.hop)
-        self._model = model
+        self.front_end = FrontEnd(manifest.front_end, manifest.hop)
+        self.model = model
 
     def reset(self) -> None:
         """Start a new stream: no score until the window is full again."""
-        self._front_end.reset()
-        self._model.reset()
+        self.front_end.reset()
+        self.model.reset()
 
     def push(self, samples: Samples) -> Iterator[NDArray[np.float32] | None]:
         """For each hop that float32 `(samples, channels)` complete, scores `(labels,)`, or None: not ready yet."""
-        frames = self._front_end.push(samples)
+        frames = self.front_end.push(samples)
         for at in range(0, len(frames), self.manifest.hop):
-            yield self._model.push(frames[at : at + self.manifest.hop])
+            yield self.model.push(frames[at : at + self.manifest.hop])
 
 
 def push_all(chains: Sequence[Chain], samples: Samples) -> Iterator[NDArray[np.float32] | None]:

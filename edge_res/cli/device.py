@@ -83,3 +83,39 @@ def info(
     from edge_res.commands.info import run
 
     run(model, json)
+
+
+@app.command()
+def profile(
+    model: Annotated[
+        str, typer.Argument(metavar="[BUNDLE]", help="A bundle, `default` or `tiny`; A+B: an ensemble.")
+    ] = "default",
+    engine: Annotated[list[str] | None, typer.Option(help="Only this engine. Repeatable.")] = None,
+    mode: Annotated[list[str] | None, typer.Option(help="Only step, or only window. Repeatable.")] = None,
+    threads: Annotated[list[int] | None, typer.Option(min=1, max=256, help="Only so many. Repeatable.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=86400.0, help="Of the paced run of each row.")] = 10.0,
+    tries: Annotated[int, typer.Option(min=1, max=100, help="Measure a row that is not stable so often.")] = 2,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots.")] = None,
+    save: Annotated[bool, typer.Option("--save", help="Let `listen` follow the recommendation.")] = False,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Measure nothing: compare two files that --json gave.")
+    ] = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Compare even different bundles or hops.")] = False,
+) -> None:
+    """Measure what a model costs on this device: engines, modes, threads."""
+    if compare:
+        from edge_res.commands.profile_tables import compare as run_compare
+
+        return run_compare(*compare, anyway, json)
+    from edge_res.commands.profile import ProfileOptions, run
+
+    run(ProfileOptions(model, engine or [], mode or [], threads or [], seconds, tries, json, html, save))
+
+
+@app.command(name="profile-row", hidden=True)
+def profile_row(task: str) -> None:
+    """The process in which `profile` measures a row."""
+    from edge_res.commands.profile import worker
+
+    worker(task)

@@ -15,11 +15,12 @@ from rich.console import Console
 
 from edge_res.bundle import Bundle, Manifest
 from edge_res.chain import Chain, merged, read_members
+from edge_res.commands.chosen import choose
 from edge_res.decide import with_thresholds
 from edge_res.devices import describe_mismatch, load_profile
 from edge_res.errors import ConfigError, OutputError
 from edge_res.listen import Stream, listen
-from edge_res.models import StepModel, WindowModel, choose_engine, load_model
+from edge_res.models import StepModel, WindowModel, load_model
 from edge_res.sinks import Sink
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.jsonl import JsonLines
@@ -61,11 +62,11 @@ def run(options: ListenOptions) -> None:
     profile = load_profile(options.device or "generic")
     if options.device and (mismatch := describe_mismatch(profile)):
         say(mismatch)
-    engine, instead = choose_engine(options.engine, profile.engine)
-    if instead:
-        say(instead)
-    threads = options.threads or profile.threads
-    models = [load_model(bundle, engine, options.mode, threads) for bundle in bundles]
+    follow = options.device is None
+    chosen = choose(bundles, profile, follow, options.engine, options.mode, options.threads)
+    for sentence in chosen.told:
+        say(sentence)
+    models = [load_model(bundle, chosen.engine, chosen.mode, chosen.threads) for bundle in bundles]
     for bundle, model in zip(bundles, models, strict=True):
         prove(bundle, model)
     sources = open_sources(options, manifest)
@@ -76,7 +77,7 @@ def run(options: ListenOptions) -> None:
         resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != rate_hz else ""
         say(
             f"listening to {source.name}{resampled} with {manifest.name}, int8 {models[0].mode} on "
-            f"{models[0].runner.engine}, {threads} thread{'s' * (threads > 1)}"
+            f"{models[0].runner.engine}, {chosen.threads} thread{'s' * (chosen.threads > 1)}"
         )
     sink = Tee([make_sink(options), HealthReport(options.health_file)])
     try:

@@ -1,0 +1,191 @@
+"""`edgeres profile`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from edge_res.bundle import Bundle
+from edge_res.chain import merged, read_members
+from edge_res.commands.listen import ended_by_signal, say
+from edge_res.commands.profile_tables import print_profile
+from edge_res.engines import load_engine
+from edge_res.errors import ConfigError, EdgeResError, EngineError
+from edge_res.models import MODES
+from edge_res.profiling.machine import describe_machine, machine_name
+from edge_res.profiling.observe import Observer
+from edge_res.profiling.recommend import Recommendation, recommend
+from edge_res.profiling.report import Report, describe_bundle, make_report
+from edge_res.profiling.rows import Row, measure_row
+from edge_res.profiling.saved import Settings, key_of, save
+from edge_res.profiling.sensors import Sensors, open_sensors
+from edge_res.profiling.worker import PHASES, Task, main
+from edge_res.sinks.health import replace_file
+from edge_res.sinks.writing import writing
+from edge_res.verify import installed_engines
+
+_IDLE_S = 2.0  # that the power of the idle device is measured
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    """What was asked for on the command line."""
+
+    model: str
+    engines: Sequence[str]
+    modes: Sequence[str]
+    threads: Sequence[int]
+    seconds: float
+    tries: int
+    json: bool
+    html: Path | None
+    save: bool
+
+
+def run(options: ProfileOptions) -> None:
+    """Measure all combinations, print them, and do with them what was asked."""
+    bundles = read_members(options.model)
+    manifest = merged([bundle.manifest for bundle in bundles])
+    hop_s = manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
+    tasks = tasks_of(options, bundles)
+    if options.html is not None and not options.html.absolute().parent.is_dir():
+        raise ConfigError(f"There is no folder {options.html.parent} for {options.html}; make it first.")
+    sensors = open_sensors()
+    before = sensors.read()
+    rows: list[Row] = []
+    try:
+        with ended_by_signal(), progress(tasks) as tell:
+            idle_w = idle_power(sensors)
+            for number, task in enumerate(tasks):
+                rows.append(measure(task, options.tries, Observer(sensors), idle_w, partial(tell, number)))
+    except KeyboardInterrupt:
+        say(f"ended after {len(rows)} of {len(tasks)} combinations; nothing was written or saved")
+        sys.exit(130)
+    found = recommend(rows, hop_s)
+    settings = {"seconds": options.seconds, "tries": options.tries}
+    machine, bundle = describe_machine(), describe_bundle(bundles)
+    report = make_report(machine, bundle, rows, found, (before, sensors.read()), settings)
+    if options.json:
+        with writing():
+            print(json.dumps(report, ensure_ascii=False), flush=True)
+    else:
+        with writing():
+            print_profile(report, rows, found, sensors.rail, Console())
+    if options.html is not None:
+        from edge_res.profiling.page import page
+
+        replace_file(options.html, page(report))
+        say(f"wrote {options.html}")
+    if options.save:
+        keep(report, bundles, *found)
+    elif all(row.paced is None for row in rows):
+        raise EngineError(f"Nothing could be measured; the first to fail: {rows[0].name}: {rows[0].why.rstrip('.')}.")
+
+
+def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
+    """What is to be measured: what was asked for, by default all installed engines, both modes, one thread and more."""
+    engines = list(options.engines)
+    for engine in engines:
+        load_engine(engine)  # one that was asked for must be there
+    if not engines:
+        engines, missing = installed_engines()
+        for sentence in missing:
+            say(f"not measured: {sentence}")
+    if not engines:
+        raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
+    for mode in options.modes:
+        if mode not in MODES:
+            raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
+    threads = options.threads or default_threads()
+    tasks = []
+    for engine in engines:
+        suffix = load_engine(engine).suffix
+        for mode in options.modes or MODES:
+            if all(f"{mode}.{suffix}" in bundle.members for bundle in bundles):
+                tasks += [Task(options.model, engine, mode, count, options.seconds) for count in threads]
+            elif options.modes:
+                bundles[0].member(f"{mode}.{suffix}")
+    return tasks
+
+
+def default_threads() -> list[int]:
+    """One thread, two, and four, of the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0))
+    return [count for count in (1, 2, 4) if count <= cores]
+
+
+def measure(
+    task: Task, tries: int, observer: Observer, idle_w: float | None, tell: Callable[[str, float], None]
+) -> Row:
+    """A row; what disturbed it may be over, so one that is not stable is measured again."""
+    for attempt in range(1, tries + 1):
+        row = replace(measure_row(task, observer, idle_w, tell), attempts=attempt)
+        if row.verdict in ("stable", "failed"):
+            break
+    return row
+
+
+def idle_power(sensors: Sensors) -> float | None:
+    """The power before anything is measured, W; None where no rail is known."""
+    if not sensors.rail:
+        return None
+    powers = []
+    until_s = time.monotonic() + _IDLE_S
+    while time.monotonic() < until_s:
+        powers.append(sensors.read().power_w)
+        time.sleep(_IDLE_S / 10)
+    known = [power for power in powers if power is not None]
+    return sum(known) / len(known) if known else None
+
+
+@contextmanager
+def progress(tasks: Sequence[Task]) -> Iterator[Callable[[int, str, float], None]]:
+    """A bar on a terminal, nothing in a pipe; drawn when there is news, since drawing disturbs what is measured."""
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
+    with Progress(
+        *columns, console=console, auto_refresh=False, disable=not console.is_terminal, transient=True
+    ) as bar:
+        whole = bar.add_task("profile", total=len(tasks))
+
+        def tell(number: int, phase: str, since_s: float) -> None:
+            task = tasks[number]
+            done = PHASES.index(phase) / len(PHASES)
+            name = f"{task.engine} {task.mode}, {task.threads} thread{'s' * (task.threads > 1)}"
+            bar.update(whole, completed=number + done, description=f"{name}: {phase} {since_s:.0f} s", refresh=True)
+
+        yield tell
+
+
+def keep(report: Report, bundles: Sequence[Bundle], recommendation: Recommendation | None, why_none: str) -> None:
+    """Save what is recommended for this machine and bundle."""
+    if recommendation is None:
+        raise EdgeResError(f"Nothing was saved: {why_none}.")
+    machine = machine_name()
+    settings = Settings(
+        machine=machine,
+        model=str(report["bundle"]["name"]),
+        engine=recommendation.engine,
+        mode=recommendation.mode,
+        threads=recommendation.threads,
+        reason=recommendation.reason,
+        measured=date.today().isoformat(),
+    )
+    path = save(key_of(machine, bundles), settings, json.dumps(report, ensure_ascii=False))
+    say(f"saved in {path}; `edgeres listen` follows it")
+
+
+def worker(task: str) -> None:
+    """The process that measures one row."""
+    main(task, sys.stdout)

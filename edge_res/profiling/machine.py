@@ -1,0 +1,59 @@
+"""What this machine is, as a profile keeps it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_res.profiling.observe import limits
+
+
+def machine_name(root: Path = Path("/")) -> str:
+    """Board or processor, architecture and cores: by this saved settings are found again."""
+    cores = os.cpu_count() or 1
+    return f"{board(root) or processor(root)}, {platform.machine()}, {cores} core{'s' * (cores > 1)}"
+
+
+def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
+    return {
+        "name": machine_name(root),
+        "board": board(root),
+        "processor": processor(root),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "memory_bytes": memory_bytes(root),
+        "limits": limits(root),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def board(root: Path) -> str:
+    """The device tree's model; empty where there is none."""
+    try:
+        return (root / "proc/device-tree/model").read_text(errors="replace").strip("\0\n ")
+    except OSError:
+        return ""
+
+
+def processor(root: Path) -> str:
+    """As /proc/cpuinfo names it, which on ARM it often does not: then the architecture."""
+    try:
+        lines = (root / "proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return next((name for name in names if name), platform.machine())
+
+
+def memory_bytes(root: Path) -> int | None:
+    try:
+        first = (root / "proc/meminfo").read_text().splitlines()[0].split()
+        return 1024 * int(first[1])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,92 @@
+"""A profile as JSON: written, and read again. `docs/profile.md` documents it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edge_res import __version__
+from edge_res.bundle import Bundle
+from edge_res.chain import merged
+from edge_res.errors import ConfigError
+from edge_res.profiling.recommend import Recommendation
+from edge_res.profiling.rows import Row
+from edge_res.profiling.saved import bundle_hash
+from edge_res.profiling.sensors import Sensed
+
+SCHEMA = 1
+
+Report = dict[str, Any]
+
+
+def describe_bundle(bundles: Sequence[Bundle]) -> dict[str, Any]:
+    """What decides on the cost of a model, and whether two profiles are of the same."""
+    manifest = merged([bundle.manifest for bundle in bundles])
+    params = manifest.front_end
+    frame_ms = 1000 * params.hop_length / params.sample_rate_hz
+    return {
+        "name": manifest.name,
+        "sha256": bundle_hash(bundles),
+        "hop_ms": round(manifest.hop * frame_ms, 6),
+        "window_ms": round(manifest.frames * frame_ms, 6),
+        "network": [dict(bundle.manifest.network) for bundle in bundles],
+    }
+
+
+def make_report(
+    device: dict[str, Any],
+    bundle: dict[str, Any],
+    rows: Sequence[Row],
+    found: tuple[Recommendation | None, str],
+    sensed: tuple[Sensed, Sensed],
+    settings: dict[str, Any],
+) -> Report:
+    recommendation, why_none = found
+    return {
+        "edgeres_profile": SCHEMA,
+        "version": __version__,
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "device": {**device, "before": asdict(sensed[0]), "after": asdict(sensed[1])},
+        "bundle": bundle,
+        "settings": settings,
+        "rows": [row.to_dict() for row in rows],
+        "recommendation": asdict(recommendation) if recommendation else None,
+        "why_none": why_none,
+    }
+
+
+def read_report(path: Path) -> Report:
+    """A report that `edgeres profile --json` wrote; anything else is a `ConfigError`."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no profile {path}; write one with `edgeres profile --json > {path}`.") from None
+    except OSError as error:
+        raise ConfigError(f"The profile {path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError):
+        body = None
+    if not is_report(body):
+        raise ConfigError(f"{path} is no profile; write one with `edgeres profile --json > {path}`.")
+    report: Report = body
+    if report["edgeres_profile"] != SCHEMA:
+        raise ConfigError(
+            f"The profile {path} has schema {report['edgeres_profile']!r} and this edge_res reads schema {SCHEMA}; "
+            "update edge_res or profile again."
+        )
+    return report
+
+
+def is_report(body: object) -> bool:
+    """Whether a JSON value has the parts of a report that others rely on."""
+    return (
+        isinstance(body, dict)
+        and "edgeres_profile" in body
+        and isinstance(body.get("device"), dict)
+        and isinstance(body.get("bundle"), dict)
+        and isinstance(body.get("rows"), list)
+        and all(isinstance(row, dict) and {"engine", "mode", "threads"} <= set(row) for row in body["rows"])
+    )

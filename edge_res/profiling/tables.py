@@ -1,0 +1,113 @@
+"""Profiles for people: rows of texts, which the command prints as tables and the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_res.profiling.judge import Conditions
+from edge_res.profiling.rows import Row
+from edge_res.profiling.timing import STAGES
+
+Texts = list[str]
+
+HOPS = ("µs a hop", "p50", "p95", "p99", "max", "missed", "unpaced", "first", "verdict")
+COSTS = ("cost", "core", "unpaced", "real time", "RSS", "load", "warm-up")
+STAGE_TIMES = ("µs of the stages", *(name.removesuffix("_end").removesuffix("ize") for name in STAGES), "sum", "whole")
+
+
+def hops(rows: Sequence[Row]) -> list[Texts]:
+    """A line a row: the paced hops, deadlines missed, the median unpaced, the cold first one."""
+    found = []
+    for row in rows:
+        if row.paced and row.unpaced and row.cold:
+            paced, first = row.paced, row.cold["first_hop_us"]
+            times = (paced.p50_us, paced.p95_us, paced.p99_us, paced.max_us)
+            cells = [*map(whole, times), f"{paced.misses}/{paced.hops}", whole(row.unpaced.p50_us), whole(first)]
+        else:
+            cells = ["–"] * 7
+        found.append([row.label, *cells, row.verdict])
+    return found
+
+
+def costs(rows: Sequence[Row]) -> list[Texts]:
+    """A line a row: shares of a core, the real-time factor, memory, the time to load, hops until it was warm."""
+    return [
+        [
+            row.label,
+            f"{row.paced.cpu_share:.2%}",
+            f"{row.unpaced.cpu_share:.2%}",
+            f"{row.unpaced.real_time_factor:.5f}",
+            f"{(row.rss_bytes or 0) / 1e6:.1f} MB",
+            f"{row.cold['import_ms'] + row.cold['load_ms']:.0f} ms",
+            f"{row.warm_up['hops']} hops" + ("" if row.warm_up["settled"] else ", never"),
+        ]
+        for row in rows
+        if row.paced and row.unpaced and row.cold and row.warm_up
+    ]
+
+
+def stage_times(rows: Sequence[Row]) -> list[Texts]:
+    """A line a row: the stages' median µs, their sum, and the whole without what times them."""
+    found = []
+    for row in rows:
+        if row.stages_us and row.stages_whole_us:
+            times = [*(row.stages_us[name] for name in STAGES), sum(row.stages_us.values()), row.stages_whole_us]
+            found.append([row.label, *(f"{time:.1f}" for time in times)])
+    return found
+
+
+def whole(us: float) -> str:
+    return f"{us:.0f}"
+
+
+def stages_sentence(rows: Sequence[Row]) -> str:
+    """How far the stages' sum is from the whole, and what is outside front-end and engine."""
+    known = [(row.stages_us, row.stages_whole_us) for row in rows if row.stages_us and row.stages_whole_us]
+    if not known:
+        return ""
+    apart = max(abs(sum(stages.values()) / total - 1) for stages, total in known)
+    outside = [sum(us for name, us in stages.items() if name not in ("front_end", "engine")) for stages, _ in known]
+    return (
+        f"The stages' sum is at most {apart:.1%} from the whole; outside front-end and engine are "
+        f"{min(outside):.0f} to {max(outside):.0f} µs."
+    )
+
+
+def remarks(rows: Sequence[Row], rail: str) -> list[str]:
+    """Sentences on what a table has no room for: verdicts, operators, energy, clocks and temperature."""
+    told = [sentence] if (sentence := stages_sentence(rows)) else []
+    told += [f"{row.name}: {row.verdict}: {row.why}." for row in rows if row.verdict != "stable"]
+    for row in rows:
+        if row.unpaced and row.unpaced.verdict not in ("stable", row.verdict):
+            told.append(f"{row.name}, unpaced: {row.unpaced.verdict}: {row.unpaced.why}.")
+    for row in rows:
+        if row.ops_us:
+            most, total = sorted(row.ops_us.items(), key=lambda item: -item[1])[:6], sum(row.ops_us.values())
+            shares = ", ".join(f"{name} {us / total:.0%}" for name, us in most)
+            told.append(f"{row.name}, per operator, as the engine's own profiler tells: {shares}.")
+    silent = sorted({row.engine for row in rows if row.paced and not row.ops_us})
+    if silent:
+        told.append(f"Per operator: not told by {' and '.join(silent)}.")
+    told += [energy_sentence(row, rail) for row in rows if row.energy]
+    if not any(row.energy for row in rows):
+        told.append("Energy a decision: not measurable here, no power rail is known.")
+    seen = [phase.conditions for row in rows for phase in (row.unpaced, row.paced) if phase]
+    return told + [sentence for sentence in (temperature(seen), clock(seen)) if sentence]
+
+
+def energy_sentence(row: Row, rail: str) -> str:
+    energy = row.energy or {}
+    return (
+        f"{row.name}: {energy['decision_mj']:.3f} mJ a decision beyond the idle device ({energy['idle_w']:.2f} W idle, "
+        f"{energy['unpaced_w']:.2f} W unpaced, {energy['paced_w']:.2f} W paced; {rail})."
+    )
+
+
+def temperature(seen: Sequence[Conditions]) -> str:
+    values = [value for conditions in seen for value in conditions.temperatures_c]
+    return f"Temperature: {values[0]:.1f} °C at the start, {max(values):.1f} at most." if values else ""
+
+
+def clock(seen: Sequence[Conditions]) -> str:
+    values = [value for conditions in seen for value in conditions.clocks_mhz]
+    return f"Clock: {min(values):.0f} to {max(values):.0f} MHz." if values else ""

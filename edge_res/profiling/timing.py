@@ -1,0 +1,157 @@
+"""What times the loop of `listen`, which stays as it is: a source before it, and wrappers around its parts.
+
+The whole is timed by the source, from the moment that a hop's samples have come until the loop asks for the next ones:
+ring, level, front-end, model, decide and sinks, as a microphone would have it. The parts are timed by wrappers, put
+around them for some hops and taken away again.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from random import Random
+from time import perf_counter_ns
+from types import GeneratorType
+from typing import Any
+
+import numpy as np
+
+from edge_res.chain import Chain
+from edge_res.flow import Block
+from edge_res.listen import Stream
+from edge_res.models import StepModel, WindowModel
+from edge_res.ring import Ring
+from edge_res.sources import Source
+
+STAGES = ("ring", "level", "front_end", "quantize", "engine", "decide", "rest")
+
+_MADE = 64  # blocks of noise that are made, and then repeated
+
+
+class Synthetic:
+    """Noise at -20 dB, made beforehand, in blocks of float32 `(length, channels)`: `hops` of them at each iteration."""
+
+    name = "synthetic"
+    unit = ""
+
+    def __init__(self, rate_hz: int, channels: int, length: int) -> None:
+        self.rate_hz = rate_hz
+        self.channels = channels
+        self.hops = 0
+        noise = np.frombuffer(Random(0).randbytes(2 * _MADE * length * channels), np.int16)  # numpy.random takes 4 MB
+        self._blocks = (noise * np.float32(0.17 / 32768)).reshape(_MADE, length, channels)
+
+    def __enter__(self) -> Synthetic:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Block]:
+        for i in range(self.hops):
+            samples = self._blocks[i % _MADE]
+            yield Block(self.name, i * len(samples), samples)
+
+
+class Clocked:
+    """Puts what another source gives through a ring, and keeps how long the loop works on each block.
+
+    `spent_ns` are these times, `ring_ns` what of them the ring took, `done_ns` when each block was done, counted from
+    the start of the iteration.
+    """
+
+    unit = ""
+
+    def __init__(self, source: Source, length: int) -> None:
+        self.name = source.name
+        self.rate_hz = source.rate_hz
+        self.channels = source.channels
+        self.spent_ns, self.ring_ns, self.done_ns = array("q"), array("q"), array("q")  # in 8 bytes each
+        self._source = source
+        self._ring = Ring(8 * length, source.channels, length)
+
+    def __enter__(self) -> Clocked:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def start(self, source: Source) -> None:
+        """Forget the times, and take the next blocks from `source`."""
+        self._source = source
+        self.spent_ns, self.ring_ns, self.done_ns = array("q"), array("q"), array("q")
+
+    def missed(self, hop_s: float) -> int:
+        """Of a paced source: how many blocks were not done when the samples of the one after were there."""
+        return sum(done > 1e9 * hop_s * (i + 2) for i, done in enumerate(self.done_ns))
+
+    def __iter__(self) -> Iterator[Block]:
+        ring, begun = self._ring, perf_counter_ns()
+        for item in self._source:
+            assert isinstance(item, Block)
+            started = perf_counter_ns()
+            ring.write(item.samples)
+            block = Block(self.name, item.at, ring.view(len(item.samples)))
+            written = perf_counter_ns()
+            yield block
+            used = perf_counter_ns()
+            ring.advance(len(item.samples))
+            ended = perf_counter_ns()
+            self.spent_ns.append(ended - started)
+            self.ring_ns.append(written - started + ended - used)
+            self.done_ns.append(ended - begun)
+
+
+Parts = Mapping[str, Sequence[tuple[object, str]]]  # stage: objects and which of their methods is to be timed
+
+
+def parts_of(stream: Stream, chains: Sequence[Chain], models: Sequence[StepModel | WindowModel]) -> Parts:
+    """What `timed` is to time of a stream; `model` is the quantization and softmax and, within it, `engine`."""
+    return {
+        "level": [(stream.level, "push")],
+        "front_end": [(chain.front_end, "push") for chain in chains],
+        "model": [(model, "push") for model in models],
+        "engine": [(model.runner, "advance" if model.mode == "step" else "run") for model in models],
+        "decide": [(stream, "decide")],
+    }
+
+
+@contextmanager
+def timed(parts: Parts) -> Iterator[dict[str, list[int]]]:
+    """Time methods while inside; gives the nanoseconds of each call, by the name of the part."""
+    spent: dict[str, list[int]] = {name: [] for name in parts}
+    for name, methods in parts.items():
+        for owner, method in methods:
+            setattr(owner, method, _timing(getattr(owner, method), spent[name]))
+    try:
+        yield spent
+    finally:
+        for methods in parts.values():
+            for owner, method in methods:
+                delattr(owner, method)  # the class's own is found again
+
+
+def _timing(method: Callable[..., Any], spent: list[int]) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        started = perf_counter_ns()
+        result = method(*arguments)
+        if type(result) is GeneratorType:  # a generator does its work only when it is asked
+            result = list(result)
+        spent.append(perf_counter_ns() - started)
+        return result
+
+    return call
+
+
+def stages(spent: Mapping[str, Sequence[int]], ring_ns: Sequence[int], whole_ns: Sequence[int]) -> dict[str, float]:
+    """Median microseconds a hop of each of `STAGES`; `rest` is what the whole took beyond them: loop, glue, sinks.
+
+    `spent` holds one time a hop of each part, or as many as an ensemble has members, one after the other.
+    """
+    hops = len(whole_ns)
+    parts = {name: np.reshape(np.array(times), (hops, -1)).sum(axis=1) for name, times in spent.items()}
+    quantize = parts["model"] - parts["engine"]
+    found = {**parts, "ring": np.array(ring_ns), "quantize": quantize}
+    found["rest"] = np.array(whole_ns) - sum(found[name] for name in STAGES[:-1])
+    return {name: round(float(np.median(found[name])) / 1000, 2) for name in STAGES}

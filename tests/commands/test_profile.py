@@ -1,0 +1,194 @@
+"""`edgeres profile` as a user runs it: a real, short run. No test looks at how long anything took."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_res.bundle import read_bundle
+from edge_res.engines.onnxruntime import op_times
+from edge_res.profiling.machine import machine_name
+from edge_res.profiling.saved import Settings, key_of, save
+from tests.edgeres import edgeres, lines, sentence
+
+SHORT = ("--threads", "1", "--seconds", "0.1", "--tries", "1")
+FIGURES = ("p50_us", "p95_us", "p99_us", "max_us")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[bytes]:
+    page = tmp_path_factory.mktemp("profile") / "page.html"
+    return edgeres("profile", "tiny", "--engine", "litert", "--mode", "step", *SHORT, "--json", "--html", page)
+
+
+@pytest.fixture(scope="module")
+def report(run: subprocess.CompletedProcess[bytes]) -> dict[str, Any]:
+    (body,) = lines(run)
+    return body
+
+
+def test_the_report_is_as_documented(report: dict[str, Any]) -> None:
+    assert report["edgeres_profile"] == 1
+    assert report["device"]["name"] == machine_name()
+    assert report["bundle"]["name"] == read_bundle("tiny").manifest.name
+    assert set(report) == {
+        "edgeres_profile", "version", "made", "device", "bundle", "settings", "rows", "recommendation", "why_none",
+    }  # fmt: skip
+    assert (report["recommendation"] is None) == bool(report["why_none"])
+
+
+def test_a_row_is_as_documented(report: dict[str, Any]) -> None:
+    (row,) = report["rows"]
+    assert (row["engine"], row["mode"], row["threads"]) == ("litert", "step", 1)
+    assert row["verdict"] in ("stable", "noisy", "drifting", "throttled")
+    assert row["why"]
+    for phase in (row, row["paced"], row["unpaced"]):
+        times = [phase[name] for name in FIGURES]
+        assert times == sorted(times)
+        assert times[0] > 0
+        assert phase["cpu_share"] > 0
+        assert phase["real_time_factor"] > 0
+    assert row["paced"]["hops"] == len(row["hops_us"]) == 40
+    assert row["rss_bytes"] > 20_000_000
+    assert set(row["stages_us"]) == {"ring", "level", "front_end", "quantize", "engine", "decide", "rest"}
+    assert set(row["cold"]) == {"import_ms", "load_ms", "first_hop_us", "first_decision_us"}
+    assert row["ops_us"] is None  # LiteRT does not tell
+    assert row["energy"] is None or row["energy"]["idle_w"] > 0
+
+
+def test_the_page_is_written(run: subprocess.CompletedProcess[bytes]) -> None:
+    path = Path(run.stderr.decode().rpartition("edgeres: wrote ")[2].strip())
+    assert path.read_text().startswith("<!doctype html>")
+    assert [file.name for file in path.parent.iterdir()] == ["page.html"]
+
+
+def test_a_profile_is_compared_with_itself(report: dict[str, Any], tmp_path: Path) -> None:
+    path, other = tmp_path / "a.json", tmp_path / "b.json"
+    path.write_text(json.dumps(report))
+    (found,) = lines(edgeres("profile", "--compare", path, path, "--json"))
+    assert [pair["ratios"]["p50_us"] for pair in found["pairs"]] == [1.0]
+    assert "×1.00" in edgeres("profile", "--compare", path, path).stdout.decode()
+    other.write_text(json.dumps({**report, "bundle": {**report["bundle"], "sha256": "0", "name": "mine"}}))
+    refused = edgeres("profile", "--compare", path, other)
+    assert refused.returncode == 2
+    assert "--anyway" in sentence(refused)
+    told = edgeres("profile", "--compare", path, other, "--anyway")
+    assert told.returncode == 0
+    assert "not those of the devices" in told.stderr.decode()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"edgeres_profile": 1, "rows": [{}]}', "\xff"])
+def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(text.encode("latin-1"))
+    refused = edgeres("profile", "--compare", path, path)
+    assert refused.returncode == 2
+    assert "is no profile" in sentence(refused)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["nothing.edgeres"], 6, "There is no bundle"),
+        (["--engine", "tensorrt"], 2, "There is no engine"),
+        (["--mode", "both"], 2, "There is no mode 'both'"),
+        (["--compare", "a.json", "b.json"], 2, "There is no profile a.json"),
+        (["--html", "nowhere/page.html"], 2, "There is no folder nowhere"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_measured(arguments: list[str], code: int, told: str) -> None:
+    refused = edgeres("profile", *arguments)
+    assert refused.returncode == code
+    assert told in sentence(refused)
+
+
+def test_a_process_that_dies_is_a_row_that_failed() -> None:
+    before = (
+        "import edge_res.profiling.rows as rows, sys\n"
+        "rows.COMMAND = [sys.executable, '-c', 'import os; os.kill(os.getpid(), 11)']"
+    )
+    died = edgeres("profile", "tiny", "--engine", "litert", "--mode", "step", *SHORT, before=before)
+    assert died.returncode == 7
+    assert "signal 11" in died.stderr.decode()
+
+
+def test_ctrl_c_ends_it_with_nothing_written(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    command = [sys.executable, "-m", "edge_res.cli", "profile", "tiny", *SHORT, "--save", "--html", str(page)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    )
+    child = next(children(process.pid))
+    process.send_signal(signal.SIGINT)
+    out, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == b""
+    assert "nothing was written or saved" in told.decode()
+    assert "Traceback" not in told.decode()
+    assert list(tmp_path.iterdir()) == []
+    assert not Path(f"/proc/{child}").exists()
+
+
+def children(pid: int) -> Iterator[int]:
+    """The processes that a process has started, as they come."""
+    until_s = time.monotonic() + 30
+    while time.monotonic() < until_s:
+        yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        time.sleep(0.05)
+
+
+def saved(engine: str = "onnxruntime") -> None:
+    """As `profile --save` would have it on this machine, in the configuration of the test."""
+    settings = Settings(machine_name(), "tiny", engine, "window", 2, "a test", "2026-11-23")
+    save(key_of(machine_name(), [read_bundle("tiny")]), settings, "{}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "int8 window on ONNX Runtime"),
+        (["--mode", "step"], "int8 step on ONNX Runtime"),
+        (["--threads", "1"], "1 thread"),
+        (["--engine", "litert"], "int8 step on LiteRT"),
+        (["--device", "generic"], "int8 step on LiteRT"),
+        (["--model", "default"], "int8 step on LiteRT"),
+    ],
+)
+def test_listen_follows_what_was_saved_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    saved()
+    heard = edgeres("listen", "yes-0.flac", "--model", "tiny", "--format", "jsonl", *arguments)
+    assert heard.returncode == 0
+    said = heard.stderr.decode()
+    assert told in said
+    assert ("settings from" in said) == ("ONNX" in told or told == "1 thread")
+
+
+def test_settings_for_an_engine_that_has_gone_are_told_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    saved()
+    gone = "import sys; sys.modules['onnxruntime'] = None"
+    heard = edgeres("listen", "yes-0.flac", "--model", "tiny", "--format", "jsonl", before=gone)
+    assert heard.returncode == 0
+    assert "are not followed" in heard.stderr.decode()
+    assert "int8 step on LiteRT" in heard.stderr.decode()
+
+
+@pytest.mark.parametrize("mode", ["step", "window"])
+def test_onnxruntime_tells_its_operators(mode: str) -> None:
+    found = op_times(read_bundle("tiny").member(f"{mode}.onnx"), 1, 5)
+    assert found["QLinearConv"] > 0
+    assert list(found.values()) == sorted(found.values(), reverse=True)

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import json
+import re
+from xml.etree import ElementTree
+
+from edge_res.profiling.page import page
+from tests.profiling.rows import FAILED, report, row
+
+
+def test_the_page_needs_nothing_else_and_holds_the_figures() -> None:
+    body = report(row(), row("onnxruntime", "window", 2, verdict="noisy"), FAILED)
+    text = page(body)
+    assert not re.search(r'(src|href)="|url\(|@import', text)
+    assert "a &lt;board&gt;, 4 cores" in text
+    assert "<could>" not in text.partition("<script")[0]
+    assert json.loads(text.partition('id="profile">')[2].partition("</script>")[0]) == json.loads(json.dumps(body))
+
+
+def test_its_plots_are_well_formed() -> None:
+    text = page(report(row(), row("onnxruntime")))
+    plots = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(plots) == 3 + 2 * 3  # hops, clocks and temperatures of each row
+    for plot in plots:
+        for element in ElementTree.fromstring(plot).iter():
+            assert not any("nan" in value or "inf" in value for value in element.attrib.values())
+
+
+def test_a_page_of_nothing_but_failures() -> None:
+    text = page(report(FAILED))
+    assert "Nothing is recommended" in text
+    assert "<svg" not in text
