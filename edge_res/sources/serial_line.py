@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from edge_res.errors import ConfigError, SourceError
@@ -67,6 +68,7 @@ class SerialLine:
         alarm_s = read_alarm(self.name, options.alarm, self.rate_hz)
         self._format = FORMATS[options.format](self.name, self.channels, self.rate_hz, alarm_s)
         self._watch = RateWatch(self.name, self.rate_hz, alarm_s)
+        self._reason = ""  # why it did not open the last time
         self._feed = Feed(self.name, self.rate_hz, self.channels, want, alarm_s, buffer_s)
 
     def __enter__(self) -> SerialLine:
@@ -91,13 +93,20 @@ class SerialLine:
                 for lost, samples in self._pieces(self._port):
                     self._feed.put(scaled(samples, self._scale), lost)
             except SourceError as error:
-                self._feed.trouble(str(error).rstrip("."))
+                self._cannot(str(error))
             except OSError as error:
                 self._close()
                 self._format.reset()
                 why = f" ({error.strerror})" if error.strerror else ""
                 self._feed.trouble(f"{self._path} is gone{why}; it is opened again when it is back")
             self._feed.stopping.wait(_RETRY_S)
+
+    def _cannot(self, reason: str) -> None:
+        """It does not open; told where that is more than being away."""
+        if reason != self._reason and Path(self._path).exists():
+            logging.getLogger("edge_res").warning("%s", reason)
+        self._reason = reason
+        self._feed.trouble(reason.rstrip("."))
 
     def _pieces(self, port: SerialPort) -> Iterator[tuple[int, Samples]]:
         while not self._feed.stopping.is_set():

@@ -155,6 +155,24 @@ def test_silence_is_an_alarm_and_the_end_of_it_costs_what_was_not_sent(board: Bo
     heard.check_signal()
 
 
+def test_what_keeps_it_from_being_opened_again_is_told_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+    with open_line(board) as source:
+        heard = Heard(source)
+        board.send(b"".join(frames(0, 10, 3)))
+        heard.until(lambda heard: heard.received == 10)
+        board.unplug()
+        heard.until(lambda heard: heard.named == ["recovering"])
+        board.path.write_bytes(b"no device")
+        heard.until(lambda _: bool(caplog.messages))
+        heard.listen(0.6)
+        board.plug()
+        wait_for(lambda: source._port is not None)
+        board.send(b"".join(frames(0, 10, 3)))
+        heard.until(lambda heard: heard.received == 20)
+    assert caplog.messages[0] == f"{board.path} is no serial port; give one as serial:/dev/ttyUSB0?rate=1000."
+    assert [" has begun anew, " in told for told in caplog.messages[1:]] == [True]
+
+
 def test_who_does_not_come_back_is_given_up(board: Board) -> None:
     with open_line(board, want=Wanted(1000, 3, 0.08, give_up_s=0.6)) as source:
         heard = Heard(source)

@@ -127,7 +127,7 @@ def test_a_sender_that_restarts_leaves_a_gap_by_the_clock(port: int) -> None:
 
 
 def test_another_sender_is_refused_until_the_first_is_silent(port: int, caplog: pytest.LogCaptureFixture) -> None:
-    with open_udp(port, "&alarm=0.3") as source, sender(port) as first, sender(port) as second:
+    with open_udp(port, "&alarm=0.8") as source, sender(port) as first, sender(port) as second:
         heard = Heard(source)
         for ours, theirs in zip(frames(0, 300, 3), frames(5000, 300, 3), strict=True):
             first.send(ours)
@@ -140,7 +140,7 @@ def test_another_sender_is_refused_until_the_first_is_silent(port: int, caplog: 
             second.send(theirs)
         heard.until(lambda heard: heard.received == 600)
         names = ["{}:{}".format(*sock.getsockname()) for sock in (first, second)]
-    assert 300 <= heard.lost < 2000  # by the clock; the numbers would say 5000
+    assert 780 <= heard.lost < 3000  # by the clock; the numbers would say 5000
     assert heard.named == ["alarmed", "healthy"]
     refused, anew = caplog.messages
     assert refused == f"udp://127.0.0.1:{port}: {names[1]} sends too, and is refused while {names[0]} does."
