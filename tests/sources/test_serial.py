@@ -75,6 +75,18 @@ def test_at_its_own_pace_nothing_is_lost_but_what_is_damaged(board: Board) -> No
     assert heard.named == []
 
 
+def test_what_came_before_it_is_entered_is_old(board: Board) -> None:
+    source = open_line(board)
+    board.send(b"".join(frames(0, 100, 3)))
+    sleep(0.1)  # a pseudo-terminal takes a moment
+    with source:
+        heard = Heard(source)
+        board.send(b"".join(frames(100, 100, 3)))
+        heard.until(lambda heard: heard.received == 100)
+    heard.check_signal(offset=100)
+    assert heard.lost == 0
+
+
 def test_sequence_numbers_may_wrap(board: Board) -> None:
     first = NUMBERS - 500
     with open_line(board) as source:
@@ -86,8 +98,8 @@ def test_sequence_numbers_may_wrap(board: Board) -> None:
     heard.check_signal()
 
 
-@pytest.mark.parametrize("goes_on", [True, False], ids=["with power of its own", "restarted"])
-def test_unplugged_and_back(board: Board, goes_on: bool) -> None:
+@pytest.mark.parametrize("back", ["goes on", "restarted", "another"])
+def test_unplugged_and_back(board: Board, back: str) -> None:
     with open_line(board) as source:
         heard = Heard(source)
         board.send(b"".join(frames(0, 500, 3)))
@@ -98,13 +110,13 @@ def test_unplugged_and_back(board: Board, goes_on: bool) -> None:
         sleep(0.3)
         board.plug()
         wait_for(lambda: source._port is not None)
-        first = 500 + round(1000 * (monotonic() - last_s)) if goes_on else 0
         gap = round(1000 * (monotonic() - last_s))
+        first = {"goes on": 500 + gap, "restarted": 0, "another": 6000}[back]
         board.send(b"".join(frames(first, 500, 3)))
         heard.until(lambda heard: heard.received == 1000)
     assert heard.named == ["recovering", "healthy"]
     assert heard.states[0].reason == f"{board.path} is gone; it is opened again when it is back"
-    if goes_on:
+    if back == "goes on":
         assert heard.gaps == [first - 500]
         heard.check_signal()
     else:

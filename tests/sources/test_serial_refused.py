@@ -173,6 +173,6 @@ def test_nothing_is_left_open_by_what_failed(board: Board, monkeypatch: pytest.M
 
     monkeypatch.setattr(module, "FIRST_S", 0.1)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(SourceError):
+    with pytest.raises(SourceError) as caught:
         SerialLine(f"serial:{board.path}?rate=measure", WANT)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, caught  # it holds what it was raised in
