@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -60,12 +61,35 @@ def test_a_word_played_into_the_microphone_is_told(pulse: Pulse, source: str) ->
     assert "Traceback" not in told
 
 
-def test_a_microphone_that_ends_ends_the_program_with_its_sentence(pulse: Pulse) -> None:
-    with listening(pulse, "mic:") as process:
+def test_a_microphone_that_is_given_up_ends_the_program_with_its_sentence(pulse: Pulse) -> None:
+    with listening(pulse, "mic:", "--give-up", "2") as process:
         pulse.play(spoken("yes-0"))
         pulse.stop()
         out, told = process.communicate(timeout=20)
     assert process.returncode == 3
-    assert "The microphone mic: stopped" in told
+    assert "edgeres: mic: is recovering at " in told
+    assert "edgeres: The microphone mic: has delivered nothing for 2." in told
+    assert ", failed at the end" in told
     assert '"label": "yes"' in out
     assert "Traceback" not in told
+
+
+def test_a_microphone_that_comes_back_is_listened_to_again(pulse: Pulse) -> None:
+    with listening(pulse, "mic:") as process:
+        pulse.play(spoken("yes-0"))
+        pulse.stop()
+        time.sleep(0.5)
+        pulse.start()
+        assert process.stderr
+        for line in process.stderr:
+            if "mic: is healthy again" in line:
+                break
+        pulse.play(spoken("stop-0"))
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=20)
+    assert process.returncode == 0, told
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [e["label"] for e in events if e["event"] == "on"] == ["yes", "stop"]
+    (gap,) = [e for e in events if e["event"] == "gap"]
+    assert 0.5 < gap["gap_s"] < 5
+    assert "samples lost in 1 gap" in told

@@ -2,137 +2,167 @@
 
 from __future__ import annotations
 
-import atexit
+import logging
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 from edge_res.errors import MicrophoneError, SourceError
-from edge_res.flow import Block, Samples
+from edge_res.flow import Block, Health, Samples
 from edge_res.ring import Ring
-from edge_res.sources import Wanted
+from edge_res.sources import TICK_S, Wanted
+from edge_res.sources.cards import read_cards
+from edge_res.sources.continuity import Continuity, Pace
+from edge_res.sources.portaudio import PORTAUDIO, Call, Device, choose_device, find_again
+from edge_res.sources.watchdog import Watchdog
 
-STALL_S = 5.0  # without a callback, after which a microphone counts as stopped
-CLOSE_S = 2.0  # that closing may take: with a frozen sound server even abort() blocks
-
-
-@dataclass(frozen=True)
-class Device:
-    """An input of PortAudio's list."""
-
-    index: int
-    name: str
-    channels: int
-    rate_hz: int  # its default
-
-    def __str__(self) -> str:
-        return f"{self.index} {self.name!r}"
+ALARM_S = 0.6  # without a callback
+REOPEN_S = 5.0  # without a callback, after which a stream that is still open is opened again
+RETRY_S = 0.5  # between tries to open it
+OPEN_S = 10.0  # that opening may take at the beginning
+CLOSE_S = 1.0  # that closing may take: with a frozen sound server even abort() blocks
+_MOST_CHANNELS = 16  # of a card; a sound server claims more, and makes as many as are wanted from what it has
+_CALLBACKS = 8192  # noted at most until the reader comes to look
 
 
 class Microphone:
-    """`mic:`, the default input, or `mic:NAME-PART`, the one whose name holds that text, or whose index it is.
+    """`mic:`, the default input, or `mic:NAME`: index, card, name or a part of it, see `choose_device`.
 
     Opens at the given or the model's rate, or where the device refuses that, at its own: see `rate_hz`. The audio
     callback copies into a ring of `buffer_s`; blocks are views of it, of at most four times the preferred length. Audio
-    that finds the ring full is dropped, and told as `lost` where it is missing. What the driver dropped before is told
-    as well, at a length estimated from the times it gives for the first sample of each callback, and at least 1.
+    that finds the ring full is dropped, and told as `lost` where it is missing. What was dropped before it came here is
+    told as well, at the length that the clock says: see `Continuity`.
 
-    Never idles: iteration raises `SourceError` when the microphone stops, or has delivered nothing for 5 seconds.
+    A microphone that stops, or delivers nothing, is opened again, under whatever index it comes back; what it did not
+    hear meanwhile is `lost`. Iteration raises `SourceError` only after `give_up_s` without samples.
     """
 
     def __init__(self, text: str, want: Wanted, buffer_s: float = 8.0) -> None:
-        self._portaudio = _import_portaudio()
         self.name = text
         self.unit = ""
-        self.channels = want.given_channels or want.channels
-        device = choose_device(text.removeprefix("mic:"), *_list_inputs(self._portaudio))
-        if device.channels < self.channels:
-            raise MicrophoneError(
-                f"The microphone {device} has {device.channels} channels and {self.channels} are asked for; "
-                "choose another with mic:NAME."
-            )
-        rates_hz = [want.given_rate_hz] if want.given_rate_hz else [want.rate_hz, device.rate_hz]
-        self._stream = self._open(device, rates_hz)
-        self.rate_hz = round(self._stream.samplerate)
-        capacity = max(1, round(buffer_s * self.rate_hz))
-        self._ring = Ring(capacity, self.channels, min(capacity, 4 * want.block_length(self.rate_hz)))
-        self._expected_s: float | None = None  # ADC time of the next sample
-        self._finished = False
+        self._wanted = text.removeprefix("mic:")
+        self._give_up_s = want.give_up_s
+        self._stream: Any = None
+        self._opened_s = 0.0
+        self._finished = False  # no callback follows
+        self._broken = False  # the next one does not follow the one before
+        self._received = 0  # samples, in all
+        self._callbacks: deque[tuple[float, int, int, bool]] = deque(maxlen=_CALLBACKS)
         # A lock used as a binary semaphore: the callback releases it and never waits, the reader acquires it. An
         # Event's or Condition's lock would be held by the reader now and then, and the callback would wait for it.
         self._news = threading.Lock()
         self._news.acquire()
+        self._leaving = threading.Event()
+        self._trouble = "see that it is not muted or suspended"
+        self._call = Call(lambda: self._open(want))
+        self._wait()
+        capacity = max(1, round(buffer_s * self.rate_hz))
+        self._ring = Ring(capacity, self.channels, min(capacity, 4 * want.block_length(self.rate_hz)))
+        self._continuity = Continuity(self.rate_hz)
+        self._pace = Pace(text, self.rate_hz)
 
     def __enter__(self) -> Microphone:
-        try:
-            self._stream.start()
-        except self._portaudio.PortAudioError as error:
-            raise MicrophoneError(f"The microphone {self.name} does not start ({_reason(error)}).") from None
+        self._call = Call(lambda: PORTAUDIO.start(self._stream, self.name))
+        self._wait()
+        self._opened_s = monotonic()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        closing = threading.Thread(target=self._close, name="close microphone", daemon=True)
-        closing.start()
-        closing.join(CLOSE_S)
-        if closing.is_alive():  # then the end of the process must not wait for PortAudio either
-            atexit.unregister(self._portaudio._exit_handler)
+        self._leaving.set()
+        until_s = monotonic() + CLOSE_S
+        if self._call.done(CLOSE_S):
+            self._call = Call(self._close)
+        if not self._call.done(until_s - monotonic()):
+            PORTAUDIO.forget()
 
-    def __iter__(self) -> Iterator[Block]:
-        ring, lost = self._ring, 0
+    def __iter__(self) -> Iterator[Block | Health]:
+        ring, losses = self._ring, self._continuity.losses
+        dog = Watchdog(self.name, ALARM_S, self._give_up_s)
+        missing = lost = 0  # samples that never came: in all, and before the next block (with those that did not fit)
+        yielded_s = monotonic()
         while True:
-            finished = self._finished  # asked first: then all that came before the end is seen below
+            at_s = (ring.at + missing) / self.rate_hz
+            if self._follow():
+                yield from dog.fed(at_s)
             lost += ring.take_lost()
-            if n := min(ring.available, ring.longest_view):
-                yield Block(self.name, ring.at, ring.view(n), lost)
+            while losses and losses[0].at <= ring.at:
+                gone = losses.popleft().lost
+                missing += gone
+                lost += gone
+            sure = losses[0].at if losses else self._received if dog.given_up else self._continuity.sure
+            if n := min(ring.available, ring.longest_view, max(0, sure - ring.at)):
+                yield Block(self.name, ring.at + missing, ring.view(n), lost)
+                yielded_s = monotonic()
                 ring.advance(n)
                 lost = 0
-            elif finished:
-                what = "stopped"
+                continue
+            if dog.given_up:
                 break
-            elif not self._news.acquire(timeout=STALL_S):
-                what = f"has delivered nothing for {STALL_S:.0f} s"
-                break
+            yield from dog.waited(at_s)
+            yield from self._mend(dog, at_s)
+            if not self._news.acquire(timeout=TICK_S) or monotonic() - yielded_s > TICK_S:
+                yield Block(self.name, ring.at + missing, ring.view(0))
+                yielded_s = monotonic()
         lost += ring.take_unmarked_lost()
         if lost:
-            yield Block(self.name, ring.at, ring.view(0), lost)
+            yield Block(self.name, ring.at + missing, ring.view(0), lost)
         raise SourceError(
-            f"The microphone {self.name} {what}, {ring.at / self.rate_hz:.1f} s after it began; "
-            "check that it is plugged in and that the sound server runs."
+            f"The microphone {self.name} has delivered nothing for {dog.starved_s:.1f} s, {at_s:.1f} s after it began, "
+            f"and is given up: {self._trouble}."
         )
 
-    def _open(self, device: Device, rates_hz: Sequence[int]) -> Any:
-        rate_hz, *others = rates_hz
+    def _follow(self) -> bool:
+        """Look at the callbacks since the last time; whether there were any."""
+        came = False
+        while self._callbacks:
+            came_s, start, end, broken = self._callbacks.popleft()
+            self._continuity.push(came_s, start, end, broken)
+            for warning in self._pace.push(came_s, end):
+                logging.getLogger("edge_res").warning("%s", warning)
+            came = True
+        return came
+
+    def _mend(self, dog: Watchdog, at_s: float) -> Iterator[Health]:
+        """Open the microphone again, aside, where that is due."""
+        if not self._call.done():
+            return
+        self._call.check()
+        if self._finished:
+            yield from dog.recovering("it has stopped, and is opened again as soon as it is there", at_s)
+        elif min(dog.starved_s, monotonic() - self._opened_s) > REOPEN_S:
+            yield from dog.recovering("it is silent, and is opened again", at_s)
+        else:
+            return
+        self._call = Call(self._reopen)
+
+    def _wait(self) -> None:
+        """Wait for the call that opens or starts; it hangs where the sound server does."""
         try:
-            return self._portaudio.InputStream(
-                rate_hz,
-                device=device.index,
-                channels=self.channels,
-                dtype="float32",
-                callback=self._receive,
-                finished_callback=self._finish,
-            )
-        except self._portaudio.PortAudioError as error:
-            if others:
-                return self._open(device, others)
-            raise MicrophoneError(
-                f"The microphone {device} cannot be opened at {rate_hz} Hz ({_reason(error)}); "
-                "check that nothing else uses it, or choose another with mic:NAME."
-            ) from None
+            if not self._call.done(OPEN_S):
+                raise MicrophoneError(
+                    f"The microphone {self.name} cannot be opened: nothing has answered for {OPEN_S:.0f} s; "
+                    "restart the sound server."
+                )
+        except BaseException:
+            PORTAUDIO.forget()
+            raise
+        self._call.check()
+
+    # in a thread of PortAudio's
 
     def _receive(self, samples: Samples, count: int, times: Any, status: Any) -> None:
-        """In PortAudio's thread: one copy, nothing that waits."""
-        began_s = times.inputBufferAdcTime
-        if status.input_overflow:
-            missing_s = 0.0 if self._expected_s is None else began_s - self._expected_s
-            self._ring.lose(max(1, round(missing_s * self.rate_hz)))
+        """One copy, nothing that waits."""
+        now_s = monotonic()
+        start = self._received
+        self._received = end = start + count
         self._ring.write(samples)
-        self._expected_s = began_s + count / self.rate_hz
+        self._callbacks.append((now_s, start, end, self._broken or status.input_overflow))
+        self._broken = False
         self._wake()
 
     def _finish(self) -> None:
-        """In PortAudio's thread: no callback follows."""
         self._finished = True
         self._wake()
 
@@ -140,65 +170,45 @@ class Microphone:
         if self._news.locked():
             self._news.release()
 
+    # in the thread of a call
+
+    def _open(self, want: Wanted) -> None:
+        self._device = choose_device(self._wanted, *PORTAUDIO.inputs())
+        most = self._device.channels
+        self.channels = want.given_channels or want.channels or (most if most <= _MOST_CHANNELS else 2)
+        if most < self.channels:
+            raise MicrophoneError(
+                f"The microphone {self._device} has {most} channels and {self.channels} are asked for; "
+                "choose another with mic:NAME."
+            )
+        rates_hz = [want.given_rate_hz] if want.given_rate_hz else [want.rate_hz, self._device.rate_hz]
+        self._stream = PORTAUDIO.open(self._device, rates_hz, self.channels, self._receive, self._finish)
+        self.rate_hz = round(self._stream.samplerate)
+
+    def _reopen(self) -> None:
+        """Close what is left of the stream, and try until the microphone is there again or nobody listens."""
+        self._close()
+        while not self._leaving.is_set():
+            try:
+                device = self._find_again()
+                self._finished, self._broken = False, True
+                self._stream = PORTAUDIO.open(device, [self.rate_hz], self.channels, self._receive, self._finish)
+                PORTAUDIO.start(self._stream, self.name)
+                break
+            except MicrophoneError as error:
+                self._finished = True
+                self._trouble = str(error).removesuffix(".")
+                self._close()
+                self._leaving.wait(RETRY_S)
+        self._opened_s = monotonic()
+
+    def _find_again(self) -> Device:
+        card = self._device.card
+        if card is not None and not any(there.is_same(card) for there in read_cards()):
+            raise MicrophoneError(f"{self._device} is not there; plug it in.")
+        return find_again(self._device, self._wanted, PORTAUDIO.inputs(again=True)[0])
+
     def _close(self) -> None:
-        with suppress(self._portaudio.PortAudioError):
-            self._stream.abort()  # not stop(), which waits for what is on its way
-        with suppress(self._portaudio.PortAudioError):
-            self._stream.close()
-
-
-def choose_device(wanted: str, devices: Sequence[Device], default: int) -> Device:
-    """The input that `wanted` means: its index, its name, a part of its name in any case, or "" for the default.
-
-    Raises `MicrophoneError` where that is none or more than one, and names those that could be meant.
-    """
-    if not devices:
-        raise MicrophoneError("There is no microphone; plug one in, and see `arecord -l` for what the system knows.")
-    listed = ", ".join(map(str, devices))
-    if not wanted:
-        found = [device for device in devices if device.index == default]
-        problem = f"There is no default microphone; choose one of {listed} with mic:NAME"
-    elif wanted.isdecimal():
-        found = [device for device in devices if device.index == int(wanted)]
-        problem = f"There is no microphone {wanted}; there are {listed}"
-    else:
-        part = wanted.casefold()
-        found = [device for device in devices if part in device.name.casefold()]
-        problem = f"There is no microphone {wanted!r}; there are {listed}"
-        found = [device for device in found if device.name.casefold() == part] or found
-    if not found:
-        raise MicrophoneError(f"{problem}.")
-    if len(found) > 1:
-        candidates = ", ".join(map(str, found))
-        raise MicrophoneError(
-            f"More than one microphone is called {wanted!r}: {candidates}; give a longer part or the index."
-        )
-    return found[0]
-
-
-def _import_portaudio() -> Any:
-    try:
-        import sounddevice
-    except OSError:
-        raise MicrophoneError(
-            "A microphone needs the PortAudio library, which is missing; install it with "
-            "`sudo apt install libportaudio2`."
-        ) from None
-    return sounddevice
-
-
-def _list_inputs(portaudio: Any) -> tuple[list[Device], int]:
-    """All inputs, and the index of the default one, -1 where there is none."""
-    devices = [
-        Device(index, found["name"], found["max_input_channels"], round(found["default_samplerate"]))
-        for index, found in enumerate(portaudio.query_devices())
-        if found["max_input_channels"] > 0
-    ]
-    try:
-        return devices, portaudio.query_devices(kind="input")["index"]
-    except portaudio.PortAudioError:
-        return devices, -1
-
-
-def _reason(error: Exception) -> str:
-    return str(error.args[0]).strip(" .")
+        if self._stream is not None:
+            PORTAUDIO.close(self._stream)
+            self._stream = None

@@ -1,0 +1,92 @@
+"""The sound cards that Linux knows: their stable names, and why one cannot be opened."""
+
+from __future__ import annotations
+
+import grp
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card of ALSA. Its number changes from one plugging in to the next, the names do not."""
+
+    number: int
+    id: str  # ALSA's, such as Device; a second one of the kind is Device_1
+    usb: str = ""  # vendor and product, usb-0d8c_0014
+    port: str = ""  # where it is plugged in, usb-1-1.2
+
+    def __str__(self) -> str:
+        return ", ".join(filter(None, (self.id, self.usb, self.port)))
+
+    def is_called(self, name: str) -> bool:
+        return name != "" and name.casefold() in (self.id.casefold(), self.usb, self.port)
+
+    def is_same(self, other: Card) -> bool:
+        """Whether this may be the other, unplugged and plugged in again, maybe elsewhere."""
+        return self.usb == other.usb and (bool(self.usb) or self.id == other.id)
+
+
+def read_cards(root: Path = Path("/")) -> list[Card]:
+    """All cards, from /proc/asound and /sys."""
+    return [_read_card(path, root) for path in sorted((root / "proc/asound").glob("card[0-9]*"))]
+
+
+def _read_card(path: Path, root: Path) -> Card:
+    number = int(path.name.removeprefix("card"))
+    usb = _text(path / "usbid")
+    # The interface of the USB device, 1-1.2:1.0
+    interface = (root / "sys/class/sound" / path.name / "device").resolve().name
+    return Card(
+        number,
+        _text(path / "id"),
+        f"usb-{usb.replace(':', '_')}" if usb else "",
+        f"usb-{interface.partition(':')[0]}" if usb and ":" in interface else "",
+    )
+
+
+def why_not(card: Card | None, root: Path = Path("/")) -> str | None:
+    """Why this card, or where that is None any card, cannot be recorded from, to end a sentence; None: unknown."""
+    number = "*" if card is None else str(card.number)
+    for node in sorted((root / "dev/snd").glob(f"pcmC{number}D*c")):
+        if not os.access(node, os.R_OK | os.W_OK):
+            group = _group(node)
+            return (
+                f"{node.name} may not be opened: permission denied; join the group {group} with "
+                f"`sudo usermod -aG {group} $USER` and log in again"
+            )
+    holders = sorted({holder for status in _statuses(number, root) if (holder := _holder(status, root))})
+    if holders:
+        return f"it is in use by {' and '.join(holders)}; end that first"
+    return None
+
+
+def _statuses(number: str, root: Path) -> Iterator[Path]:
+    yield from (root / "proc/asound").glob(f"card{number}/pcm*c/sub*/status")
+
+
+def _holder(status: Path, root: Path) -> str | None:
+    """`NAME (process PID)` of the other process that records from a device, of which this is the status file."""
+    for line in _text(status).splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "owner_pid" and value.strip() != str(os.getpid()):
+            name = _text(root / "proc" / value.strip() / "comm") or "another program"
+            return f"{name} (process {value.strip()})"
+    return None
+
+
+def _group(path: Path) -> str:
+    group = path.stat().st_gid
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text().strip()
+    return ""

@@ -1,0 +1,142 @@
+"""Whether samples are missing, by their count against the clock: drivers and sound servers do not always say so."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+from statistics import median
+
+STEP_S = 0.02  # what is missing at once, from which it is noticed without a flag
+_SPAN_S = 0.5  # over which the least delay is taken: 500 ppm of drift are 0.5 ms of it
+_SETTLE_S = 0.25  # two such times in which the least delay is the same: then it stays
+_SAME_S = 0.003
+_PATIENCE_S = 1.5  # in which it settles, or is taken as it is
+_WRONG_RATE = 0.01
+_RATE_SPANS = 21  # over 10 s
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """`lost` samples are missing directly before sample `at` of those that came."""
+
+    at: int
+    lost: int
+
+
+@dataclass(slots=True)
+class _Doubt:
+    """Samples have come late: were some lost, or will the delay be caught up?"""
+
+    start: int  # the first sample that came late
+    broken: bool
+    since_s: float  # when its callback came, less the length of it
+    half_s: float  # when the time began over which `recent_s` is the least delay
+    earlier_s: float = inf
+    recent_s: float = inf
+
+
+class Continuity:
+    """Follows the delay of each callback: when it came, less when its last sample was due by the count.
+
+    The delay jitters, but its least values are steady: nothing is delivered before it was recorded. A least delay that
+    grows by more than `STEP_S` at once and stays is a loss of that length; drift of the device's clock against ours is
+    slower. An interruption that is known of (`broken`) is a loss of at least 1 sample, of the length that the step of
+    the delay tells. Samples up to `sure`, an index as they came, may be used: behind it a loss may yet be found. That
+    is 0.5 s after it, or up to 1.5 s on a device that takes long to get even.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self.sure = 0
+        self.losses: deque[Loss] = deque()  # found, for the user to take from the left
+        self._rate_hz = rate_hz
+        self._lost = 0  # in all
+        self._before_s = self._now_s = inf  # least delay of the span before, and of this one
+        self._span_s = -inf  # when this one began
+        self._doubt: _Doubt | None = None
+
+    @property
+    def usual_s(self) -> float:
+        """The least delay of late."""
+        return min(self._before_s, self._now_s)
+
+    def push(self, came_s: float, start: int, end: int, broken: bool) -> None:
+        """Samples `start` to `end` have come with a callback; `broken`: something is missing before them."""
+        delay_s = came_s - (end + self._lost) / self._rate_hz
+        on_time = delay_s - self.usual_s <= STEP_S
+        doubt = self._doubt
+        if on_time and not broken and not (doubt and doubt.broken):
+            self._doubt = None
+            self._accept(came_s, delay_s, end)
+            return
+        if doubt is None:
+            began_s = came_s - (end - start) / self._rate_hz
+            doubt = self._doubt = _Doubt(start, broken, began_s, came_s)
+        elif broken:
+            doubt.start, doubt.broken = start, True
+        doubt.recent_s = min(doubt.recent_s, delay_s)
+        if came_s - doubt.half_s < _SETTLE_S:
+            return
+        if doubt.earlier_s - doubt.recent_s <= _SAME_S or came_s - doubt.since_s > _PATIENCE_S:
+            self._decide(doubt, end)
+            self._accept(came_s, came_s - (end + self._lost) / self._rate_hz, end)
+        else:
+            doubt.earlier_s, doubt.recent_s, doubt.half_s = doubt.recent_s, inf, came_s
+
+    def _decide(self, doubt: _Doubt, end: int) -> None:
+        usual_s = self.usual_s
+        step_s = min(doubt.earlier_s, doubt.recent_s) - usual_s if usual_s < inf else 0.0
+        lost = max(1, round(step_s * self._rate_hz))
+        self._lost += lost
+        at = doubt.start
+        if not doubt.broken:
+            # What had waited somewhere comes first, then what was recorded since the first late callback began.
+            live = round((doubt.since_s - usual_s) * self._rate_hz) - self._lost
+            at = min(max(doubt.start, live), end)
+        self.losses.append(Loss(at, lost))
+        self._doubt = None
+
+    def _accept(self, came_s: float, delay_s: float, end: int) -> None:
+        self.sure = end
+        if came_s - self._span_s >= _SPAN_S:
+            self._before_s, self._now_s, self._span_s = self._now_s, delay_s, came_s
+        else:
+            self._now_s = min(self._now_s, delay_s)
+
+
+class Pace:
+    """Compares the rate at which samples come with what it is said to be, over at least 10 s: yields a sentence, once.
+
+    The rate is the median over short spans: a loss, or a time without samples, spoils one of them only.
+    """
+
+    def __init__(self, name: str, rate_hz: int) -> None:
+        self._name = name
+        self._rate_hz = rate_hz
+        self._last: tuple[float, int] | None = None  # the callback with the least delay of the span before
+        self._least: tuple[float, float, int] | None = None  # and of this one: its delay, time and end
+        self._began_s = -inf
+        self._rates_hz: deque[float] = deque(maxlen=_RATE_SPANS)
+
+    def push(self, came_s: float, end: int) -> Iterator[str]:
+        """Samples up to `end` have come."""
+        this = (came_s - end / self._rate_hz, came_s, end)
+        if came_s - self._began_s < _SPAN_S:
+            self._least = min(self._least or this, this)
+            return
+        if self._least is not None:
+            _, least_s, least_end = self._least
+            if self._last is not None and least_s > self._last[0]:
+                self._rates_hz.append((least_end - self._last[1]) / (least_s - self._last[0]))
+            self._last = (least_s, least_end)
+        self._least, self._began_s = this, came_s
+        if len(self._rates_hz) < _RATE_SPANS:
+            return
+        measured_hz = median(self._rates_hz)
+        if abs(measured_hz - self._rate_hz) > _WRONG_RATE * self._rate_hz:
+            self._rates_hz = deque(maxlen=0)  # said once
+            yield (
+                f"{self._name} delivers {measured_hz:.0f} samples a second, and is said to run at {self._rate_hz} Hz: "
+                "all is heard too high or too low; try another rate with --rate, or another device."
+            )

@@ -1,0 +1,98 @@
+"""Sound cards, on trees as Linux makes them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from edge_res.sources.cards import Card, read_cards, why_not
+
+RUNNING = """state: RUNNING
+owner_pid   : 4711
+trigger_time: 1234.567890123
+tstamp      : 0.000000000
+delay       : 96
+avail       : 96
+avail_max   : 256
+-----
+hw_ptr      : 1824
+appl_ptr    : 1728
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A board's own card, and two USB microphones of one kind, in two ports of a hub."""
+    cards = [(0, "PCH", "", ""), (1, "Device", "0d8c:0014", "1-1.2"), (2, "Device_1", "0d8c:0014", "1-1.3")]
+    for number, name, usb, port in cards:
+        proc = tmp_path / f"proc/asound/card{number}"
+        capture = proc / "pcm0c/sub0"
+        capture.mkdir(parents=True)
+        (proc / "id").write_text(f"{name}\n")
+        (capture / "status").write_text("closed\n")
+        path = f"usb1/1-1/{port}/{port}:1.0" if usb else "pci0000:00/0000:00:1f.3"
+        device = tmp_path / "sys/devices" / path
+        (device / f"sound/card{number}").mkdir(parents=True)
+        (device / f"sound/card{number}/device").symlink_to("../..")
+        classes = tmp_path / "sys/class/sound"
+        classes.mkdir(parents=True, exist_ok=True)
+        (classes / f"card{number}").symlink_to(device / f"sound/card{number}")
+        if usb:
+            (proc / "usbid").write_text(f"{usb}\n")
+        (tmp_path / "dev/snd").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"dev/snd/pcmC{number}D0c").touch()
+    return tmp_path
+
+
+def test_cards_are_known_by_id_kind_and_port(root: Path) -> None:
+    onboard, first, second = read_cards(root)
+    assert onboard == Card(0, "PCH")
+    assert first == Card(1, "Device", "usb-0d8c_0014", "usb-1-1.2")
+    assert second == Card(2, "Device_1", "usb-0d8c_0014", "usb-1-1.3")
+    assert [card.number for card in read_cards(root) if card.is_called("USB-0d8c_0014")] == [1, 2]
+    assert [card.number for card in read_cards(root) if card.is_called("device_1")] == [2]
+    assert [card.number for card in read_cards(root) if card.is_called("usb-1-1.3")] == [2]
+    assert [card.number for card in read_cards(root) if card.is_called("")] == []
+
+
+def test_a_card_that_comes_back_may_have_another_number_and_id() -> None:
+    before = Card(1, "Device", "usb-0d8c_0014", "usb-1-1.2")
+    assert before.is_same(Card(3, "Device_1", "usb-0d8c_0014", "usb-1-1.4"))
+    assert not before.is_same(Card(1, "Device", "usb-08bb_2902", "usb-1-1.2"))
+    assert Card(0, "PCH").is_same(Card(1, "PCH"))
+    assert not Card(0, "PCH").is_same(Card(0, "HDMI"))
+
+
+def test_no_cards(tmp_path: Path) -> None:
+    assert read_cards(tmp_path) == []
+    assert why_not(None, tmp_path) is None
+
+
+def test_who_holds_a_card_is_told(root: Path) -> None:
+    onboard, first, _ = read_cards(root)
+    (root / "proc/asound/card1/pcm0c/sub0/status").write_text(RUNNING)
+    (root / "proc/4711").mkdir()
+    (root / "proc/4711/comm").write_text("arecord\n")
+    said = "it is in use by arecord (process 4711); end that first"
+    assert why_not(first, root) == said
+    assert why_not(None, root) == said
+    assert why_not(onboard, root) is None
+    (root / "proc/4711/comm").unlink()
+    assert why_not(first, root) == "it is in use by another program (process 4711); end that first"
+    (root / "proc/asound/card1/pcm0c/sub0/status").write_text(RUNNING.replace("4711", str(os.getpid())))
+    assert why_not(first, root) is None
+
+
+def test_the_group_that_may_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = root / "dev/snd/pcmC1D0c"
+    monkeypatch.setattr(os, "access", lambda path, mode: path != closed)  # the superuser may always
+    monkeypatch.setattr("edge_res.sources.cards._group", lambda path: "audio")
+    onboard, first, _ = read_cards(root)
+    assert why_not(first, root) == why_not(None, root)
+    assert why_not(first, root) == (
+        "pcmC1D0c may not be opened: permission denied; join the group audio with "
+        "`sudo usermod -aG audio $USER` and log in again"
+    )
+    assert why_not(onboard, root) is None

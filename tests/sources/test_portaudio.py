@@ -1,0 +1,102 @@
+"""Choosing among PortAudio's inputs, and finding one again."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from edge_res.errors import MicrophoneError
+from edge_res.sources.cards import Card
+from edge_res.sources.portaudio import Call, Device, choose_device, find_again
+
+
+def usb(index: int, card: int, port: str, name: str = "USB PnP: Audio") -> Device:
+    return Device(
+        index, f"{name} (hw:{card},0)", 1, 44100, Card(card, f"Device_{card}", "usb-0d8c_0014", f"usb-{port}")
+    )
+
+
+HDA = Device(0, "HDA Intel: ALC (hw:0,0)", 2, 48000, Card(0, "PCH"))
+
+
+def test_choosing_among_inputs(tmp_path: Path) -> None:
+    devices = [Device(0, "HDA Intel", 2, 48000), Device(2, "USB PnP", 1, 44100), Device(5, "usb pnp 2", 1, 44100)]
+    assert choose_device("", devices, 2).index == 2
+    assert choose_device("intel", devices, 2).index == 0
+    assert choose_device("usb PNP", devices, 0).index == 2  # the whole name of one, though part of another
+    assert choose_device("5", devices, 0).index == 5
+    with pytest.raises(MicrophoneError, match=r"called 'Usb': 2 'USB PnP', 5 'usb pnp 2'; give"):
+        choose_device("Usb", devices, 0)
+    with pytest.raises(MicrophoneError, match=r"no microphone 1; there are 0 'HDA Intel', 2 "):
+        choose_device("1", devices, 0, tmp_path)
+    with pytest.raises(MicrophoneError, match=r"no default microphone; choose one of 0 "):
+        choose_device("", devices, -1, tmp_path)
+    with pytest.raises(MicrophoneError, match=r"^There is no microphone; plug one in"):
+        choose_device("", [], -1, tmp_path)
+
+
+def test_a_card_is_chosen_by_what_does_not_change() -> None:
+    devices = [HDA, usb(1, 1, "1-1.2"), usb(2, 3, "1-1.3")]
+    assert choose_device("usb-1-1.3", devices, 0).index == 2
+    assert choose_device("device_1", devices, 0).index == 1
+    assert choose_device("PCH", devices, 0).index == 0
+    with pytest.raises(MicrophoneError) as told:
+        choose_device("usb-0d8c_0014", devices, 0)
+    assert str(told.value) == (
+        "More than one microphone is called 'usb-0d8c_0014': "
+        "1 'USB PnP: Audio (hw:1,0)' (Device_1, usb-0d8c_0014, usb-1-1.2), "
+        "2 'USB PnP: Audio (hw:3,0)' (Device_3, usb-0d8c_0014, usb-1-1.3); "
+        "give a longer part, the port or the index."
+    )
+
+
+def test_one_that_is_in_use_is_not_listed_and_who_has_it_is_told(tmp_path: Path) -> None:
+    capture = tmp_path / "proc/asound/card1/pcm0c/sub0"
+    capture.mkdir(parents=True)
+    (tmp_path / "proc/asound/card1/id").write_text("Device\n")
+    (capture / "status").write_text("state: RUNNING\nowner_pid   : 4711\n")
+    with pytest.raises(MicrophoneError, match=r"'device'; there are 0 .*; it is in use by another program"):
+        choose_device("device", [HDA], 0, tmp_path)
+    with pytest.raises(MicrophoneError, match=r"^There is no microphone; .* it is in use by"):
+        choose_device("", [], -1, tmp_path)
+
+
+def test_finding_one_again() -> None:
+    before = usb(1, 1, "1-1.2")
+    elsewhere = usb(4, 2, "1-1.4")
+    assert find_again(before, "usb", [HDA, usb(3, 5, "1-1.2"), elsewhere]).index == 3  # another index and number
+    assert find_again(before, "usb", [HDA, elsewhere]).index == 4
+    with pytest.raises(MicrophoneError, match="is not there"):
+        find_again(before, "usb-1-1.2", [HDA, elsewhere])  # the port was meant
+    with pytest.raises(MicrophoneError, match="is not there"):
+        find_again(before, "usb", [HDA, usb(1, 1, "1-1.2", "USB PnP: Line")])
+    server = Device(0, "pulse", 32, 44100)
+    assert find_again(server, "", [HDA, Device(7, "pulse", 32, 44100)]).index == 7
+    with pytest.raises(MicrophoneError, match=r"^0 'pulse' is not there; see that"):
+        find_again(server, "", [HDA])
+
+
+def test_a_call_that_hangs_is_not_waited_for() -> None:
+    going_on = threading.Event()
+
+    def hang() -> None:
+        going_on.wait(10)
+
+    call = Call(hang)
+    assert not call.done()
+    assert not call.done(0.01)
+    going_on.set()
+    assert call.done(5)
+    call.check()
+
+
+def test_what_a_call_raises_is_raised() -> None:
+    def fail() -> None:
+        raise MicrophoneError("no")
+
+    call = Call(fail)
+    assert call.done(5)
+    with pytest.raises(MicrophoneError, match=r"^no$"):
+        call.check()
