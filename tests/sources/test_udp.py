@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from edge_res.errors import ConfigError, SignalError, SourceError
+from edge_res.flow import Samples
 from edge_res.sources import Wanted, open_source
 from edge_res.sources.framing import pack_frame
-from edge_res.sources.udp import Udp
+from edge_res.sources.udp import Datagrams, Udp
 from tests.sources.board import Heard, frames
 
 WANT = Wanted(1000, 3, 0.08, give_up_s=30.0)
@@ -147,6 +148,14 @@ def test_another_sender_is_refused_until_the_first_is_silent(port: int, caplog: 
     assert anew.startswith(f"udp://127.0.0.1:{port} has begun anew, with number 5300 after 299; by the clock ")
 
 
+def test_another_sender_is_heard_from_its_first_frame_on() -> None:
+    datagrams = Datagrams("udp:", 3, 1000, 8, 1.0)
+    told: list[tuple[int, Samples]] = []
+    for now_s, who, first in [(0.0, "a", 500), (0.01, "a", 510), (0.02, "a", 530), (0.9, "b", 0), (1.5, "b", 10)]:
+        told += datagrams.push([(frames(first, 10, 3)[0], who)], now_s)
+    assert [(lost, samples[0, 0]) for lost, samples in told] == [(0, 500), (0, 510), (10, 530), (1470, 10)]
+
+
 @pytest.mark.parametrize(("host", "to"), [("", "127.0.0.1"), ("", "::1"), ("[::1]", "::1"), ("localhost", "127.0.0.1")])
 def test_it_listens_where_it_is_told_to(port: int, host: str, to: str) -> None:
     if host == "localhost":
@@ -162,7 +171,7 @@ def test_datagrams_that_are_no_frame_are_told_once(port: int, caplog: pytest.Log
     whole = frames(0, 20, 3)
     with open_udp(port, "&scale=0.5&unit=g") as source, sender(port) as out:
         heard = Heard(source)
-        for data in [b"hello", b"", whole[0][:-1], whole[0] + b"x", *whole]:
+        for data in [b"hello", b"", whole[0][:-1], frames(20, 10, 3)[0] + b"x", *whole]:
             out.send(data)
         heard.until(lambda heard: heard.received == 20)
         assert source.unit == "g"
