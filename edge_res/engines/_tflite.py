@@ -65,6 +65,17 @@ class TfliteRunner:
         # A step model keeps its states inside the interpreter: another stream needs another one, over the same bytes.
         return TfliteRunner(*self._made_of)
 
+    def work(self) -> tuple[int, int]:
+        """How many operators a run has, and the bytes of all that they read and write, weights included."""
+        interpreter: Any = self._interpreter
+        sizes = {
+            details["index"]: int(np.prod(details["shape"])) * np.dtype(details["dtype"]).itemsize
+            for details in interpreter.get_tensor_details()
+            if details["dtype"] is not object  # a handle to a state, which is no data
+        }
+        ops = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]  # stands for others
+        return len(ops), sum(sizes.get(index, 0) for op in ops for index in (*op["inputs"], *op["outputs"]))
+
     def run(self, *inputs: NDArray[Any]) -> Sequence[NDArray[Any]]:
         # Copies, not views of the tensors: those are slower and make invoke() raise while one is held.
         interpreter = self._interpreter

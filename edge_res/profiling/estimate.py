@@ -1,0 +1,155 @@
+"""What a hop may take on a device that nobody has at hand: an ESTIMATE, an interval, never a measurement.
+
+The hop is the sum of the host's work (Python, NumPy), the front-end and the engine. Each is what has to be done over
+what the device can do at most, times a share of it that real programs reach; the two ends of the interval are the two
+ends of that share. `docs/profile.md` tells where the shares come from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from edge_res.bundle import Bundle
+from edge_res.engines import load_engine
+from edge_res.errors import ModelError
+from edge_res.models import MODES, load_runner
+
+# At best and at worst; the latter covers cold caches, in-order cores and slow memory.
+HOST_CYCLES = (100_000, 2_000_000)  # a hop, of Python and NumPy calls
+DISPATCH_CYCLES = (150, 3000)  # an operator
+INT8_SHARE = (0.85, 0.10)  # of the peak
+FP32_SHARE = (0.40, 0.03)  # of the peak: FFT and small matrices
+BANDWIDTH_SHARE = (0.8, 0.2)  # of the peak
+_SAME, _OTHER = 1.3, 2.0  # how far a calibrated estimate may be off at least, by the device that was measured
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a hop has to do: int8 multiply-adds and operators of the model, bytes they move, the front-end's flops."""
+
+    macs: int
+    ops: int
+    moved_bytes: int
+    front_end_flops: int
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """What one core of a device can do at most, by its device file."""
+
+    device: str
+    clock_hz: float
+    int8_macs_s: float
+    fp32_flops_s: float
+    memory_bytes_s: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Microseconds of a hop, one thread: the interval, and its middle by ratio; `calibrated` says with what."""
+
+    device: str
+    mode: str
+    low_us: float
+    likely_us: float
+    high_us: float
+    calibrated: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A paced median that was measured, beside the uncalibrated estimate for the same."""
+
+    device: str
+    mode: str
+    measured_us: float
+    estimate: Estimate
+
+    @property
+    def ratio(self) -> float:
+        return self.measured_us / self.estimate.likely_us
+
+
+def work_of(bundles: Sequence[Bundle]) -> dict[str, Work]:
+    """The work of each mode that all bundles have; operators and bytes are those of the TFLite models."""
+    found = {}
+    for mode in MODES:
+        if all(f"{mode}.tflite" in bundle.members for bundle in bundles):
+            parts = [_work(bundle, mode) for bundle in bundles]
+            found[mode] = Work(
+                *(sum(values) for values in zip(*(asdict(part).values() for part in parts), strict=True))
+            )
+    return found
+
+
+def _work(bundle: Bundle, mode: str) -> Work:
+    manifest = bundle.manifest
+    params = manifest.front_end
+    key = "macs_hop" if mode == "step" else "macs_window"
+    macs = manifest.network.get(key)
+    if type(macs) is not int:
+        raise ModelError(
+            f"The bundle {manifest.name!r} does not tell its {key}, and an estimate needs it; export it again."
+        )
+    runner: Any = load_runner(bundle, load_engine("litert"), mode)
+    ops, moved_bytes = runner.work()
+    fft = 2.5 * params.n_fft * math.log2(params.n_fft)
+    filters = 2 * (params.n_fft // 2 + 1) * params.bins if params.kind == "log-mel" else 0
+    return Work(macs, ops, moved_bytes, round(manifest.hop * params.channels * (fft + filters)))
+
+
+def estimate(work: Work, peaks: Peaks, mode: str) -> Estimate:
+    """Before any calibration."""
+    low, high = (1e6 * _seconds(work, peaks, i) for i in (0, 1))
+    return Estimate(peaks.device, mode, round(low, 1), round(math.sqrt(low * high), 1), round(high, 1))
+
+
+def _seconds(work: Work, peaks: Peaks, end: int) -> float:
+    """At the best (0) or the worst (1) of all shares; computing and moving overlap."""
+    host = HOST_CYCLES[end] / peaks.clock_hz
+    front_end = work.front_end_flops / (FP32_SHARE[end] * peaks.fp32_flops_s)
+    computing = work.macs / (INT8_SHARE[end] * peaks.int8_macs_s)
+    moving = work.moved_bytes / (BANDWIDTH_SHARE[end] * peaks.memory_bytes_s)
+    return host + front_end + work.ops * DISPATCH_CYCLES[end] / peaks.clock_hz + max(computing, moving)
+
+
+def measurements(reports: Iterable[Mapping[str, Any]], peaks: Mapping[str, Peaks]) -> list[Measurement]:
+    """What saved profiles say that can be held against an estimate: LiteRT, one thread, a stable run."""
+    found = []
+    for report in reports:
+        here = peaks.get(str(report["device"].get("file")))
+        works = report["bundle"].get("work") or {}
+        for row in report["rows"]:
+            if (row["engine"], row["threads"], row.get("verdict")) != ("litert", 1, "stable") or here is None:
+                continue
+            if work := works.get(row["mode"]):
+                expected = estimate(Work(**work), here, row["mode"])
+                found.append(Measurement(here.device, row["mode"], float(row["p50_us"]), expected))
+    return found
+
+
+def calibrated(expected: Estimate, measured: Sequence[Measurement]) -> Estimate:
+    """An estimate moved by the ratios that were measured: on the same device, where there are any, else on all others.
+
+    The interval becomes narrower, by as much as these ratios agree, and never wider than it was.
+    """
+    same = [one for one in measured if one.device == expected.device]
+    used = same or list(measured)
+    if not used:
+        return expected
+    logs = [math.log(one.ratio) for one in used]
+    middle = sum(logs) / len(logs)
+    spread = max(_SAME if same else _OTHER, math.exp(max(abs(log - middle) for log in logs)))
+    spread = min(spread, math.sqrt(expected.high_us / expected.low_us))
+    likely = expected.likely_us * math.exp(middle)
+    names = ", ".join(sorted({one.device for one in used}))
+    return replace(
+        expected,
+        low_us=round(likely / spread, 1),
+        likely_us=round(likely, 1),
+        high_us=round(likely * spread, 1),
+        calibrated=f"{len(used)} measured on {names}",
+    )

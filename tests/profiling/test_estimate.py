@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from edge_res.bundle import Bundle, read_bundle
+from edge_res.errors import ModelError
+from edge_res.profiling.estimate import Estimate, Measurement, Peaks, Work, calibrated, estimate, measurements, work_of
+from tests.profiling.rows import FAILED, report, row
+
+PEAKS = Peaks("a-board", 1.5e9, 12e9, 12e9, 4e9)
+WORK = Work(macs=3_000_000, ops=100, moved_bytes=400_000, front_end_flops=250_000)
+
+
+def test_the_interval_is_that_of_the_shares_by_hand() -> None:
+    found = estimate(WORK, PEAKS, "step")
+    low = 100_000 / 1.5e9 + 250_000 / (0.4 * 12e9) + 100 * 150 / 1.5e9 + 3e6 / (0.85 * 12e9)
+    high = 2_000_000 / 1.5e9 + 250_000 / (0.03 * 12e9) + 100 * 3000 / 1.5e9 + 3e6 / (0.10 * 12e9)
+    assert found.low_us == pytest.approx(1e6 * low, rel=0.01)
+    assert found.high_us == pytest.approx(1e6 * high, rel=0.01)
+    assert found.likely_us == pytest.approx(1e6 * (low * high) ** 0.5, rel=0.01)
+    assert found.calibrated == ""
+
+
+def test_where_memory_is_slow_it_counts_instead_of_the_computing() -> None:
+    slow = estimate(WORK, replace(PEAKS, memory_bytes_s=4e6), "step")
+    assert slow.low_us == pytest.approx(estimate(WORK, PEAKS, "step").low_us - 294 + 125_000, rel=0.01)
+
+
+@pytest.mark.parametrize("field", ["macs", "ops", "moved_bytes", "front_end_flops"])
+def test_more_work_takes_longer(field: str) -> None:
+    more: dict[str, Any] = {field: 1000 * getattr(WORK, field)}
+    one, two = estimate(WORK, PEAKS, "step"), estimate(replace(WORK, **more), PEAKS, "step")
+    assert two.low_us > one.low_us
+    assert two.high_us > one.high_us
+
+
+def test_the_work_of_a_bundle() -> None:
+    bundle = read_bundle("tiny")
+    found = work_of([bundle])
+    network = bundle.manifest.network
+    assert found["step"].macs == network["macs_hop"]
+    assert found["window"].macs == network["macs_window"]
+    assert found["step"].ops > found["window"].ops > 20  # a step also cuts and joins its states
+    assert found["window"].moved_bytes > found["step"].moved_bytes > network["parameters"]
+    assert found["step"].front_end_flops == found["window"].front_end_flops > 0
+    twice = work_of([bundle, bundle])
+    assert asdict(twice["step"]) == {name: 2 * value for name, value in asdict(found["step"]).items()}
+
+
+def test_a_bundle_that_does_not_tell_its_macs() -> None:
+    bundle = read_bundle("tiny")
+    with pytest.raises(ModelError, match="does not tell its macs_hop"):
+        work_of([Bundle(replace(bundle.manifest, network={}), bundle.members)])
+
+
+def measured(ratio: float, device: str = "a-board") -> Measurement:
+    return Measurement(device, "step", 200 * ratio, Estimate(device, "step", 100, 200, 400))
+
+
+def test_calibration_moves_and_narrows() -> None:
+    expected = Estimate("a-board", "step", 100, 400, 1600)
+    assert calibrated(expected, []) == expected
+    same = calibrated(expected, [measured(1.4), measured(1.6), measured(9.0, "another")])
+    assert same.likely_us == pytest.approx(400 * (1.4 * 1.6) ** 0.5, abs=0.1)
+    assert same.high_us / same.low_us == pytest.approx(1.3**2, rel=0.01)
+    assert same.calibrated == "2 measured on a-board"
+    other = calibrated(expected, [measured(0.5, "another")])
+    assert other.likely_us == 200
+    assert (other.low_us, other.high_us) == (100, 400)
+    assert "another" in other.calibrated
+
+
+def test_calibration_by_figures_that_disagree_is_not_narrow() -> None:
+    expected = Estimate("a-board", "step", 100, 400, 1600)
+    found = calibrated(expected, [measured(0.5), measured(2.0)])
+    assert found.high_us / found.low_us == pytest.approx(4.0, rel=0.01)
+    found = calibrated(expected, [measured(0.01), measured(100.0)])
+    assert found.high_us / found.low_us == pytest.approx(16.0, rel=0.01)
+
+
+def test_only_trustworthy_figures_of_known_devices_count() -> None:
+    body = report(
+        row(p50_us=500.0),
+        row(mode="window", verdict="noisy"),
+        row("onnxruntime"),
+        row(threads=2),
+        FAILED,
+        work={"step": asdict(WORK), "window": asdict(WORK)},
+    )
+    body["device"]["file"] = "a-board"
+    (one,) = measurements([body], {"a-board": PEAKS})
+    assert one.measured_us == 500
+    assert one.estimate == estimate(WORK, PEAKS, "step")
+    assert measurements([body], {}) == []
