@@ -182,6 +182,14 @@ def test_datagrams_that_are_no_frame_are_told_once(port: int, caplog: pytest.Log
     ]
 
 
+def test_a_sender_by_ipv4_is_named_so_by_a_socket_of_both(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    with open_udp(port, host="") as source, sender(port) as out:
+        heard = Heard(source)
+        out.send(b"hello")
+        heard.until(lambda _: bool(caplog.messages))
+        assert " {}:{} sends datagrams of 5 bytes".format(*out.getsockname()) in caplog.messages[0]
+
+
 def test_a_frame_of_other_channels_ends_it(port: int) -> None:
     with open_udp(port) as source, sender(port) as out:
         heard = Heard(source)
