@@ -22,6 +22,8 @@ SOURCES = {  # scheme or suffix: module:Class
     "mic:": "edge_res.sources.mic:Microphone",
     "serial:": "edge_res.sources.serial_line:SerialLine",
     "udp:": "edge_res.sources.udp:Udp",
+    "mqtt:": "edge_res.sources.mqtt:Mqtt",
+    "mqtts:": "edge_res.sources.mqtt:Mqtt",
     "-": "edge_res.sources.pcm:RawPcm",
     "demo:": "edge_res.sources.demo:Demo",
     ".wav": "edge_res.sources.files:AudioFile",

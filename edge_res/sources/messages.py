@@ -1,0 +1,122 @@
+"""What an MQTT message holds: samples as JSON, as raw numbers, or as binary frames; described in docs/sensors.md."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_res.flow import Samples
+from edge_res.sources.formats import check_width
+from edge_res.sources.framing import NUMBERS, Frame, read_frame
+from edge_res.sources.reorder import Reorder
+from edge_res.sources.sequence import Sequence, lost_by_clock
+
+Piece = tuple[int | None, Samples]  # the number of the first sample, where the sender tells it, and float32 samples
+
+
+def read_json(payload: bytes, channels: int) -> list[Piece]:
+    """`{"samples": [[x, y, z], …], "seq": 1200}` or `[[x, y, z], …]`; of one channel also `[x, …]`."""
+    body = json.loads(payload)
+    number = body.get("seq") if isinstance(body, dict) else None
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
+        raise ValueError("seq is no index of a sample")
+    samples = np.array(body["samples"] if isinstance(body, dict) else body, np.float64)
+    return [(None if number is None else number % NUMBERS, _columns(samples, channels))]
+
+
+def read_int16(payload: bytes, channels: int) -> list[Piece]:
+    """Little-endian 16-bit integers, all channels of a sample one after the other."""
+    return [(None, _columns(np.frombuffer(payload, "<i2"), channels))]
+
+
+def read_float32(payload: bytes, channels: int) -> list[Piece]:
+    """Little-endian 32-bit floats, all channels of a sample one after the other."""
+    return [(None, _columns(np.frombuffer(payload, "<f4"), channels))]
+
+
+def read_frames(payload: bytes, channels: int) -> list[Piece]:
+    """Binary frames, one after the other."""
+    pieces: list[Piece] = []
+    at = 0
+    while at < len(payload):
+        frame, end = read_frame(payload, at)
+        if frame is None or end > len(payload):
+            raise ValueError(f"byte {at} begins no frame; see its CRC")
+        pieces.append((frame.number, frame.samples))
+        at = end
+    return pieces
+
+
+def _columns(values: NDArray[np.generic], channels: int) -> Samples:
+    if values.ndim == 1:
+        values = values.reshape(-1, channels)
+    if values.ndim != 2 or not len(values):
+        raise ValueError(f"samples of the shape {values.shape}")
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
+FORMATS: dict[str, Callable[[bytes, int], list[Piece]]] = {
+    "json": read_json,
+    "int16": read_int16,
+    "float32": read_float32,
+    "frames": read_frames,
+}
+
+
+class Messages:
+    """The samples in messages as they come, and how many are lost between them.
+
+    Where the sender numbers its samples the numbers tell, and what comes twice is dropped; else the clock does, behind
+    a silence of `silence_s`, a lost connection (`interrupted`) or a message that cannot be read.
+    """
+
+    def __init__(self, name: str, kind: str, channels: int, rate_hz: int, silence_s: float) -> None:
+        self._name = name
+        self._kind = kind
+        self._channels = channels
+        self._rate_hz = rate_hz
+        self._silence_s = silence_s
+        self._order = Reorder(0)
+        self._sequence = Sequence(name, rate_hz)
+        self._seen_s: float | None = None
+        self._broken = self._told = False
+
+    def interrupted(self) -> None:
+        """Messages may have been lost."""
+        self._broken = True
+
+    def push(self, payload: bytes, now_s: float) -> Iterator[tuple[int, Samples]]:
+        """Samples lost, and those behind, float32 `(n, channels)`, of a message that came at `now_s`."""
+        try:
+            pieces = FORMATS[self._kind](payload, self._channels)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            self._broken = True
+            if not self._told:
+                self._told = True
+                logging.getLogger("edge_res").warning(
+                    "%s: a message cannot be read as %s (%s), and is lost: %.60r.",
+                    self._name,
+                    self._kind,
+                    error,
+                    payload,
+                )
+            return
+        for number, samples in pieces:
+            check_width(self._name, samples.shape[1], self._channels)
+            if number is None:
+                yield self._missing(len(samples), now_s), samples
+            else:
+                for frame, came_s in self._order.push(Frame(number, samples), now_s):
+                    yield self._sequence.lost_before(frame.number, len(frame.samples), came_s), frame.samples
+        self._seen_s, self._broken = now_s, False
+
+    def _missing(self, count: int, now_s: float) -> int:
+        """Before `count` samples without a number."""
+        if self._seen_s is None or not (self._broken or now_s - self._seen_s > self._silence_s):
+            return 0
+        return max(1, lost_by_clock(now_s - self._seen_s, self._rate_hz, count))

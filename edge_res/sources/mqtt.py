@@ -1,0 +1,244 @@
+"""A sensor behind an MQTT broker, by paho-mqtt."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from edge_res.errors import ConfigError, SourceError
+from edge_res.flow import Block, Health
+from edge_res.sources import Wanted
+from edge_res.sources.address import read_address
+from edge_res.sources.declared import read_alarm, read_channels, read_scale, scaled
+from edge_res.sources.feed import BUFFER_S, Feed
+from edge_res.sources.messages import FORMATS, Messages
+from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, read_rate, take_rate
+
+EXAMPLE = "mqtt://broker/room/accelerometer?rate=1000&channels=3"
+PASSWORD = "EDGERES_MQTT_PASSWORD"
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_NUMBERED = ("json", "frames")  # formats in which the sender can tell what is missing
+_ANSWER_S = 5.0  # that a broker may take to let us in
+_WAIT_S = 0.1
+_KEEP_ALIVE_S = 5
+_MOST_BACKOFF_S = 2.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an address may say."""
+
+    format: str = "json"
+    channels: int | None = None
+    rate: str | None = None
+    unit: str = ""
+    scale: float = 1.0
+    qos: int | None = None
+    client: str | None = None
+    ca: str | None = None
+    alarm: float | None = None
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where the messages come from."""
+
+    host: str
+    port: int
+    topic: str
+    user: str | None
+    password: str | None
+    tls: bool
+
+
+class Mqtt:
+    """`mqtt://[USER@]BROKER[:PORT]/TOPIC?rate=…`, or `mqtts:` with TLS: messages of samples; see docs/sensors.md.
+
+    A broker that is gone is connected to again, with at most two seconds between two tries. What it kept meanwhile
+    (QoS 1, a session of a fixed client id) comes then; what is missing is a gap: by the sender's numbers, else by the
+    clock. Raises `SourceError` where it does not let us in at the start.
+    """
+
+    def __init__(self, text: str, want: Wanted, buffer_s: float = BUFFER_S) -> None:
+        _, options = read_address(_masked(text), Options, EXAMPLE)
+        self._broker = read_broker(text)
+        self.name = f"{text.partition(':')[0]}://{self._broker.host}:{self._broker.port}/{self._broker.topic}"
+        self.unit = options.unit
+        if options.format not in FORMATS:
+            raise ConfigError(f"{self.name} says format={options.format}; known are {', '.join(FORMATS)}.")
+        if options.qos not in (None, 0, 1, 2):
+            raise ConfigError(f"{self.name} says qos={options.qos}; it may be 0, 1 or 2.")
+        self.channels = read_channels(self.name, options.channels, want, EXAMPLE)
+        self._scale = read_scale(self.name, options.scale)
+        declared_hz = read_rate(self.name, options.rate, want, EXAMPLE)
+        read_alarm(self.name, options.alarm, 1)
+        # Without numbers nobody could tell what a broker kept from what is missing: so it is to keep nothing.
+        self._qos = options.qos if options.qos is not None else int(options.format in _NUMBERED)
+        self._come: deque[bytes] = deque()
+        self._subscribed = self._stale_told = False
+        self._refused = ""
+        self._client = self._connect(options)
+        try:
+            self.rate_hz = declared_hz or self._measure(options.format)
+        except BaseException:
+            self._client.disconnect()
+            raise
+        alarm_s = read_alarm(self.name, options.alarm, self.rate_hz)
+        self._messages = Messages(self.name, options.format, self.channels, self.rate_hz, alarm_s)
+        self._watch = RateWatch(self.name, self.rate_hz, alarm_s)
+        self._feed = Feed(self.name, self.rate_hz, self.channels, want, alarm_s, buffer_s)
+
+    def __enter__(self) -> Mqtt:
+        self._feed.start(self._receive)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._feed.stop()
+        self._client.disconnect()
+
+    def __iter__(self) -> Iterator[Block | Health]:
+        return iter(self._feed)
+
+    # at the start
+
+    def _connect(self, options: Options) -> Any:
+        """A client that has subscribed; raises `SourceError`."""
+        mqtt = _import_paho()
+        broker = self._broker
+        name = options.client or f"edgeres-{socket.gethostname()}-{zlib.crc32(broker.topic.encode()):08x}"
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, clean_session=self._qos == 0)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.connect_timeout = _ANSWER_S
+        if broker.user is not None:
+            client.username_pw_set(broker.user, broker.password)
+        try:
+            if broker.tls:
+                client.tls_set(options.ca)
+            client.connect(broker.host, broker.port, _KEEP_ALIVE_S)
+        except (OSError, ValueError) as error:
+            raise SourceError(
+                f"The broker {broker.host}:{broker.port} cannot be reached: {_reason(error)}; check that it runs, its "
+                "name and its port."
+            ) from None
+        until_s = monotonic() + _ANSWER_S
+        while not (self._subscribed or self._refused):
+            if client.loop(_WAIT_S) != mqtt.MQTT_ERR_SUCCESS or monotonic() > until_s:
+                self._refused = self._refused or "it does not answer as an MQTT broker does"
+        if self._refused:
+            client.disconnect()
+            raise SourceError(
+                f"The broker {broker.host}:{broker.port} does not let us read {broker.topic}: {self._refused}; check "
+                f"user, password ({PASSWORD}) and what the user may read."
+            )
+        return client
+
+    def _measure(self, kind: str) -> int:
+        return take_rate(self.name, measure_rate(self._arrivals(kind)), "check the sender and the topic")
+
+    def _arrivals(self, kind: str) -> Iterator[tuple[float, int]]:
+        """When samples come, and how many; ends when none has come for long."""
+        messages = Messages(self.name, kind, self.channels, GUESS_HZ, FIRST_S)
+        last_s = monotonic()
+        while monotonic() - last_s < FIRST_S:
+            self._client.loop(_WAIT_S)
+            while self._come:
+                for lost, samples in messages.push(self._come.popleft(), monotonic()):
+                    last_s = monotonic()
+                    yield last_s, lost + len(samples)
+
+    # in the feed's thread
+
+    def _receive(self) -> None:
+        backoff_s = _WAIT_S
+        while not self._feed.stopping.is_set():
+            if self._client.loop(_WAIT_S):  # an error: not connected any more
+                self._messages.interrupted()
+                self._feed.trouble(
+                    f"the broker {self._broker.host}:{self._broker.port} is gone: connecting to it again"
+                )
+                self._feed.stopping.wait(backoff_s)
+                backoff_s = min(_MOST_BACKOFF_S, 2 * backoff_s)
+                try:
+                    self._client.reconnect()
+                except OSError:
+                    continue
+            while self._come:
+                backoff_s = _WAIT_S
+                for lost, samples in self._messages.push(self._come.popleft(), monotonic()):
+                    self._feed.put(scaled(samples, self._scale), lost)
+                    for sentence in self._watch.push(lost + len(samples)):
+                        logging.getLogger("edge_res").warning("%s", sentence)
+
+    # called by the client's loop
+
+    def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure:
+            self._refused = str(reason).lower()
+        else:
+            client.subscribe(self._broker.topic, self._qos)
+
+    def _on_subscribe(self, client: Any, data: Any, number: int, reasons: list[Any], properties: Any) -> None:
+        failed = [reason for reason in reasons if reason.is_failure]
+        self._subscribed = not failed
+        if failed:
+            self._refused = str(failed[0]).lower()
+
+    def _on_message(self, client: Any, data: Any, message: Any) -> None:
+        if not message.retain:
+            self._come.append(message.payload)
+        elif not self._stale_told:
+            self._stale_told = True
+            logging.getLogger("edge_res").warning(
+                "%s: a retained message is left out, it is of no known age; publish samples without retain.", self.name
+            )
+
+
+def read_broker(text: str) -> Broker:
+    """Of `mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC`; raises `ConfigError`, which shows no password."""
+    scheme, _, target = text.partition("?")[0].partition(":")
+    try:
+        parts = urlsplit(target)
+        host, port = parts.hostname, parts.port or _PORTS[scheme]
+    except ValueError:
+        raise ConfigError(f"{_masked(text)} has no port that can be; give it as in {EXAMPLE}.") from None
+    topic = unquote(parts.path.removeprefix("/"))
+    if not host or not target.startswith("//"):
+        raise ConfigError(f"{_masked(text)} names no broker; give it as in {EXAMPLE}.")
+    if not topic:
+        raise ConfigError(f"{_masked(text)} names no topic; give it as in {EXAMPLE}.")
+    if {"+", "#"} & set(topic):
+        raise ConfigError(
+            f"The topic {topic} means several senders, and a stream has one; listen to several sources, one a topic."
+        )
+    password = unquote(parts.password) if parts.password is not None else os.environ.get(PASSWORD)
+    return Broker(host, port, topic, unquote(parts.username) if parts.username else None, password, scheme == "mqtts")
+
+
+def _masked(text: str) -> str:
+    """An address without what may be a password."""
+    before, at, behind = text.rpartition("@")
+    return f"{before.partition('//')[0]}//…@{behind}" if at else text
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".")
+
+
+def _import_paho() -> Any:
+    try:
+        import paho.mqtt.client
+    except ModuleNotFoundError:
+        raise SourceError(
+            "MQTT needs the package paho-mqtt, which is not installed; install it with `pip install 'edge-res[mqtt]'`."
+        ) from None
+    return paho.mqtt.client
