@@ -201,13 +201,13 @@ def test_who_does_not_come_back_is_given_up(board: Board) -> None:
 def test_a_reader_that_stalls_loses_what_the_ring_cannot_hold(board: Board, buffer_s: float, lost: int) -> None:
     with open_line(board, buffer_s=buffer_s) as source:
         heard = Heard(source)
-        board.send(b"".join(frames(0, 2000, 3)))  # 43 kB, ten times what the kernel holds: the thread has read them
-        sleep(0.2)
+        board.send(b"".join(frames(0, 2000, 3)))  # 15 kB, four times what the kernel holds: the thread reads them
+        ring = source._feed._ring
+        wait_for(lambda: ring.available + ring.lost == 2000)
+        heard.until(lambda heard: heard.received == 2000 - lost)
         board.send(b"".join(frames(2000, 10, 3)))
-        heard.until(lambda heard: heard.received + heard.lost >= 2000)
-        board.send(b"".join(frames(2010, 10, 3)))
-        heard.until(lambda heard: heard.received + heard.lost == 2020)
-    assert heard.lost in (lost, lost + 10)  # the frame after the stall fits where the ring has been read by then
+        heard.until(lambda heard: heard.received + heard.lost == 2010)
+    assert heard.lost == lost
     heard.check_places()
     heard.check_signal()
 
