@@ -161,7 +161,7 @@ def progress(tasks: Sequence[Task]) -> Iterator[Callable[[int, str, float], None
 
         def tell(number: int, phase: str, since_s: float) -> None:
             task = tasks[number]
-            done = PHASES.index(phase) / len(PHASES)
+            done = (PHASES.index(phase) + min(1.0, since_s / (task.seconds + 1)) * (phase == "paced")) / len(PHASES)
             name = f"{task.engine} {task.mode}, {task.threads} thread{'s' * (task.threads > 1)}"
             bar.update(whole, completed=number + done, description=f"{name}: {phase} {since_s:.0f} s", refresh=True)
 

@@ -97,12 +97,7 @@ def measure_row(task: Task, observer: Observer, idle_w: float | None, tell: Call
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-            start_new_session=True,  # Ctrl-C on the terminal is for us to handle
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=environment
         ) as worker,
     ):
         try:

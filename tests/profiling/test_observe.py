@@ -51,7 +51,7 @@ def test_limits_of_version_1(tmp_path: Path) -> None:
         tmp_path,
         proc__self__cgroup="4:memory:/small\n1:cpu,cpuacct:/small/inner\n2:name=systemd:/\n",
         **{
-            "sys__fs__cgroup__cpu,cpuacct__small__inner__cpu_dot_cfs_quota_us": "-1\n",
+            "sys__fs__cgroup__cpu,cpuacct__small__inner__cpu_dot_cfs_quota_us": "50000\n",
             "sys__fs__cgroup__cpu,cpuacct__small__inner__cpu_dot_cfs_period_us": "100000\n",
             "sys__fs__cgroup__cpu,cpuacct__small__cpu_dot_cfs_quota_us": "25000\n",
             "sys__fs__cgroup__cpu,cpuacct__small__cpu_dot_cfs_period_us": "100000\n",
@@ -62,6 +62,15 @@ def test_limits_of_version_1(tmp_path: Path) -> None:
     )
     assert limits(tmp_path) == {"cores": 0.25, "memory_bytes": 512 << 20}
     assert stopped(tmp_path) == 4
+
+
+def test_what_version_1_writes_for_no_limit(tmp_path: Path) -> None:
+    files = {
+        "sys__fs__cgroup__cpu__cpu_dot_cfs_quota_us": "-1\n",
+        "sys__fs__cgroup__cpu__cpu_dot_cfs_period_us": "100000\n",
+        "sys__fs__cgroup__memory__memory_dot_limit_in_bytes": "9223372036854771712\n",
+    }
+    assert limits(write(tmp_path, proc__self__cgroup="4:memory:/\n1:cpu:/\n", **files)) == {}
 
 
 def test_limits_of_version_2(tmp_path: Path) -> None:

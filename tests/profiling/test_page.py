@@ -5,6 +5,7 @@ import re
 from xml.etree import ElementTree
 
 from edge_res.profiling.page import page
+from edge_res.profiling.plots import ranges, stacks
 from tests.profiling.rows import FAILED, report, row
 
 
@@ -24,6 +25,13 @@ def test_its_plots_are_well_formed() -> None:
     for plot in plots:
         for element in ElementTree.fromstring(plot).iter():
             assert not any("nan" in value or "inf" in value for value in element.attrib.values())
+
+
+def test_words_in_a_plot_are_no_markup() -> None:
+    label = "a<b> & 'c'"
+    for plot in (ranges([(label, [1.0, 2.0], "red")], label), stacks([(label, {label: 1.0})], label)):
+        texts = [element.text for element in ElementTree.fromstring(plot)]
+        assert label in texts
 
 
 def test_a_page_of_nothing_but_failures() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,24 @@ def test_wrappers_change_nothing_and_are_taken_away() -> None:
         *vars(model),
         *vars(model.runner),
     }
+
+
+def test_a_generator_is_timed_as_it_works_not_as_it_is_made() -> None:
+    class Part:
+        done = 0
+
+        def push(self, n: int) -> Iterator[int]:
+            for i in range(n):
+                self.done += 1
+                yield i
+
+    part = Part()
+    with timed({"part": [(part, "push")]}) as spent:
+        made = part.push(3)
+        assert (part.done, len(spent["part"])) == (3, 1)
+    assert list(made) == [0, 1, 2]
+    part.push(3)
+    assert part.done == 3
 
 
 def test_the_stages_add_up() -> None:
