@@ -69,10 +69,8 @@ class RoundedGraph(nn.Module):
 
 def weights_of(op: Conv | DepthwiseConv) -> Tensor:
     """As PyTorch has them, `(outputs, inputs, time, bins)`."""
-    weight = (
-        op.weight if isinstance(op, Conv) else op.weight.transpose(2, 0, 1)[..., None]
-    )  # (outputs, time, bins, inputs)
-    return torch.from_numpy(weight.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
+    outputs_first = op.weight if isinstance(op, Conv) else op.weight.transpose(2, 0, 1)[..., None]
+    return torch.from_numpy(outputs_first.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
 
 
 def bias_of(op: Conv | DepthwiseConv) -> Tensor:
