@@ -17,6 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from tests.edgeres import CLIPS
+from tests.jack import Jack
 from tests.pulse import RATE_HZ, Pulse, pulse
 
 __all__ = ["pulse"]  # the fixture
@@ -32,10 +33,12 @@ def spoken(name: str) -> NDArray[np.int16]:
 
 
 @contextmanager
-def listening(pulse: Pulse, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def listening(server: Pulse | Jack, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`edgeres listen`, from when it says that it listens."""
     command = [sys.executable, "-m", "edge_res.cli", "listen", *arguments, "--format", "jsonl"]
-    with subprocess.Popen(command, env=pulse.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=server.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stderr
             for line in process.stderr:

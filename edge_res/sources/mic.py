@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
+from itertools import count
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,7 @@ REOPEN_S = 5.0  # without a callback, after which a stream that is still open is
 RETRY_S = 0.5  # between tries to open it
 OPEN_S = 10.0  # that opening may take at the beginning
 CLOSE_S = 1.0  # that closing may take: with a frozen sound server even abort() blocks
+_EAGER_TRIES = 16  # in which PortAudio is initialised again each time, where that is needed; later as seldom
 _MOST_CHANNELS = 16  # of a card; a sound server claims more, and makes as many as are wanted from what it has
 _CALLBACKS = 8192  # noted at most until the reader comes to look
 
@@ -152,11 +154,11 @@ class Microphone:
 
     # in a thread of PortAudio's
 
-    def _receive(self, samples: Samples, count: int, times: Any, status: Any) -> None:
+    def _receive(self, samples: Samples, length: int, times: Any, status: Any) -> None:
         """One copy, nothing that waits."""
         now_s = monotonic()
         start = self._received
-        self._received = end = start + count
+        self._received = end = start + length
         self._ring.write(samples)
         self._callbacks.append((now_s, start, end, self._broken or status.input_overflow))
         self._broken = False
@@ -188,9 +190,11 @@ class Microphone:
     def _reopen(self) -> None:
         """Close what is left of the stream, and try until the microphone is there again or nobody listens."""
         self._close()
-        while not self._leaving.is_set():
+        for tries in count(1):
+            if self._leaving.is_set():
+                break
             try:
-                device = self._find_again()
+                device = self._find_again(tries)
                 self._finished, self._broken = False, True
                 self._stream = PORTAUDIO.open(device, [self.rate_hz], self.channels, self._receive, self._finish)
                 PORTAUDIO.start(self._stream, self.name)
@@ -202,11 +206,16 @@ class Microphone:
                 self._leaving.wait(RETRY_S)
         self._opened_s = monotonic()
 
-    def _find_again(self) -> Device:
+    def _find_again(self, tries: int) -> Device:
         card = self._device.card
         if card is not None and not any(there.is_same(card) for there in read_cards()):
             raise MicrophoneError(f"{self._device} is not there; plug it in.")
-        return find_again(self._device, self._wanted, PORTAUDIO.inputs(again=True)[0])
+        devices, _ = PORTAUDIO.inputs()
+        # What is listed opens as soon as it is there, but JACK's only after PortAudio was initialised again.
+        stale = self._device.is_jack or not any(device.is_same(self._device) for device in devices)
+        if stale and (tries < _EAGER_TRIES or tries % _EAGER_TRIES == 0):
+            devices, _ = PORTAUDIO.inputs(again=True)
+        return find_again(self._device, self._wanted, devices)
 
     def _close(self) -> None:
         if self._stream is not None:

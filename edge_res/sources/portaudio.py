@@ -27,6 +27,7 @@ class Device:
     channels: int
     rate_hz: int  # its default
     card: Card | None = None  # None: a sound server's, or another that is no card
+    is_jack: bool = False
 
     def __str__(self) -> str:
         return f"{self.index} {self.name!r}" + (f" ({self.card})" if self.card else "")
@@ -119,31 +120,39 @@ class PortAudio:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._streams = 0  # open ones
+        self._cards: list[Card] | None = None  # when it was initialised
 
     def inputs(self, again: bool = False) -> tuple[list[Device], int]:
         """All inputs, and the index of the default one, -1 where there is none.
 
-        PortAudio lists what was there when it was initialised; that is done `again` where no stream is open.
+        PortAudio lists what was there when it was initialised. That is done again where other cards are there now, or
+        `again` is asked for, and no stream is open. It costs: ALSA loads all its plugins, and some of them leak.
         """
         with self._alone() as sounddevice:
-            if again and not self._streams:
+            cards = read_cards()
+            if not self._streams and self._cards is not None and (again or cards != self._cards):
+                self._cards = None
                 # Not by sounddevice, which for as long as it takes sends file descriptor 2 to /dev/null.
                 sounddevice._lib.Pa_Terminate()
                 if sounddevice._lib.Pa_Initialize() != 0:
                     self.forget()
                     raise MicrophoneError("PortAudio does not start; check the sound server.")
-            cards = {card.number: card for card in read_cards()}
+            if self._cards is None:
+                self._cards = cards
+            known = {card.number: card for card in self._cards}
             devices = [
                 Device(
                     index,
                     found["name"],
                     found["max_input_channels"],
                     round(found["default_samplerate"]),
-                    cards.get(_card_number(found["name"])),
+                    known.get(_card_number(found["name"])),
+                    "JACK" in sounddevice.query_hostapis(found["hostapi"])["name"],
                 )
                 for index, found in enumerate(sounddevice.query_devices())
                 if found["max_input_channels"] > 0
             ]
+            devices = [device for device in devices if device.card is None or device.card in cards]
             try:
                 return devices, sounddevice.query_devices(kind="input")["index"]
             except sounddevice.PortAudioError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -173,6 +174,33 @@ def test_all_channels_are_given_where_nobody_says_how_many(pulse: Pulse, tmp_pat
     assert heard[:, 0].any()
 
 
+def test_what_the_server_drops_without_a_word_is_found_by_the_clock(pulse: Pulse, tmp_path: Path) -> None:
+    """With 32 channels its queue holds 1.4 s; we are stopped for 4 s."""
+    out = tmp_path / "heard.npz"
+    with hearing(pulse, "mic:", out, "--channels", "32") as listener:
+        playing = threading.Thread(target=pulse.play, args=(ramp(9 * RATE_HZ),))
+        playing.start()
+        time.sleep(2)
+        listener.send_signal(signal.SIGSTOP)
+        time.sleep(4)
+        listener.send_signal(signal.SIGCONT)
+        _, told = listener.communicate(timeout=30)
+        playing.join()
+        assert listener.returncode == 0, told
+    heard = np.load(out)
+    samples, places = heard["samples"][:, 0] * 32768, heard["places"]
+    ((at, lost, _),) = places[places[:, 1] > 0]
+    assert lost > RATE_HZ
+    indices = np.concatenate([np.arange(start, start + length) for start, _, length in places])
+    known = (samples > 0) & (samples < 32000)
+    offsets = (indices - samples) % PERIOD  # one value, but for what the clock misjudged
+    before, after = offsets[known & (indices < at)], offsets[known & (indices >= at)]
+    error = (np.median(after) - np.median(before) + PERIOD / 2) % PERIOD - PERIOD / 2
+    misplaced = np.count_nonzero(before != np.median(before)) + np.count_nonzero(after != np.median(after))
+    assert abs(error) < 0.02 * RATE_HZ
+    assert misplaced < 0.02 * RATE_HZ
+
+
 def test_what_is_missing_is_stated_each_time_that_it_comes_back() -> None:
     skip_without_microphone()
     told = list(cycles(("unplugged", "server killed", "suspended"), 5))
@@ -193,8 +221,10 @@ def test_names_channels_and_indices_that_are_not_there(pulse: Pulse) -> None:
         (
             "mic:UL",
             [],
-            "More than one microphone is called 'UL': 0 'pulse', 1 'default'; "
-            "give a longer part, the port or the index.",
+            (
+                "More than one microphone is called 'UL': 0 'pulse', 1 'default'; "
+                "give a longer part, the port or the index."
+            ),
         ),
         (
             "mic:pulse",

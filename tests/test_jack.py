@@ -1,0 +1,78 @@
+"""JACK, whose rate nobody can choose: a model of 16 kHz hears a word at 48 kHz, and what the driver loses is told."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+from tests.jack import Jack, jack
+from tests.test_microphone import listening, spoken
+
+__all__ = ["jack"]  # the fixture
+
+PLAY = """
+import sys
+import numpy as np
+import sounddevice
+samples = np.frombuffer(sys.stdin.buffer.read(), np.int16).astype(np.float32)[:, None] / 32768
+sounddevice.play(samples, 48000, device="system", blocking=True)
+"""
+
+
+def play(jack: Jack, samples: bytes) -> None:
+    """Play int16 into the microphone of the one that listens, by JACK too."""
+    with subprocess.Popen([sys.executable, "-c", PLAY], env=jack.env, stdin=subprocess.PIPE) as player:
+        assert player.stdin
+        player.stdin.write(samples)
+        player.stdin.close()
+        while "PortAudio-01:out_0" not in jack.ports():
+            assert player.poll() is None
+            time.sleep(0.05)
+        jack.connect("PortAudio-01:out_0", "PortAudio:in_0")
+    assert player.returncode == 0
+
+
+def test_a_word_is_heard_at_the_rate_of_the_server(jack: Jack) -> None:
+    with listening(jack, "mic:system") as process:
+        play(jack, spoken("yes-0").tobytes())
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=20)
+    assert process.returncode == 0, told
+    assert [event["label"] for event in map(json.loads, out.splitlines()) if event["event"] == "on"] == ["yes"]
+
+
+STALL = """
+import sys, time
+from edge_res.sources import Wanted
+from edge_res.sources.mic import Microphone
+
+class Stalled(Microphone):
+    calls = 0
+    def _receive(self, samples, length, times, status):
+        self.calls += 1
+        if self.calls == 60:
+            time.sleep(0.5)  # JACK does not wait
+        super()._receive(samples, length, times, status)
+
+with Stalled("mic:system", Wanted(16000, 1, 0.08)) as source:
+    for block in source:
+        print(block.at, block.lost, len(block.samples), source.rate_hz)
+        if block.at > 2.5 * source.rate_hz:
+            break
+"""
+
+
+def test_what_the_driver_says_it_has_lost_is_counted_by_the_clock(jack: Jack) -> None:
+    done = subprocess.run([sys.executable, "-c", STALL], env=jack.env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    blocks = [[int(word) for word in line.split()] for line in done.stdout.splitlines()]
+    # The machine may be late too, and then there are other gaps, of some ms.
+    lost, at = max((lost, at) for at, lost, _, _ in blocks)
+    assert 0.45 < lost / 48000 < 0.55
+    assert abs(lost - 1024 * round(lost / 1024)) < 100  # whole periods, to 2 ms
+    came = sum(length for place, _, length, _ in blocks if place < at)
+    assert came in (59 * 1024, 60 * 1024)
+    assert {rate_hz for _, _, _, rate_hz in blocks} == {48000}
