@@ -76,3 +76,12 @@ def test_what_the_driver_says_it_has_lost_is_counted_by_the_clock(jack: Jack) ->
     came = sum(length for place, _, length, _ in blocks if place < at)
     assert came in (59 * 1024, 60 * 1024)
     assert {rate_hz for _, _, _, rate_hz in blocks} == {48000}
+
+
+def test_a_server_that_ends_ends_its_microphone_and_nothing_hangs(jack: Jack) -> None:
+    with listening(jack, "mic:system") as process:
+        jack.stop()
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert "edgeres: mic:system is alarmed at " in told
+    assert told.splitlines()[-1].startswith("edgeres: The microphone mic:system has lost the JACK server, ")

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -26,7 +27,7 @@ from tests.pulse import NOISE, RATE_HZ, Noise, Pluggable
 
 AWAY_S = (1.0, 0.3, 2.0, 0.7)  # in turn
 _BETWEEN_S = 1.0
-_PATIENCE_S = 20.0
+_PATIENCE_S = 20.0  # a cycle
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,19 @@ def cycles(kinds: Sequence[str], count: int) -> Iterator[Cycle]:
         command = [sys.executable, "-m", "tests.unplug"]
         root = Path(__file__).parents[1]
         with subprocess.Popen(command, env=server.env, cwd=root, stdout=subprocess.PIPE, text=True) as listener:
+            end = threading.Timer(_PATIENCE_S * (1 + count), listener.kill)
+            end.start()
+            exits.callback(end.cancel)
             exits.callback(listener.kill)
             assert listener.stdout
-            told = (json.loads(line) for line in listener.stdout)
-            assert next(told) == "listening"
+            assert listener.stdout.readline() == '"listening"\n'
             for i in range(count):
                 time.sleep(_BETWEEN_S)
                 kind = kinds[i % len(kinds)]
                 back_at_s = _away(server, kind, AWAY_S[i // len(kinds) % len(AWAY_S)])
-                gap = next(told)
+                line = listener.stdout.readline()
+                assert line, f"{kind}, it did not come back"
+                gap = json.loads(line)
                 yield Cycle(kind, gap.pop("at_s") - back_at_s, **gap)
             listener.kill()
 
@@ -108,7 +113,7 @@ def listen() -> None:
             place = where(samples)
             if offset is None:
                 offset = place - block.at
-                print(json.dumps("listening"), flush=True)
+                print('"listening"', flush=True)
             if block.lost and place >= 0:
                 half = len(NOISE) // 2
                 error = (block.at + offset - place + half) % len(NOISE) - half

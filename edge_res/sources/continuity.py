@@ -63,6 +63,10 @@ class Continuity:
 
     def push(self, came_s: float, start: int, end: int, broken: bool) -> None:
         """Samples `start` to `end` have come with a callback; `broken`: something is missing before them."""
+        if broken and self._doubt is not None:
+            if self._doubt.broken:
+                self._decide(self._doubt, start)
+            self._doubt = None
         delay_s = came_s - (end + self._lost) / self._rate_hz
         on_time = delay_s - self.usual_s <= STEP_S
         doubt = self._doubt
@@ -71,20 +75,18 @@ class Continuity:
             self._accept(came_s, delay_s, end)
             return
         if doubt is None:
-            began_s = came_s - (end - start) / self._rate_hz
-            doubt = self._doubt = _Doubt(start, broken, began_s, came_s)
-        elif broken:
-            doubt.start, doubt.broken = start, True
+            doubt = self._doubt = _Doubt(start, broken, came_s - (end - start) / self._rate_hz, came_s)
         doubt.recent_s = min(doubt.recent_s, delay_s)
         if came_s - doubt.half_s < _SETTLE_S:
             return
-        if doubt.earlier_s - doubt.recent_s <= _SAME_S or came_s - doubt.since_s > _PATIENCE_S:
+        if abs(doubt.earlier_s - doubt.recent_s) <= _SAME_S or came_s - doubt.since_s > _PATIENCE_S:
             self._decide(doubt, end)
             self._accept(came_s, came_s - (end + self._lost) / self._rate_hz, end)
         else:
             doubt.earlier_s, doubt.recent_s, doubt.half_s = doubt.recent_s, inf, came_s
 
     def _decide(self, doubt: _Doubt, end: int) -> None:
+        """It is a loss; what came before `end` is judged by it."""
         usual_s = self.usual_s
         step_s = min(doubt.earlier_s, doubt.recent_s) - usual_s if usual_s < inf else 0.0
         lost = max(1, round(step_s * self._rate_hz))
@@ -95,6 +97,7 @@ class Continuity:
             live = round((doubt.since_s - usual_s) * self._rate_hz) - self._lost
             at = min(max(doubt.start, live), end)
         self.losses.append(Loss(at, lost))
+        self.sure = end
         self._doubt = None
 
     def _accept(self, came_s: float, delay_s: float, end: int) -> None:

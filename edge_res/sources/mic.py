@@ -24,7 +24,7 @@ REOPEN_S = 5.0  # without a callback, after which a stream that is still open is
 RETRY_S = 0.5  # between tries to open it
 OPEN_S = 10.0  # that opening may take at the beginning
 CLOSE_S = 1.0  # that closing may take: with a frozen sound server even abort() blocks
-_EAGER_TRIES = 16  # in which PortAudio is initialised again each time, where that is needed; later as seldom
+_EAGER_TRIES = 16  # each with a new list of what there is, if need be; later each 16th one
 _MOST_CHANNELS = 16  # of a card; a sound server claims more, and makes as many as are wanted from what it has
 _CALLBACKS = 8192  # noted at most until the reader comes to look
 
@@ -131,6 +131,14 @@ class Microphone:
         if not self._call.done():
             return
         self._call.check()
+        if self._device.is_jack and (self._finished or dog.starved_s > REOPEN_S):
+            # Without its server even closing hangs, for 10 minutes, and then aborts the process.
+            self._stream = None
+            PORTAUDIO.forget()
+            raise MicrophoneError(
+                f"The microphone {self.name} has lost the JACK server, {at_s:.1f} s after it began, and a program "
+                "cannot connect to it a second time; start this one again."
+            )
         if self._finished:
             yield from dog.recovering("it has stopped, and is opened again as soon as it is there", at_s)
         elif min(dog.starved_s, monotonic() - self._opened_s) > REOPEN_S:
@@ -211,9 +219,8 @@ class Microphone:
         if card is not None and not any(there.is_same(card) for there in read_cards()):
             raise MicrophoneError(f"{self._device} is not there; plug it in.")
         devices, _ = PORTAUDIO.inputs()
-        # What is listed opens as soon as it is there, but JACK's only after PortAudio was initialised again.
-        stale = self._device.is_jack or not any(device.is_same(self._device) for device in devices)
-        if stale and (tries < _EAGER_TRIES or tries % _EAGER_TRIES == 0):
+        listed = any(device.is_same(self._device) for device in devices)
+        if not listed and (tries < _EAGER_TRIES or tries % _EAGER_TRIES == 0):
             devices, _ = PORTAUDIO.inputs(again=True)
         return find_again(self._device, self._wanted, devices)
 

@@ -62,6 +62,32 @@ def test_a_callback_that_is_only_late_is_waited_for() -> None:
     assert not watch.losses
 
 
+def test_a_delay_that_is_caught_up_slowly_is_no_loss() -> None:
+    watch = Continuity(RATE_HZ)
+    for came_s, start, end, broken in callbacks(10):
+        behind_s = max(0.0, 0.4 - 0.4 * (came_s - 1005)) if came_s >= 1005 else 0.0  # even after 1 s
+        watch.push(came_s + behind_s, start, end, broken)
+    assert not watch.losses
+
+
+def test_samples_are_not_held_for_ever() -> None:
+    watch = Continuity(RATE_HZ)
+    for came_s, start, end, broken in callbacks(20):
+        behind_s = max(0.0, 1 - 0.1 * (came_s - 1005)) if came_s >= 1005 else 0.0  # even after 10 s
+        watch.push(came_s + behind_s, start, end, broken)
+        assert end - watch.sure < 2 * RATE_HZ
+
+
+@pytest.mark.parametrize("at", range(8 * RATE_HZ, 9 * RATE_HZ, 5 * BLOCK))
+def test_jitter_before_a_loss_does_not_change_its_length(at: int) -> None:
+    """Wherever it is among callbacks that come six at a time."""
+    watch = Continuity(RATE_HZ)
+    for came_s, start, end, broken in without(callbacks(12), at, 5 * BLOCK):
+        watch.push(came_s - came_s % 0.06 + 0.06, start, end, broken)
+    (loss,) = watch.losses
+    assert abs(loss.lost - 5 * BLOCK) <= 0.011 * RATE_HZ
+
+
 @pytest.mark.parametrize("lost", [400, 480, 2 * RATE_HZ, 100 * RATE_HZ])
 @pytest.mark.parametrize("ppm", [-500, 500])
 def test_a_step_of_the_delay_is_a_loss_at_its_place(lost: int, ppm: float) -> None:
@@ -112,6 +138,26 @@ def test_an_interruption_is_as_long_as_the_clock_says_at_the_place_where_it_was_
     (loss,) = losses(flagged, watch)
     assert loss.at == 5 * RATE_HZ
     assert abs(loss.lost - 3 * BLOCK) <= 0.002 * RATE_HZ
+
+
+def test_a_late_callback_before_an_interruption_does_not_shorten_it() -> None:
+    watch = Continuity(RATE_HZ)
+    at, lost = 5 * RATE_HZ, 2 * RATE_HZ
+    for came_s, start, end, _ in without(callbacks(12), at, lost):
+        watch.push(came_s + 0.03 * (end == at), start, end, start == at)
+    assert list(watch.losses) == [Loss(at, lost)]
+
+
+def test_one_interruption_after_the_other() -> None:
+    watch = Continuity(RATE_HZ)
+    at = [5 * RATE_HZ, 5 * RATE_HZ + 4 * BLOCK, 5 * RATE_HZ + 5 * BLOCK]
+    told = callbacks(20)
+    for place in at:
+        told = without(told, place, RATE_HZ)
+    for came_s, start, end, _ in told:
+        watch.push(came_s, start, end, start in at)
+        assert watch.sure >= max([0, *(place for place in at if place < start)])
+    assert list(watch.losses) == [Loss(place, RATE_HZ) for place in at]
 
 
 def test_before_anything_is_known_an_interruption_counts_as_one_sample() -> None:
