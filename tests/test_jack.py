@@ -82,6 +82,6 @@ def test_a_server_that_ends_ends_its_microphone_and_nothing_hangs(jack: Jack) ->
     with listening(jack, "mic:system") as process:
         jack.stop()
         _, told = process.communicate(timeout=20)
-    assert process.returncode == 4
+    assert process.returncode == 3
     assert "edgeres: mic:system is alarmed at " in told
     assert told.splitlines()[-1].startswith("edgeres: The microphone mic:system has lost the JACK server, ")

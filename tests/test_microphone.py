@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import pytest
 import soundfile
 import soxr
 from numpy.typing import NDArray
@@ -26,8 +25,9 @@ __all__ = ["pulse"]  # the fixture
 def spoken(name: str) -> NDArray[np.int16]:
     """A clip between seconds of faint noise, int16 at the microphone's rate."""
     clip, rate_hz = soundfile.read(CLIPS / f"{name}.flac", dtype="float32")
-    audio = np.random.default_rng(0).normal(0, 1e-3, 4 * rate_hz).astype(np.float32)
-    audio[2 * rate_hz : 2 * rate_hz + len(clip)] += clip
+    audio = np.random.default_rng(0).normal(0, 1e-3, 32 * rate_hz // 10).astype(np.float32)
+    start = 16 * rate_hz // 10  # before it, the window is filled
+    audio[start : start + len(clip)] += clip
     pcm: NDArray[np.int16] = np.rint(soxr.resample(audio, rate_hz, RATE_HZ) * 32767).astype(np.int16)
     return pcm
 
@@ -49,9 +49,8 @@ def listening(server: Pulse | Jack, *arguments: str) -> Iterator[subprocess.Pope
             process.kill()
 
 
-@pytest.mark.parametrize("source", ["mic:", "mic:pul"])
-def test_a_word_played_into_the_microphone_is_told(pulse: Pulse, source: str) -> None:
-    with listening(pulse, source) as process:
+def test_a_word_played_into_the_microphone_is_told(pulse: Pulse) -> None:
+    with listening(pulse, "mic:") as process:
         pulse.play(spoken("yes-0"))
         pulse.play(spoken("stop-0"))
         process.send_signal(signal.SIGINT)
@@ -59,33 +58,33 @@ def test_a_word_played_into_the_microphone_is_told(pulse: Pulse, source: str) ->
     assert process.returncode == 0, told
     events = [json.loads(line) for line in out.splitlines()]
     assert [e["label"] for e in events if e["event"] == "on"] == ["yes", "stop"]
-    assert {e["source"] for e in events} == {source}
+    assert {e["source"] for e in events} == {"mic:"}
     assert "0 samples lost" in told
     assert "Traceback" not in told
 
 
 def test_a_microphone_that_is_given_up_ends_the_program_with_its_sentence(pulse: Pulse) -> None:
-    with listening(pulse, "mic:", "--give-up", "2") as process:
+    with listening(pulse, "mic:", "--give-up", "1") as process:
         pulse.play(spoken("yes-0"))
         pulse.stop()
         out, told = process.communicate(timeout=20)
     assert process.returncode == 3
     assert "edgeres: mic: is recovering at " in told
-    assert "edgeres: The microphone mic: has delivered nothing for 2." in told
+    assert "edgeres: The microphone mic: has delivered nothing for 1." in told
     assert ", failed at the end" in told
     assert '"label": "yes"' in out
     assert "Traceback" not in told
 
 
 def test_a_microphone_that_comes_back_is_listened_to_again(pulse: Pulse) -> None:
-    with listening(pulse, "mic:") as process:
+    with listening(pulse, "mic:pul") as process:
         pulse.play(spoken("yes-0"))
         pulse.stop()
         time.sleep(0.5)
         pulse.start()
         assert process.stderr
         for line in process.stderr:
-            if "mic: is healthy again" in line:
+            if "mic:pul is healthy again" in line:
                 break
         pulse.play(spoken("stop-0"))
         process.send_signal(signal.SIGINT)

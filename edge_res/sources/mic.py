@@ -38,7 +38,7 @@ class Microphone:
     told as well, at the length that the clock says: see `Continuity`.
 
     A microphone that stops, or delivers nothing, is opened again, under whatever index it comes back; what it did not
-    hear meanwhile is `lost`. Iteration raises `SourceError` only after `give_up_s` without samples.
+    hear meanwhile is `lost`. Iteration raises `SourceError` only after `give_up_s` without samples, or where JACK ends.
     """
 
     def __init__(self, text: str, want: Wanted, buffer_s: float = 8.0) -> None:
@@ -105,8 +105,9 @@ class Microphone:
             yield from dog.waited(at_s)
             yield from self._mend(dog, at_s)
             if not self._news.acquire(timeout=TICK_S) or monotonic() - yielded_s > TICK_S:
-                yield Block(self.name, ring.at + missing, ring.view(0))
+                yield Block(self.name, ring.at + missing, ring.view(0), lost)
                 yielded_s = monotonic()
+                lost = 0
         lost += ring.take_unmarked_lost()
         if lost:
             yield Block(self.name, ring.at + missing, ring.view(0), lost)
@@ -135,7 +136,7 @@ class Microphone:
             # Without its server even closing hangs, for 10 minutes, and then aborts the process.
             self._stream = None
             PORTAUDIO.forget()
-            raise MicrophoneError(
+            raise SourceError(
                 f"The microphone {self.name} has lost the JACK server, {at_s:.1f} s after it began, and a program "
                 "cannot connect to it a second time; start this one again."
             )

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_res.errors import EdgeResError
 from edge_res.flow import Health, Samples
-from edge_res.sources import Wanted
+from edge_res.sources import Wanted, mic
 from edge_res.sources.mic import Microphone
 
 LAST = 32000 / 32768
@@ -28,9 +28,11 @@ def main() -> int:
     parser.add_argument("--given-rate-hz", type=int)
     parser.add_argument("--channels", type=int, default=1, help="0: all that it has")
     parser.add_argument("--give-up-s", type=float)
+    parser.add_argument("--reopen-s", type=float, default=mic.REOPEN_S)
     parser.add_argument("--buffer-s", type=float, default=8.0)
     parser.add_argument("--pause-s", type=float, default=0.0, help="once, with the first sample that is not 0")
     options = parser.parse_args()
+    mic.REOPEN_S = options.reopen_s
     want = Wanted(
         options.rate_hz,
         options.channels or None,

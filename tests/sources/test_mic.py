@@ -114,7 +114,7 @@ LOST: dict[str, Callable[[Pulse], None]] = {
 
 @pytest.mark.parametrize("how", LOST)
 def test_a_microphone_that_does_not_come_back_is_given_up(pulse: Pulse, tmp_path: Path, how: str) -> None:
-    with hearing(pulse, "mic:", tmp_path / "heard.npz", "--give-up-s", "1.5") as listener:
+    with hearing(pulse, "mic:", tmp_path / "heard.npz", "--give-up-s", "1") as listener:
         LOST[how](pulse)
         _, told = listener.communicate(timeout=30)
         assert listener.returncode == 3, told
@@ -152,12 +152,12 @@ def test_a_microphone_that_is_silent_is_alarmed_within_a_second_and_goes_on(
         assert listener.returncode == 0, told
 
 
-@pytest.mark.parametrize("after_s", [None, 0.5, 6.0], ids=["", "frozen", "frozen while it is opened again"])
-def test_ctrl_c_ends_it(pulse: Pulse, tmp_path: Path, after_s: float | None) -> None:
-    with hearing(pulse, "mic:", tmp_path / "heard.npz") as listener:
-        if after_s:
+@pytest.mark.parametrize("how", ["", "frozen", "frozen while it is opened again"])
+def test_ctrl_c_ends_it(pulse: Pulse, tmp_path: Path, how: str) -> None:
+    with hearing(pulse, "mic:", tmp_path / "heard.npz", "--reopen-s", "5" if how == "frozen" else "0.7") as listener:
+        if how:
             pulse.freeze()
-            time.sleep(after_s)
+            time.sleep(1.5)
         listener.send_signal(signal.SIGINT)
         _, told = listener.communicate(timeout=2)
         assert told.splitlines()[-1] == "KeyboardInterrupt"
@@ -175,14 +175,14 @@ def test_all_channels_are_given_where_nobody_says_how_many(pulse: Pulse, tmp_pat
 
 
 def test_what_the_server_drops_without_a_word_is_found_by_the_clock(pulse: Pulse, tmp_path: Path) -> None:
-    """With 32 channels its queue holds 1.4 s; we are stopped for 4 s."""
+    """With 32 channels its queue holds 1.4 s; we are stopped for 3 s."""
     out = tmp_path / "heard.npz"
     with hearing(pulse, "mic:", out, "--channels", "32") as listener:
-        playing = threading.Thread(target=pulse.play, args=(ramp(9 * RATE_HZ),))
+        playing = threading.Thread(target=pulse.play, args=(ramp(6 * RATE_HZ),))
         playing.start()
-        time.sleep(2)
+        time.sleep(1.5)
         listener.send_signal(signal.SIGSTOP)
-        time.sleep(4)
+        time.sleep(3)
         listener.send_signal(signal.SIGCONT)
         _, told = listener.communicate(timeout=30)
         playing.join()
@@ -190,7 +190,7 @@ def test_what_the_server_drops_without_a_word_is_found_by_the_clock(pulse: Pulse
     heard = np.load(out)
     samples, places = heard["samples"][:, 0] * 32768, heard["places"]
     ((at, lost, _),) = places[places[:, 1] > 0]
-    assert lost > RATE_HZ
+    assert lost > RATE_HZ / 2
     indices = np.concatenate([np.arange(start, start + length) for start, _, length in places])
     known = (samples > 0) & (samples < 32000)
     offsets = (indices - samples) % PERIOD  # one value, but for what the clock misjudged
@@ -234,6 +234,32 @@ def test_names_channels_and_indices_that_are_not_there(pulse: Pulse) -> None:
     ]
     for source, options, sentence in cases:
         assert hear(pulse, source, *options) == (4, "", f"MicrophoneError: {sentence}")
+
+
+HELD = """
+import time
+from types import SimpleNamespace as Given
+import numpy as np
+from edge_res.sources import Wanted
+from edge_res.sources.mic import Microphone
+
+source = Microphone("mic:", Wanted(1000, 1, 0.1, give_up_s=0.3))  # never started: the callbacks are ours
+for i in range(3):
+    source._receive(np.full((100, 1), i, np.float32), 100, None, Given(input_overflow=i == 2))
+try:
+    for block in source:
+        if len(block.samples):
+            print(block.at, block.lost, *np.unique(block.samples).astype(int))
+except OSError as error:
+    print(error)
+"""
+
+
+def test_what_is_held_until_a_loss_is_known_is_given_at_the_end(pulse: Pulse) -> None:
+    done = subprocess.run([sys.executable, "-c", HELD], env=pulse.env, capture_output=True, text=True, timeout=60)
+    *blocks, error = done.stdout.splitlines()
+    assert blocks == ["0 0 0 1", "200 0 2"], done.stderr
+    assert "and is given up: see that it is not muted or suspended." in error
 
 
 NO_PORTAUDIO = "import ctypes.util; ctypes.util.find_library = lambda name: None"
