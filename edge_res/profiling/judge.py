@@ -21,6 +21,7 @@ SPREAD = 0.10  # how far the middle half of the blocks' medians may be apart
 DRIFT = 0.10  # how far the last third of the blocks may be from the first, if they go one way
 _ONE_WAY = 0.8  # rank correlation of the blocks' medians with time
 CLOCK_FALL = 0.10  # how far the clocks may fall within a run
+SLOWER = 0.10  # how much longer than ever before the reference may have taken
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Conditions:
 
     `others_cores` is the time of all other processes and of the hypervisor, in cores; `wait_share` how long the run was
     ready and waited for a core, over how long it ran; `stopped` how often its control group's quota stopped it;
-    `throttled` sentences on what slowed the processor; clocks are the mean of the cores'.
+    `throttled` sentences on what slowed the processor; clocks are the mean of the cores';
+    `reference_us` is how long a piece of work took that never changes.
     """
 
     others_cores: float | None = None
@@ -39,6 +41,7 @@ class Conditions:
     clocks_mhz: tuple[float, ...] = ()
     temperatures_c: tuple[float, ...] = ()
     power_w: float | None = None
+    reference_us: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class Verdict:
     why: str
 
 
-def judge(hops_us: Sequence[float], conditions: Conditions) -> Verdict:
-    """The first of the faults that is there, the gravest first."""
+def judge(hops_us: Sequence[float], conditions: Conditions, best_us: float | None = None) -> Verdict:
+    """The first of the faults that is there, the gravest first; `best_us` is the shortest reference that is known."""
     if conditions.throttled:
         return Verdict("throttled", "; ".join(conditions.throttled))
     if conditions.stopped:
@@ -58,6 +61,11 @@ def judge(hops_us: Sequence[float], conditions: Conditions) -> Verdict:
         return Verdict("noisy", f"other processes used {others:.2f} cores meanwhile, at most {OTHERS_CORES:g} may be")
     if wait is not None and wait > WAIT_SHARE:
         return Verdict("noisy", f"it waited for a core {wait:.0%} as long as it ran, at most {WAIT_SHARE:.0%} may be")
+    slower = conditions.reference_us / best_us if conditions.reference_us and best_us else 1.0
+    if slower > 1 + SLOWER:
+        return Verdict(
+            "noisy", f"the processor was {slower:.2f} times slower than it has been here, whatever slowed it"
+        )
     clocks = conditions.clocks_mhz
     if clocks and clocks[-1] < (1 - CLOCK_FALL) * clocks[0]:
         return Verdict("drifting", f"the clock fell from {clocks[0]:.0f} to {clocks[-1]:.0f} MHz")

@@ -45,7 +45,7 @@ class Observer:
         )
 
 
-def conditions(seen: Sequence[Instant], wait_share: float | None) -> Conditions:
+def conditions(seen: Sequence[Instant], wait_share: float | None, reference_us: float | None = None) -> Conditions:
     """What happened between the first and the last of the instants of a phase."""
     first, last = seen[0], seen[-1]
     wall_s = last.at_s - first.at_s
@@ -62,6 +62,7 @@ def conditions(seen: Sequence[Instant], wait_share: float | None) -> Conditions:
         clocks_mhz=tuple(one.clock_mhz for one in sensed if one.clock_mhz is not None),
         temperatures_c=tuple(one.temperature_c for one in sensed if one.temperature_c is not None),
         power_w=round(sum(powers) / len(powers), 4) if powers else None,
+        reference_us=reference_us,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import selectors
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,8 @@ class Row:
 def measure_row(task: Task, observer: Observer, idle_w: float | None, tell: Callable[[str, float], None]) -> Row:
     """Measure a combination; `tell` is given the phase and the seconds since it began, about once a second.
 
+    It is judged by itself: `judged_again` compares it with other times.
+
     The process is ended with this one's exception, so that nothing runs on.
     """
     command = [*COMMAND, json.dumps(asdict(task))]
@@ -169,7 +172,7 @@ def phase_of(run: dict[str, Any], seen: Sequence[Instant]) -> Phase:
     """The statistics of a run."""
     times = np.array(run["hops_us"])
     wait_share = None if run["wait_s"] is None else run["wait_s"] / max(1e-6, run["cpu_s"])
-    found = conditions(seen, wait_share)
+    found = conditions(seen, wait_share, run["reference_us"])
     verdict: Verdict = judge(run["hops_us"], found)
     p50, p95, p99 = np.percentile(times, [50, 95, 99])
     return Phase(
@@ -187,6 +190,27 @@ def phase_of(run: dict[str, Any], seen: Sequence[Instant]) -> Phase:
         why=verdict.why,
         conditions=found,
     )
+
+
+def judged_again(row: Row, best_us: float) -> Row:
+    """A row as it is judged when the shortest time of the reference is known."""
+    if row.paced is None or row.unpaced is None:
+        return row
+    paced = judge(row.hops_us, row.paced.conditions, best_us)
+    unpaced = judge(row.unpaced.blocks_us, row.unpaced.conditions, best_us)
+    return replace(
+        row,
+        verdict=paced.state,
+        why=paced.why,
+        paced=replace(row.paced, verdict=paced.state, why=paced.why),
+        unpaced=replace(row.unpaced, verdict=unpaced.state, why=unpaced.why),
+    )
+
+
+def reference_of(row: Row) -> float:
+    """The shortest time that the reference took around its runs."""
+    found = [phase.conditions.reference_us for phase in (row.paced, row.unpaced) if phase]
+    return min((us for us in found if us), default=math.inf)
 
 
 def energy(paced: Phase, unpaced: Phase, idle_w: float | None, hop_s: float) -> dict[str, float] | None:

@@ -22,6 +22,7 @@ from edge_res.engines import load_engine
 from edge_res.errors import EdgeResError
 from edge_res.listen import Stream, listen
 from edge_res.models import StepModel, WindowModel, load_model
+from edge_res.profiling.reference import reference_us
 from edge_res.profiling.timing import Clocked, Synthetic, parts_of, stages, timed
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.jsonl import JsonLines
@@ -59,7 +60,7 @@ class Run:
 
     `hops` have run in all, of which `hops_us` leaves out the first ones of a paced run. `misses` are hops that were not
     done when the next one's samples had come; `wait_s` is how long the process could have run and had to wait for a
-    core, None where the system does not tell.
+    core, None where the system does not tell. `reference_us` is the slower of the times of `reference` around the run.
     """
 
     hops: int
@@ -69,6 +70,7 @@ class Run:
     wall_s: float
     cpu_s: float
     wait_s: float | None
+    reference_us: float
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,13 @@ def measure(task: Task, begin: Callable[[str], None]) -> Measured:
         block = round(max(10, min(50, _BLOCK_S * 1e6 / decided)))
         warm_up = warm(lambda: loop.run(block).hops_us)
         begin("unpaced")
-        unpaced = loop.run(round(max(_FEWEST, min(_MOST, _UNPACED_S * 1e6 / warm_up["p50_us"]))))
+        unpaced = referred(lambda: loop.run(round(max(_FEWEST, min(_MOST, _UNPACED_S * 1e6 / warm_up["p50_us"])))))
         begin("stages")
         stages_us, whole_us = loop.stages(block)
         begin("paced")
         settling = max(3, round(_SETTLING_S / loop.hop_s))
-        paced = loop.run(settling + max(_FEWEST_PACED, round(task.seconds / loop.hop_s)), paced=True)
+        hops = settling + max(_FEWEST_PACED, round(task.seconds / loop.hop_s))
+        paced = referred(lambda: loop.run(hops, paced=True))
     rss = memory("VmHWM")
     begin("ops")
     return Measured(
@@ -174,7 +177,7 @@ class Loop:
         wait_s = None if before is None or after is None else after - before
         missed = source.missed(self.hop_s) if paced else sum(ns > 1e9 * self.hop_s for ns in source.spent_ns)
         return Run(
-            hops, [round(ns / 1000, 2) for ns in source.spent_ns], missed, hops * self.hop_s, wall_s, cpu_s, wait_s
+            hops, [round(ns / 1000, 2) for ns in source.spent_ns], missed, hops * self.hop_s, wall_s, cpu_s, wait_s, 0.0
         )
 
     def stages(self, block: int) -> tuple[dict[str, float], float]:
@@ -206,6 +209,13 @@ def operators(task: Task, bundles: Sequence[Bundle]) -> dict[str, float] | None:
     for bundle in bundles:
         found.update(op_times(bundle.member(f"{task.mode}.onnx"), task.threads, _OP_RUNS))
     return dict(found)
+
+
+def referred(run: Callable[[], Run]) -> Run:
+    """A run, with how fast the processor was before and after it."""
+    before_us = reference_us()
+    done = run()
+    return replace(done, reference_us=max(before_us, reference_us()))
 
 
 def warm(block: Callable[[], list[float]]) -> dict[str, Any]:

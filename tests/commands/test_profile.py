@@ -24,6 +24,14 @@ SHORT = ("--threads", "1", "--seconds", "0.1", "--tries", "1")
 FIGURES = ("p50_us", "p95_us", "p99_us", "max_us")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `profile` keeps of one time for the next is not to come from elsewhere, nor to go there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[bytes]:
     page = tmp_path_factory.mktemp("profile") / "page.html"

@@ -37,6 +37,15 @@ def test_waiting_for_a_core_is_noise() -> None:
     assert "waited" in verdict.why
 
 
+def test_a_processor_that_was_slower_than_it_has_been_is_noise() -> None:
+    conditions = Conditions(reference_us=90.0)
+    verdict = judge(list(steady()), conditions, best_us=60.0)
+    assert verdict.state == "noisy"
+    assert "1.50 times slower" in verdict.why
+    assert judge(list(steady()), conditions, best_us=85.0).state == "stable"
+    assert judge(list(steady()), conditions).state == "stable"  # nothing to compare with
+
+
 def test_parts_that_differ_are_noise() -> None:
     times = steady()
     times[50:75] *= 1.5
