@@ -54,8 +54,10 @@ class Jack:
         subprocess.run(["jack_connect", output, input], env=self.env, check=True, capture_output=True)
 
     def stop(self) -> None:
-        self._server.terminate()  # it removes what it left in /dev/shm
+        self._server.terminate()
         self._server.wait(20)
+        for left in Path("/dev/shm").glob(f"jack*_{self.env['JACK_DEFAULT_SERVER']}_*"):
+            left.unlink()
 
 
 @pytest.fixture
