@@ -24,6 +24,7 @@ SOURCES = {  # scheme or suffix: module:Class
     "udp:": "edge_res.sources.udp:Udp",
     "mqtt:": "edge_res.sources.mqtt:Mqtt",
     "mqtts:": "edge_res.sources.mqtt:Mqtt",
+    "iio:": "edge_res.sources.iio:Iio",
     "-": "edge_res.sources.pcm:RawPcm",
     "demo:": "edge_res.sources.demo:Demo",
     ".wav": "edge_res.sources.files:AudioFile",

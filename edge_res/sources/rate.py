@@ -80,10 +80,18 @@ class RateWatch:
     `pause_s` is no part of one.
     """
 
-    def __init__(self, name: str, rate_hz: int, pause_s: float, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        rate_hz: int,
+        pause_s: float,
+        clock: Callable[[], float] = monotonic,
+        way_out: str = "correct it with rate=, or rate=measure",
+    ) -> None:
         self._name = name
         self._rate_hz = rate_hz
         self._pause_s = pause_s
+        self._way_out = way_out
         self._clock = clock
         self._began_s = self._last_s = -math.inf
         self._samples = 0
@@ -107,6 +115,6 @@ class RateWatch:
             self._told = True
             yield (
                 f"{self._name} delivers {measured_hz:.4g} samples a second, and its rate is said to be "
-                f"{self._rate_hz} Hz; correct it with rate=, or rate=measure."
+                f"{self._rate_hz} Hz; {self._way_out}."
             )
         self._began_s, self._samples, self._before = now_s, 0, off

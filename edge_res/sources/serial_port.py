@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import grp
 import logging
 import os
 import stat
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_res.errors import ConfigError, SourceError
+from edge_res.sources.access import way_in
 from edge_res.sources.holders import by_whom, device_holders
 
 _WAIT_S = 0.1  # that a read waits for the first byte
@@ -78,20 +78,9 @@ def _refusal(path: str, error: OSError) -> str:
             f"there are {', '.join(present)}." if present else "plug it in, and see `dmesg` for its name."
         )
     if error.errno == errno.EACCES:
-        return f"{path} may not be read: permission denied; {_way_in(path)}."
+        return f"{path} may not be read: permission denied; {way_in(path)}."
     if "lock" in str(error) or error.errno in (errno.EBUSY, errno.EAGAIN):
         return f"{path} is in use{by_whom(device_holders(path))}; end that first."
     if not stat.S_ISCHR(Path(path).stat().st_mode) or error.errno == errno.ENOTTY or "configure port" in str(error):
         return f"{path} is no serial port; give one as serial:/dev/ttyUSB0?rate=1000."
     return f"{path} cannot be opened: {os.strerror(error.errno) if error.errno else error}."
-
-
-def _way_in(path: str) -> str:
-    about = Path(path).stat()
-    try:
-        group = grp.getgrgid(about.st_gid).gr_name
-    except KeyError:
-        group = str(about.st_gid)
-    if about.st_mode & 0o060 == 0o060 and about.st_gid != 0:
-        return f"join its group with `sudo usermod -aG {group} $USER` and log in again"
-    return f"its group {group} may not either; give it one that may with a udev rule"
