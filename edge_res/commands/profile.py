@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from edge_res.profiling.observe import Observer
 from edge_res.profiling.recommend import Recommendation, recommend
 from edge_res.profiling.reference import best_known_us, keep_best
 from edge_res.profiling.report import Report, describe_bundle, make_report
-from edge_res.profiling.rows import Row, judged_again, measure_row, reference_of
+from edge_res.profiling.rows import Row, agreeing, judged_again, measure_row, reference_of, together
 from edge_res.profiling.saved import Settings, key_of, save
 from edge_res.profiling.sensors import Sensors, open_sensors
 from edge_res.profiling.worker import PHASES, Task, main
@@ -140,14 +140,13 @@ def measure(
     idle_w: float | None,
     tell: Callable[[str, float], None],
 ) -> tuple[Row, float]:
-    """A row, and the shortest reference by now; one that is not stable is measured again."""
-    for attempt in range(1, tries + 1):
-        row = replace(measure_row(task, observer, idle_w, tell), attempts=attempt)
+    """A row, and the shortest reference by now; measured until two runs are stable and agree, `tries` times at most."""
+    runs: list[Row] = []
+    while len(runs) < tries and not (runs and (runs[-1].verdict == "failed" or agreeing(runs))):
+        row = measure_row(task, observer, idle_w, tell)
         best_us = min(best_us, reference_of(row))
-        row = judged_again(row, best_us)
-        if row.verdict in ("stable", "failed"):
-            break
-    return row, best_us
+        runs.append(judged_again(row, best_us))
+    return together(runs), best_us
 
 
 def idle_power(sensors: Sensors) -> float | None:

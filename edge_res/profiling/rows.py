@@ -21,6 +21,8 @@ from edge_res.profiling.worker import Task
 
 COMMAND = (sys.executable, "-m", "edge_res.cli", "profile-row")  # as `listen` is started: so is its memory
 
+AGREE = 0.05  # how far the medians of two runs may be apart, for either to be believed
+
 _LOOK_S = 1.0
 _END_S = 30.0  # that a process may take to end once it has told all
 _SERIES = 2  # decimals of a microsecond
@@ -70,6 +72,7 @@ class Row:
     energy: dict[str, float] | None = None
     hops_us: tuple[float, ...] = ()
     attempts: int = 1
+    p50s_us: tuple[float, ...] = ()
 
     @property
     def name(self) -> str:
@@ -204,6 +207,36 @@ def judged_again(row: Row, best_us: float) -> Row:
         why=paced.why,
         paced=replace(row.paced, verdict=paced.state, why=paced.why),
         unpaced=replace(row.unpaced, verdict=unpaced.state, why=unpaced.why),
+    )
+
+
+def agreeing(runs: Sequence[Row]) -> bool:
+    """Whether the last of several runs is stable, and so was one before it that took as long."""
+    stable = [row.paced.p50_us for row in runs if row.paced and row.verdict == "stable"]
+    if runs[-1].verdict != "stable":
+        return False
+    *before, last = stable
+    return any(max(one, last) <= (1 + AGREE) * min(one, last) for one in before)
+
+
+def together(runs: Sequence[Row]) -> Row:
+    """The last of several runs of a combination, each in a process of its own, as all of them make it look.
+
+    What is stable within a process may differ in the next one, by where its memory lies and by what the host does.
+    One run alone is judged by itself.
+    """
+    last = runs[-1]
+    found = replace(last, attempts=len(runs), p50s_us=tuple(row.paced.p50_us for row in runs if row.paced))
+    if len(runs) == 1 or last.verdict == "failed" or agreeing(runs):
+        return found
+    stable = [row for row in runs if row.verdict == "stable"]
+    if not stable:
+        return found
+    times = ", ".join(f"{row.paced.p50_us:.0f}" for row in stable if row.paced)
+    return replace(
+        found,
+        verdict="noisy",
+        why=f"of {len(runs)} runs {len(stable)} were stable, with a p50 of {times} µs: no two within {AGREE:.0%}",
     )
 
 

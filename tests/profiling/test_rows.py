@@ -1,0 +1,40 @@
+"""Several runs of one combination."""
+
+from __future__ import annotations
+
+from edge_res.profiling.rows import agreeing, together
+from tests.profiling.rows import FAILED, row
+
+
+def test_two_stable_runs_that_agree_are_believed() -> None:
+    runs = [row(p50_us=100.0), row(p50_us=104.0)]
+    assert agreeing(runs)
+    found = together(runs)
+    assert (found.verdict, found.attempts, found.p50s_us) == ("stable", 2, (100.0, 104.0))
+
+
+def test_they_need_not_follow_each_other() -> None:
+    assert agreeing([row(p50_us=100.0), row(p50_us=150.0, verdict="noisy"), row(p50_us=98.0)])
+    assert agreeing([row(p50_us=100.0), row(p50_us=120.0), row(p50_us=98.0)])
+
+
+def test_runs_that_do_not_agree_are_noise_however_stable_each_is() -> None:
+    runs = [row(p50_us=100.0), row(p50_us=110.0), row(p50_us=130.0)]
+    assert not agreeing(runs)
+    found = together(runs)
+    assert found.verdict == "noisy"
+    assert "100, 110, 130 µs" in found.why
+
+
+def test_one_stable_run_of_several_is_not_enough() -> None:
+    for runs in ([row(p50_us=100.0), row(verdict="noisy")], [row(verdict="noisy"), row(p50_us=100.0)]):
+        assert not agreeing(runs)
+        assert together(runs).verdict == "noisy"
+
+
+def test_a_run_alone_is_judged_by_itself_and_a_failure_stays_one() -> None:
+    assert not agreeing([row()])
+    assert together([row()]).verdict == "stable"
+    assert together([row(verdict="drifting")]).verdict == "drifting"
+    assert together([row(verdict="noisy"), row(verdict="throttled")]).verdict == "throttled"
+    assert together([row(), FAILED]).verdict == "failed"
