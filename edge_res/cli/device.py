@@ -17,7 +17,7 @@ def listen(
         typer.Argument(
             metavar="[SOURCE]...",
             help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (sensor samples), "
-            "demo:; default: mic:. Several are listened to at once.",
+            "FILE.edgerec (a recorded session), demo:; default: mic:. Several are listened to at once.",
         ),
     ] = None,
     model: Annotated[
@@ -50,6 +50,12 @@ def listen(
     health_file: Annotated[
         Path | None, typer.Option(help="A JSON file, replaced each second: state, losses and level of each source.")
     ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE.edgerec", help="Record the session: samples, gaps, health, answers.")
+    ] = None,
+    record_frames: Annotated[
+        bool, typer.Option("--record-frames", help="With --record: quantized frames as well, exact on any machine.")
+    ] = False,
 ) -> None:
     """Listen to sources and print what is heard."""
     from edge_res.commands.listen import ListenOptions, run
@@ -57,7 +63,7 @@ def listen(
     run(
         ListenOptions(
             sources or ["mic:"], model, device, engine, mode, threads, threshold or [], format, scores, realtime, rate,
-            channels, channel, pcm_format, give_up, health_file,
+            channels, channel, pcm_format, give_up, health_file, record, record_frames,
         )
     )  # fmt: skip
 
@@ -104,12 +110,20 @@ def profile(
         tuple[Path, Path] | None, typer.Option(help="Measure nothing: compare two files that --json gave.")
     ] = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Compare even different bundles or hops.")] = False,
+    estimate: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE", help="Measure nothing: an ESTIMATE for a device, a file, or `all`."),
+    ] = None,
 ) -> None:
     """Measure what a model costs on this device: engines, modes, threads."""
     if compare:
         from edge_res.commands.profile_tables import compare as run_compare
 
         return run_compare(*compare, anyway, json)
+    if estimate:
+        from edge_res.commands.profile_estimate import run as run_estimate
+
+        return run_estimate(model, estimate, json)
     from edge_res.commands.profile import ProfileOptions, run
 
     run(ProfileOptions(model, engine or [], mode or [], threads or [], seconds, tries, json, html, save))

@@ -12,7 +12,8 @@ from typing import Any
 from edge_res import __version__
 from edge_res.bundle import Bundle
 from edge_res.chain import merged
-from edge_res.errors import ConfigError
+from edge_res.errors import ConfigError, EngineError, ModelError
+from edge_res.profiling.estimate import work_of
 from edge_res.profiling.recommend import Recommendation
 from edge_res.profiling.rows import Row
 from edge_res.profiling.saved import bundle_hash
@@ -34,7 +35,16 @@ def describe_bundle(bundles: Sequence[Bundle]) -> dict[str, Any]:
         "hop_ms": round(manifest.hop * frame_ms, 6),
         "window_ms": round(manifest.frames * frame_ms, 6),
         "network": [dict(bundle.manifest.network) for bundle in bundles],
+        "work": described_work(bundles),
     }
+
+
+def described_work(bundles: Sequence[Bundle]) -> dict[str, Any]:
+    """What an estimate of the same bundles starts from; nothing where it cannot be counted."""
+    try:
+        return {mode: asdict(work) for mode, work in work_of(bundles).items()}
+    except (EngineError, ModelError):
+        return {}
 
 
 def make_report(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,12 +17,8 @@ from typing import Any
 
 from edge_res.bundle import Bundle
 from edge_res.errors import ConfigError, OutputError
+from edge_res.profiling.toml import tomllib
 from edge_res.sinks.health import replace_file
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 MODES = ("step", "window")
 

@@ -1,0 +1,87 @@
+"""`edgeres profile --estimate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from edge_res.chain import merged, read_members
+from edge_res.commands.profile_tables import table
+from edge_res.errors import ConfigError
+from edge_res.profiling.estimate import Estimate, Measurement, calibrated, estimate, measurements, work_of
+from edge_res.profiling.peaks import all_peaks, read_peaks
+from edge_res.profiling.report import is_report
+from edge_res.profiling.saved import saved_profiles
+from edge_res.sinks.writing import writing
+
+LABEL = "ESTIMATE, not measured"
+_UNKNOWN = (
+    "No stable profile of LiteRT with one thread is saved, so nothing is known of this estimate's error; "
+    "`edgeres profile --save` saves one."
+)
+
+
+def run(model: str, device: str, as_json: bool) -> None:
+    """Print what a hop may take on a device, or on all whose files tell what they can do."""
+    bundles = read_members(model)
+    manifest = merged([bundle.manifest for bundle in bundles])
+    hop_ms = 1000 * manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
+    known = all_peaks()
+    if device.endswith(".toml") and (own := read_peaks(Path(device))):
+        known[device] = own
+    if device != "all" and device not in known:
+        others = f"those are {', '.join(known)}" if known else "none that comes along has it"
+        raise ConfigError(f"{device!r} is no device whose file has a table [peaks] to estimate from; {others}.")
+    measured = measurements((body for body in saved_profiles() if is_report(body)), known)
+    works = work_of(bundles)
+    chosen = list(known.values()) if device == "all" else [known[device]]
+    found = [calibrated(estimate(work, peaks, mode), measured) for peaks in chosen for mode, work in works.items()]
+    with writing():
+        if as_json:
+            body = {
+                "ESTIMATE": LABEL,
+                "bundle": manifest.name,
+                "hop_ms": hop_ms,
+                "work": {mode: asdict(work) for mode, work in works.items()},
+                "rows": [{"ESTIMATE": True, **asdict(one)} for one in found],
+                "measured": [{**asdict(one), "ratio": round(one.ratio, 3)} for one in measured],
+            }
+            print(json.dumps(body), flush=True)
+        else:
+            show(Console(), manifest.name, hop_ms, found, measured)
+
+
+def show(
+    console: Console, name: str, hop_ms: float, found: Sequence[Estimate], measured: Sequence[Measurement]
+) -> None:
+    console.print(f"{LABEL}: {name}, LiteRT, one thread, µs of a hop of {hop_ms:g} ms", markup=False, style="bold")
+    head = ("ESTIMATE", "mode", "at best", "likely", "at worst", "of the hop", "calibrated")
+    console.print(table(head, (texts(one, hop_ms) for one in found)))
+    for sentence in errors(measured):
+        console.print(sentence, markup=False, highlight=False)
+
+
+def texts(one: Estimate, hop_ms: float) -> list[str]:
+    shares = f"{one.low_us / hop_ms / 1000:.1%} to {one.high_us / hop_ms / 1000:.1%}"
+    times = (f"{value:.0f}" for value in (one.low_us, one.likely_us, one.high_us))
+    return [one.device, one.mode, *times, shares, one.calibrated or "no"]
+
+
+def errors(measured: Sequence[Measurement]) -> list[str]:
+    """How far estimates are from what was measured, before calibration."""
+    if not measured:
+        return [_UNKNOWN]
+    return [
+        f"ESTIMATE against measured, {one.device} {one.mode}: likely {one.estimate.likely_us:.0f} µs "
+        f"({one.estimate.low_us:.0f} to {one.estimate.high_us:.0f}), measured {one.measured_us:.0f}: "
+        f"{one.ratio:.2f} times, {'inside' if inside(one) else 'OUTSIDE'} the interval."
+        for one in measured
+    ]
+
+
+def inside(one: Measurement) -> bool:
+    return one.estimate.low_us <= one.measured_us <= one.estimate.high_us

@@ -1,0 +1,12 @@
+"""The TOML reader of the standard library, or before Python 3.11 the package that it was."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+
+__all__ = ["tomllib"]

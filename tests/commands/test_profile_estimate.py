@@ -1,0 +1,79 @@
+"""`edgeres profile --estimate` says what it is, wherever it prints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from edge_res.bundle import read_bundle
+from edge_res.profiling.estimate import estimate, work_of
+from edge_res.profiling.peaks import KEYS, all_peaks, read_peaks
+from tests.edgeres import edgeres, lines, sentence
+
+TABLE = "[peaks]\nclock_mhz = 1500\nint8_gmacs = 12\nfp32_gflops = 12.0\nmemory_gbs = 4\n"
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    path = tmp_path / "board.toml"
+    path.write_text(TABLE)
+    return path
+
+
+def test_the_table_and_what_is_said_are_labelled(board: Path) -> None:
+    told = edgeres("profile", "tiny", "--estimate", board).stdout.decode()
+    assert told.startswith("ESTIMATE, not measured")
+    assert told.count("ESTIMATE") == 2  # the title, and the head of the column of devices
+    assert "nothing is known of this estimate's error" in " ".join(told.split())
+
+
+def test_json_is_labelled_and_is_the_estimate(board: Path) -> None:
+    (body,) = lines(edgeres("profile", "tiny", "--estimate", board, "--json"))
+    assert body["ESTIMATE"] == "ESTIMATE, not measured"
+    peaks = read_peaks(board)
+    assert peaks
+    work = work_of([read_bundle("tiny")])
+    expected = [{"ESTIMATE": True, **asdict(estimate(work[mode], peaks, mode))} for mode in ("step", "window")]
+    assert body["rows"] == expected
+    assert body["measured"] == []
+
+
+def test_it_is_calibrated_with_what_was_saved(board: Path, tmp_path: Path) -> None:
+    work = {mode: asdict(one) for mode, one in work_of([read_bundle("tiny")]).items()}
+    row = {"engine": "litert", "mode": "step", "threads": 1, "verdict": "stable", "p50_us": 777.0}
+    saved = {"edgeres_profile": 1, "device": {"file": str(board)}, "bundle": {"work": work}, "rows": [row]}
+    folder = tmp_path / "config" / "edgeres" / "profiles"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text(json.dumps(saved))
+    (folder / "b.json").write_text("[]")
+    (body,) = lines(edgeres("profile", "tiny", "--estimate", board, "--json"))
+    assert body["rows"][0]["likely_us"] == pytest.approx(777, abs=1)
+    assert body["rows"][0]["calibrated"] == "1 measured on board"
+    (one,) = body["measured"]
+    assert one["measured_us"] == 777
+    told = " ".join(edgeres("profile", "tiny", "--estimate", board).stdout.decode().split())
+    assert "ESTIMATE against measured, board step: likely" in told
+    assert "measured 777" in told
+
+
+def test_an_unknown_device_is_told() -> None:
+    refused = edgeres("profile", "--estimate", "toaster")
+    assert refused.returncode == 2
+    assert "'toaster' is no device" in sentence(refused)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("value", [None, "0", "true", "'much'"])
+def test_a_table_that_lacks_something_is_told(board: Path, key: str, value: str | None) -> None:
+    rest = [line for line in TABLE.splitlines() if not line.startswith(key)]
+    board.write_text("\n".join([*rest, *([f"{key} = {value}"] if value else [])]))
+    with pytest.raises(ValueError, match="must have clock_mhz, int8_gmacs"):
+        read_peaks(board)
+
+
+def test_the_files_that_come_along_can_be_read() -> None:
+    assert all(peaks.clock_hz > 0 for peaks in all_peaks().values())
