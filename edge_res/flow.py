@@ -22,13 +22,15 @@ class Block:
 
     `at` is the index of the first sample in the source's stream, at the source's rate; lost samples are counted
     in it. `lost` samples are missing directly before this block. `samples` may be a view into a buffer that the
-    source reuses: it holds until the next block is asked for.
+    source reuses: it holds until the next block is asked for. `begins` is the name of a recording that begins with this
+    block, of a source that plays several: nothing is missing, but what follows does not go on from what was before.
     """
 
     source: str
     at: int
     samples: Samples
     lost: int = 0
+    begins: str = ""
 
 
 @dataclass(frozen=True, slots=True)

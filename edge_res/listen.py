@@ -109,12 +109,13 @@ def listen(streams: Sequence[Stream], sink: Sink) -> None:
 
 def _take(block: Block, stream: Stream, sink: Sink) -> None:
     stats, rate_hz = stream.stats, stream.source.rate_hz
+    if block.lost or block.begins:
+        _drain(stream, sink, block)
+        stream.reset(at=block.at)
     if block.lost:  # a gap is data, not an exception
         stats.lost += block.lost
         stats.gaps += 1
-        _drain(stream, sink, block)
         sink.gap(Gap(block.lost, block.lost / rate_hz, block.at / rate_hz, block.source))
-        stream.reset(at=block.at)
     stream.end = block.at + len(block.samples)
     stats.audio_s = stream.end / rate_hz
     for warning in stream.level.push(block.samples):

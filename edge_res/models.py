@@ -112,11 +112,19 @@ class Model(Protocol):
     def reset(self) -> None: ...
 
 
+class ModelWithLogits(Model, Protocol):
+    """A model that tells the integers behind its last scores, `(labels,)`, as the engine gives them."""
+
+    runner: Runner
+    logits: NDArray[Any]
+
+
 class StepModel:
     """Computes what a hop adds; the engine carries the state from hop to hop.
 
     Until `frames` frames have come there is no score. `push` takes the frames of one hop and returns the scores of the
     window that ends with them, float32 `(labels,)`, or None: the same integers and so the same scores as `WindowModel`.
+    `logits` `(labels,)` are the integers behind the last scores, as the engine gives them, until the next push.
     """
 
     mode = "step"
@@ -127,6 +135,7 @@ class StepModel:
         self._needed = frames // hop
         self._hops = 0
         self._quantized = np.zeros(runner.inputs[0].shape, runner.inputs[0].dtype)
+        self.logits: NDArray[Any] = np.zeros(runner.outputs[0].shape[1:], runner.outputs[0].dtype)
 
     def fork(self) -> StepModel:
         """The same model for another stream."""
@@ -143,14 +152,16 @@ class StepModel:
         if self._hops < self._needed - 1:
             self._hops += 1
             return None
-        return softmax(logits[0], self.runner.outputs[0])
+        self.logits = logits[0]
+        return softmax(self.logits, self.runner.outputs[0])
 
 
 class WindowModel:
     """Recomputes the whole window at each hop.
 
     Until `frames` frames have come there is no score. `push` takes the frames of one hop and returns the scores of the
-    window that ends with them, float32 `(labels,)`, or None.
+    window that ends with them, float32 `(labels,)`, or None. `logits` `(labels,)` are the integers behind the last
+    scores, as the engine gives them, until the next push.
     """
 
     mode = "window"
@@ -164,6 +175,7 @@ class WindowModel:
         # A window is a contiguous slice: columns are appended until the buffer ends, then the last move to its front.
         self._columns = np.zeros((2 * frames, *self._input.shape[2:]), self._input.dtype)
         self._filled = 0
+        self.logits: NDArray[Any] = np.zeros(self._output.shape[1:], self._output.dtype)
 
     def fork(self) -> WindowModel:
         """The same model for another stream: all that is carried from hop to hop is here, and not in the engine."""
@@ -187,4 +199,5 @@ class WindowModel:
         if end < self.frames:
             return None
         window = self._columns[end - self.frames : end]
-        return softmax(self.runner.run(window[None])[0][0], self._output)
+        self.logits = self.runner.run(window[None])[0][0]
+        return softmax(self.logits, self._output)

@@ -34,12 +34,13 @@ RANK = {
     "decide": 10,
     "resample": 11,
     "level": 12,
-    "sources": 13,
-    "sinks": 14,
-    "listen": 15,
-    "profiling": 16,
-    "commands": 17,
-    "cli": 18,
+    "session": 13,
+    "sources": 14,
+    "sinks": 15,
+    "listen": 16,
+    "profiling": 17,
+    "commands": 18,
+    "cli": 19,
 }
 # What the parts beside the runtime may import of it, besides themselves.
 HOST = {"export": {part for part in RANK if RANK[part] <= RANK["decide"]}, "devices": {"errors"}}

@@ -17,7 +17,7 @@ def listen(
         typer.Argument(
             metavar="[SOURCE]...",
             help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (sensor samples), "
-            "demo:; default: mic:. Several are listened to at once.",
+            "FILE.edgerec (a recorded session), demo:; default: mic:. Several are listened to at once.",
         ),
     ] = None,
     model: Annotated[
@@ -50,6 +50,12 @@ def listen(
     health_file: Annotated[
         Path | None, typer.Option(help="A JSON file, replaced each second: state, losses and level of each source.")
     ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE.edgerec", help="Record the session: samples, gaps, health, answers.")
+    ] = None,
+    record_frames: Annotated[
+        bool, typer.Option("--record-frames", help="With --record: quantized frames as well, exact on any machine.")
+    ] = False,
 ) -> None:
     """Listen to sources and print what is heard."""
     from edge_res.commands.listen import ListenOptions, run
@@ -57,7 +63,7 @@ def listen(
     run(
         ListenOptions(
             sources or ["mic:"], model, device, engine, mode, threads, threshold or [], format, scores, realtime, rate,
-            channels, channel, pcm_format, give_up, health_file,
+            channels, channel, pcm_format, give_up, health_file, record, record_frames,
         )
     )  # fmt: skip
 

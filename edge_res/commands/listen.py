@@ -16,11 +16,13 @@ from rich.console import Console
 from edge_res.bundle import Bundle, Manifest
 from edge_res.chain import Chain, merged, read_members
 from edge_res.commands.chosen import choose
+from edge_res.commands.sessions import Taps, start_recording
 from edge_res.decide import with_thresholds
 from edge_res.devices import describe_mismatch, load_profile
 from edge_res.errors import ConfigError, OutputError
 from edge_res.listen import Stream, listen
-from edge_res.models import StepModel, WindowModel, load_model
+from edge_res.models import Model, load_model
+from edge_res.session import SUFFIX
 from edge_res.sinks import Sink
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.jsonl import JsonLines
@@ -29,6 +31,7 @@ from edge_res.sinks.tee import Tee
 from edge_res.sources import Source, Wanted, open_source
 from edge_res.sources.paced import Paced
 from edge_res.sources.picked import Picked, read_pick
+from edge_res.sources.session import open_session
 from edge_res.verify import prove
 
 
@@ -52,10 +55,14 @@ class ListenOptions:
     pcm_format: Literal["s16le", "f32le"] | None
     give_up_s: float | None
     health_file: Path | None
+    record: Path | None
+    record_frames: bool
 
 
 def run(options: ListenOptions) -> None:
     """Listen until the sources end or the user does."""
+    if options.record_frames and options.record is None:
+        raise ConfigError("--record-frames adds to a recording; say --record FILE.edgerec as well.")
     bundles = read_members(options.model)
     manifest = merged([bundle.manifest for bundle in bundles])
     decide = with_thresholds(manifest.decide, read_thresholds(options.thresholds))
@@ -69,9 +76,18 @@ def run(options: ListenOptions) -> None:
     models = [load_model(bundle, chosen.engine, chosen.mode, chosen.threads) for bundle in bundles]
     for bundle, model in zip(bundles, models, strict=True):
         prove(bundle, model)
-    sources = open_sources(options, manifest)
-    streams = [Stream(sources[0], chains_of(bundles, models), decide)]
-    streams += [Stream(other, chains_of(bundles, [model.fork() for model in models]), decide) for other in sources[1:]]
+    opened = open_sources(options, manifest)
+    sources = [adapted(source, options) for source in opened]
+    recorder = None
+    if options.record is not None:
+        recorder = start_recording(options.record, sources, bundles, models[0], decide, options.record_frames)
+    taps = Taps(bundles, decide, recorder, picked=options.channel is not None)
+    streams = []
+    for place, source in enumerate(opened):
+        own = models if place == 0 else [model.fork() for model in models]
+        streams.append(Stream(sources[place], chains_of(bundles, taps.around(own, source, place)), decide))
+    for sentence in taps.told:
+        say(sentence)
     rate_hz = manifest.front_end.sample_rate_hz
     for source in sources:
         resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != rate_hz else ""
@@ -79,7 +95,7 @@ def run(options: ListenOptions) -> None:
             f"listening to {source.name}{resampled} with {manifest.name}, int8 {models[0].mode} on "
             f"{models[0].runner.engine}, {chosen.threads} thread{'s' * (chosen.threads > 1)}"
         )
-    sink = Tee([make_sink(options), HealthReport(options.health_file)])
+    sink = Tee([make_sink(options), HealthReport(options.health_file), *([recorder] if recorder else [])])
     try:
         with ExitStack() as entered, ended_by_signal():
             for source in sources:
@@ -96,25 +112,38 @@ def run(options: ListenOptions) -> None:
     if not any(stream.stats.hops for stream in streams):
         window_s = manifest.front_end.samples_of(manifest.frames) / manifest.front_end.sample_rate_hz
         say(f"nothing could be decided: a decision looks at {window_s:.2f} s without a gap")
+    for sentence in taps.findings():
+        say(sentence)
+    if recorder and recorder.writer.failure:
+        raise OutputError(recorder.writer.failure)
 
 
-def chains_of(bundles: Sequence[Bundle], models: Sequence[StepModel | WindowModel]) -> list[Chain]:
+def chains_of(bundles: Sequence[Bundle], models: Sequence[Model]) -> list[Chain]:
     return [Chain(bundle.manifest, model) for bundle, model in zip(bundles, models, strict=True)]
 
 
 def open_sources(options: ListenOptions, manifest: Manifest) -> list[Source]:
     """The sources that were named, each name once; opened, not started."""
-    twice = {text for text in options.sources if options.sources.count(text) > 1}
-    if twice:
-        raise ConfigError(f"The source {min(twice)} is named twice; name each once.")
+    refuse_twice(options.sources)
     want = wanted(options, manifest)
-    sources = []
+    sources: list[Source] = []
     for text in options.sources:
-        source = open_source(text, want)
-        if options.channel is not None:
-            source = Picked(source, read_pick(options.channel))
-        sources.append(Paced(source) if options.realtime else source)
+        sources += open_session(text, want) if text.lower().endswith(SUFFIX) else [open_source(text, want)]
+    refuse_twice([source.name for source in sources])
     return sources
+
+
+def refuse_twice(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"The source {name} is named twice; name each once.")
+
+
+def adapted(source: Source, options: ListenOptions) -> Source:
+    """The channels that were asked for, at the pace that was asked for."""
+    if options.channel is not None:
+        source = Picked(source, read_pick(options.channel))
+    return Paced(source) if options.realtime else source
 
 
 def read_thresholds(texts: Sequence[str]) -> dict[str, float]:

@@ -32,6 +32,7 @@ SOURCES = {  # scheme or suffix: module:Class
     ".ogg": "edge_res.sources.files:AudioFile",
     ".npy": "edge_res.sources.arrays:NumpyFile",
     ".csv": "edge_res.sources.arrays:CsvFile",
+    ".edgerec": "edge_res.sources.session:Replayed",
 }
 
 
