@@ -33,7 +33,7 @@ def run(model: str, device: str, as_json: bool) -> None:
     known = all_peaks()
     if device.endswith(".toml") and (own := read_peaks(Path(device))):
         known[device] = own
-    if device != "all" and device not in known:
+    if device not in known and not (known and device == "all"):
         others = f"those are {', '.join(known)}" if known else "none that comes along has it"
         raise ConfigError(f"{device!r} is no device whose file has a table [peaks] to estimate from; {others}.")
     measured = measurements((body for body in saved_profiles() if is_report(body)), known)

@@ -75,5 +75,14 @@ def test_a_table_that_lacks_something_is_told(board: Path, key: str, value: str 
         read_peaks(board)
 
 
+def test_all_is_all_that_come_along_or_a_mistake() -> None:
+    done = edgeres("profile", "tiny", "--estimate", "all", "--json")
+    if all_peaks():
+        (body,) = lines(done)
+        assert {row["device"] for row in body["rows"]} == set(all_peaks())
+    else:
+        assert "none that comes along has it" in sentence(done)
+
+
 def test_the_files_that_come_along_can_be_read() -> None:
     assert all(peaks.clock_hz > 0 for peaks in all_peaks().values())
