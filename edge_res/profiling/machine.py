@@ -21,6 +21,7 @@ def machine_name(root: Path = Path("/")) -> str:
 def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
     return {
         "name": machine_name(root),
+        "file": None,  # the device file that this machine is recognised by
         "board": board(root),
         "processor": processor(root),
         "architecture": platform.machine(),
