@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.sources.board import signal as samples_of
 
 USER, PASSWORD = "ear", "sesame/1"
+TOPIC = "room/accelerometer"
 SEARCHED = f"{os.environ.get('PATH', '')}:/usr/sbin"  # where Debian puts it
 
 
 class Broker:
     """A mosquitto that can be killed and started again, with its store."""
 
-    def __init__(self, folder: Path, tls: bool = False) -> None:
+    def __init__(self, folder: Path, tls: bool = False, more: Sequence[str] = ()) -> None:
         self.folder = folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -32,9 +41,10 @@ class Broker:
             f"listener {self.port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}",
             # With the defaults a broker that is killed forgets what it had acknowledged.
             "persistence true", f"persistence_location {folder}/", "autosave_interval 1", "autosave_on_changes true",
+            *more,
         ]  # fmt: skip
+        self.ca = certificate(folder) if tls else None
         if tls:
-            self.ca = certificate(folder)
             lines += [f"certfile {folder}/cert.pem", f"keyfile {folder}/key.pem"]
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
         if os.getuid() == 0:  # it gives up being root
@@ -58,8 +68,43 @@ class Broker:
         self._process.kill()
         self._process.wait()
 
+    def freeze(self) -> None:
+        """It neither answers nor goes; `kill` ends that."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def set_password(self, password: str) -> None:
+        """For the next start."""
+        command = [tool("mosquitto_passwd"), "-b", str(self.folder / "passwords"), USER, password]
+        subprocess.run(command, check=True, capture_output=True)
+
     def address(self, topic: str, options: str, scheme: str = "mqtt") -> str:
         return f"{scheme}://{USER}:{PASSWORD.replace('/', '%2F')}@localhost:{self.port}/{topic}?{options}"
+
+
+@contextmanager
+def sender(broker: Broker, name: str = "board", **more: Any) -> Iterator[paho.Client]:
+    """Whoever publishes; `more` is of the client."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, name, **more)
+    client.username_pw_set(USER, PASSWORD)
+    client.reconnect_delay_set(0.1, 0.2)  # type: ignore[arg-type]
+    if broker.ca:
+        client.tls_set(str(broker.ca))
+    client.connect("localhost", broker.port)
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def send(client: paho.Client, payload: bytes, **more: Any) -> None:
+    client.publish(TOPIC, payload, qos=1, **more).wait_for_publish(10)
+
+
+def numbered(first: int, count: int = 50) -> bytes:
+    """A message of samples that say where they belong."""
+    return json.dumps({"seq": first, "samples": samples_of(first, count, 3).tolist()}).encode()
 
 
 def certificate(folder: Path) -> Path:
@@ -84,7 +129,7 @@ def tool(name: str) -> str:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    yield from running(tmp_path, tls=False)
+    yield from running(tmp_path)
 
 
 @pytest.fixture
@@ -92,10 +137,15 @@ def tls_broker(tmp_path: Path) -> Iterator[Broker]:
     yield from running(tmp_path, tls=True)
 
 
-def running(folder: Path, tls: bool) -> Iterator[Broker]:
+@pytest.fixture
+def small_broker(tmp_path: Path) -> Iterator[Broker]:
+    yield from running(tmp_path, more=["max_queued_messages 20", "max_inflight_messages 1"])
+
+
+def running(folder: Path, tls: bool = False, more: Sequence[str] = ()) -> Iterator[Broker]:
     if shutil.which("mosquitto", path=SEARCHED) is None:
         pytest.skip("needs an MQTT broker: apt-get install mosquitto")
-    server = Broker(folder, tls)
+    server = Broker(folder, tls, more)
     try:
         yield server
     finally:

@@ -15,7 +15,7 @@ from edge_res.sources.watchdog import Watchdog
 
 BUFFER_S = 8.0  # what the loop may be late without a loss
 _GAPS = 4096  # and with how many before it: 5 % of 10,000 frames a second
-_JOIN_S = 2.0
+_JOIN_S = 1.0  # that a thread may take to end; one that waits for a network ends by itself
 
 
 class Feed:

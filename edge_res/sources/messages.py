@@ -60,6 +60,8 @@ def _columns(values: NDArray[np.generic], channels: int) -> Samples:
         return values.astype(np.float32)
 
 
+_HELD_S = 3600.0  # what a broker may keep for us, and then lose the rest of
+
 FORMATS: dict[str, Callable[[bytes, int], list[Piece]]] = {
     "json": read_json,
     "int16": read_int16,
@@ -76,13 +78,14 @@ class Messages:
     """
 
     def __init__(self, name: str, kind: str, channels: int, rate_hz: int, silence_s: float) -> None:
+        self.unnumbered = False  # whether samples without a number have come
         self._name = name
         self._kind = kind
         self._channels = channels
         self._rate_hz = rate_hz
         self._silence_s = silence_s
         self._order = Reorder(0)
-        self._sequence = Sequence(name, rate_hz)
+        self._sequence = Sequence(name, rate_hz, _HELD_S)
         self._seen_s: float | None = None
         self._broken = self._told = False
 
@@ -94,26 +97,31 @@ class Messages:
         """Samples lost, and those behind, float32 `(n, channels)`, of a message that came at `now_s`."""
         try:
             pieces = FORMATS[self._kind](payload, self._channels)
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
-            self._broken = True
-            if not self._told:
-                self._told = True
-                logging.getLogger("edge_res").warning(
-                    "%s: a message cannot be read as %s (%s), and is lost: %.60r.",
-                    self._name,
-                    self._kind,
-                    error,
-                    payload,
-                )
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            self._cannot_read(payload, str(error))
             return
+        for _, samples in pieces:
+            if samples.shape[1] != self._channels:
+                if self._seen_s is None:  # it is the address that is wrong
+                    check_width(self._name, samples.shape[1], self._channels)
+                self._cannot_read(payload, f"it has {samples.shape[1]} channels")
+                return
         for number, samples in pieces:
-            check_width(self._name, samples.shape[1], self._channels)
             if number is None:
+                self.unnumbered = True
                 yield self._missing(len(samples), now_s), samples
             else:
                 for frame, came_s in self._order.push(Frame(number, samples), now_s):
                     yield self._sequence.lost_before(frame.number, len(frame.samples), came_s), frame.samples
         self._seen_s, self._broken = now_s, False
+
+    def _cannot_read(self, payload: bytes, why: str) -> None:
+        self._broken = True
+        if not self._told:
+            self._told = True
+            logging.getLogger("edge_res").warning(
+                "%s: a message cannot be read as %s (%s), and is lost: %.60r.", self._name, self._kind, why, payload
+            )
 
     def _missing(self, count: int, now_s: float) -> int:
         """Before `count` samples without a number."""

@@ -7,7 +7,7 @@ import os
 import socket
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -24,12 +24,14 @@ from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, re
 
 EXAMPLE = "mqtt://broker/room/accelerometer?rate=1000&channels=3"
 PASSWORD = "EDGERES_MQTT_PASSWORD"
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_PORTS = {False: 1883, True: 8883}  # without TLS, and with it
 _NUMBERED = ("json", "frames")  # formats in which the sender can tell what is missing
 _ANSWER_S = 5.0  # that a broker may take to let us in
 _WAIT_S = 0.1
+_SETTLE_S = 0.2
 _KEEP_ALIVE_S = 5
 _MOST_BACKOFF_S = 2.0
+_SHORT_S = 2.0  # a connection that ends sooner, and again, is ended by somebody
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Options:
     scale: float = 1.0
     qos: int | None = None
     client: str | None = None
+    tls: bool = False
     ca: str | None = None
     alarm: float | None = None
 
@@ -60,31 +63,37 @@ class Broker:
 
 
 class Mqtt:
-    """`mqtt://[USER@]BROKER[:PORT]/TOPIC?rate=…`, or `mqtts:` with TLS: messages of samples; see docs/sensors.md.
+    """`mqtt://[USER@]BROKER[:PORT]/TOPIC?rate=…`, or `mqtts:` with TLS: messages of samples; see docs/mqtt-and-iio.md.
 
     A broker that is gone is connected to again, with at most two seconds between two tries. What it kept meanwhile
     (QoS 1, a session of a fixed client id) comes then; what is missing is a gap: by the sender's numbers, else by the
-    clock. Raises `SourceError` where it does not let us in at the start.
+    clock. What it kept from before our start is of no known age, and left out. Raises `SourceError` where it does not
+    let us in at the start.
     """
 
     def __init__(self, text: str, want: Wanted, buffer_s: float = BUFFER_S) -> None:
         _, options = read_address(_masked(text), Options, EXAMPLE)
-        self._broker = read_broker(text)
+        self._broker = read_broker(text, options.tls)
         self.name = f"{text.partition(':')[0]}://{self._broker.host}:{self._broker.port}/{self._broker.topic}"
         self.unit = options.unit
         if options.format not in FORMATS:
             raise ConfigError(f"{self.name} says format={options.format}; known are {', '.join(FORMATS)}.")
+        if options.ca is not None and not self._broker.tls:
+            raise ConfigError(f"{self.name} has a ca= and no encryption; write mqtts:// or tls=yes, or leave ca= out.")
         if options.qos not in (None, 0, 1, 2):
             raise ConfigError(f"{self.name} says qos={options.qos}; it may be 0, 1 or 2.")
         self.channels = read_channels(self.name, options.channels, want, EXAMPLE)
         self._scale = read_scale(self.name, options.scale)
         declared_hz = read_rate(self.name, options.rate, want, EXAMPLE)
         read_alarm(self.name, options.alarm, 1)
-        # Without numbers nobody could tell what a broker kept from what is missing: so it is to keep nothing.
+        # Raw numbers carry none by which what a broker kept could be told from what is missing: it is to keep nothing.
         self._qos = options.qos if options.qos is not None else int(options.format in _NUMBERED)
+        self._qos_given = options.qos is not None
         self._come: deque[bytes] = deque()
-        self._subscribed = self._stale_told = False
+        self._let_in = self._subscribed = self._stale_told = False
         self._refused = ""
+        self._in_s = 0.0  # when it let us in
+        self._client_name = options.client or f"edgeres-{socket.gethostname()}-{zlib.crc32(self.name.encode()):08x}"
         self._client = self._connect(options)
         try:
             self.rate_hz = declared_hz or self._measure(options.format)
@@ -102,6 +111,7 @@ class Mqtt:
 
     def __exit__(self, *exception: object) -> None:
         self._feed.stop()
+        self._client.unsubscribe(self._broker.topic)  # else it would keep messages for us for ever
         self._client.disconnect()
 
     def __iter__(self) -> Iterator[Block | Health]:
@@ -111,13 +121,21 @@ class Mqtt:
 
     def _connect(self, options: Options) -> Any:
         """A client that has subscribed; raises `SourceError`."""
-        mqtt = _import_paho()
-        broker = self._broker
-        name = options.client or f"edgeres-{socket.gethostname()}-{zlib.crc32(broker.topic.encode()):08x}"
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, clean_session=self._qos == 0)
-        client.on_connect = self._on_connect
+        if self._qos:
+            self._enter(options, clean=True).disconnect()  # what it kept for an earlier run is forgotten
+        client = self._enter(options, clean=self._qos == 0)
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.subscribe(self._broker.topic, self._qos)
+        self._wait(client, lambda: self._subscribed)
+        return client
+
+    def _enter(self, options: Options, clean: bool) -> Any:
+        """A client that the broker has let in; raises `SourceError`."""
+        mqtt = _import_paho()
+        broker = self._broker
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, self._client_name, clean_session=clean)
+        client.on_connect = self._on_connect
         client.connect_timeout = _ANSWER_S
         if broker.user is not None:
             client.username_pw_set(broker.user, broker.password)
@@ -130,17 +148,24 @@ class Mqtt:
                 f"The broker {broker.host}:{broker.port} cannot be reached: {_reason(error)}; check that it runs, its "
                 "name and its port."
             ) from None
+        self._let_in = False
+        self._wait(client, lambda: self._let_in)
+        return client
+
+    def _wait(self, client: Any, done: Callable[[], bool]) -> None:
+        """For its answer; raises `SourceError` where that is no."""
+        broker = self._broker
         until_s = monotonic() + _ANSWER_S
-        while not (self._subscribed or self._refused):
-            if client.loop(_WAIT_S) != mqtt.MQTT_ERR_SUCCESS or monotonic() > until_s:
-                self._refused = self._refused or "it does not answer as an MQTT broker does"
+        while not (done() or self._refused):
+            if client.loop(_WAIT_S) or monotonic() > until_s:
+                tls = "" if broker.tls else ", or only encrypted, by mqtts://"
+                self._refused = self._refused or f"it does not answer as an MQTT broker does{tls}"
         if self._refused:
             client.disconnect()
             raise SourceError(
                 f"The broker {broker.host}:{broker.port} does not let us read {broker.topic}: {self._refused}; check "
                 f"user, password ({PASSWORD}) and what the user may read."
             )
-        return client
 
     def _measure(self, kind: str) -> int:
         return take_rate(self.name, measure_rate(self._arrivals(kind)), "check the sender and the topic")
@@ -148,6 +173,10 @@ class Mqtt:
     def _arrivals(self, kind: str) -> Iterator[tuple[float, int]]:
         """When samples come, and how many; ends when none has come for long."""
         messages = Messages(self.name, kind, self.channels, GUESS_HZ, FIRST_S)
+        until_s = monotonic() + _SETTLE_S
+        while monotonic() < until_s:
+            self._client.loop(_SETTLE_S)
+        self._come.clear()  # it waited while we were let in
         last_s = monotonic()
         while monotonic() - last_s < FIRST_S:
             self._client.loop(_WAIT_S)
@@ -160,14 +189,15 @@ class Mqtt:
 
     def _receive(self) -> None:
         backoff_s = _WAIT_S
+        short = 0
         while not self._feed.stopping.is_set():
             if self._client.loop(_WAIT_S):  # an error: not connected any more
+                short = short + 1 if self._let_in and monotonic() - self._in_s < _SHORT_S else 0
                 self._messages.interrupted()
-                self._feed.trouble(
-                    f"the broker {self._broker.host}:{self._broker.port} is gone: connecting to it again"
-                )
+                self._feed.trouble(self._why_gone(short))
                 self._feed.stopping.wait(backoff_s)
                 backoff_s = min(_MOST_BACKOFF_S, 2 * backoff_s)
+                self._refused, self._let_in = "", False
                 try:
                     self._client.reconnect()
                 except OSError:
@@ -178,18 +208,31 @@ class Mqtt:
                     self._feed.put(scaled(samples, self._scale), lost)
                     for sentence in self._watch.push(lost + len(samples)):
                         logging.getLogger("edge_res").warning("%s", sentence)
+                if self._messages.unnumbered and self._qos and not self._qos_given:
+                    self._qos = 0  # without numbers nobody could tell what it kept from what is missing
+                    self._client.subscribe(self._broker.topic, 0)
+
+    def _why_gone(self, short: int) -> str:
+        broker = f"the broker {self._broker.host}:{self._broker.port}"
+        if self._refused:
+            return f"{broker} does not let us in any more: {self._refused}"
+        if short > 2:
+            return f"{broker} ends each connection at once: give another client= if somebody uses {self._client_name}"
+        return f"{broker} is gone: connecting to it again"
 
     # called by the client's loop
 
     def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
             self._refused = str(reason).lower()
-        else:
+            return
+        self._let_in, self._in_s = True, monotonic()
+        if self._subscribed:  # again: the session may be gone with a broker that was restarted
             client.subscribe(self._broker.topic, self._qos)
 
     def _on_subscribe(self, client: Any, data: Any, number: int, reasons: list[Any], properties: Any) -> None:
         failed = [reason for reason in reasons if reason.is_failure]
-        self._subscribed = not failed
+        self._subscribed = self._subscribed or not failed
         if failed:
             self._refused = str(failed[0]).lower()
 
@@ -203,12 +246,13 @@ class Mqtt:
             )
 
 
-def read_broker(text: str) -> Broker:
+def read_broker(text: str, tls: bool = False) -> Broker:
     """Of `mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC`; raises `ConfigError`, which shows no password."""
     scheme, _, target = text.partition("?")[0].partition(":")
+    tls = tls or scheme == "mqtts"
     try:
         parts = urlsplit(target)
-        host, port = parts.hostname, parts.port or _PORTS[scheme]
+        host, port = parts.hostname, parts.port or _PORTS[tls]
     except ValueError:
         raise ConfigError(f"{_masked(text)} has no port that can be; give it as in {EXAMPLE}.") from None
     topic = unquote(parts.path.removeprefix("/"))
@@ -221,7 +265,7 @@ def read_broker(text: str) -> Broker:
             f"The topic {topic} means several senders, and a stream has one; listen to several sources, one a topic."
         )
     password = unquote(parts.password) if parts.password is not None else os.environ.get(PASSWORD)
-    return Broker(host, port, topic, unquote(parts.username) if parts.username else None, password, scheme == "mqtts")
+    return Broker(host, port, topic, unquote(parts.username) if parts.username else None, password, tls)
 
 
 def _masked(text: str) -> str:

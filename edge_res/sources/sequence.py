@@ -7,7 +7,7 @@ import logging
 from edge_res.errors import SignalError
 from edge_res.sources.framing import NUMBERS
 
-_SLACK_S = 10.0  # by which a sequence number may lead or lag the clock: what buffers on the way can hold
+_SLACK_S = 10.0  # what buffers on the way can hold
 _DOUBT_S = 0.5  # the same, where another may be sending than before
 
 
@@ -21,11 +21,13 @@ class Sequence:
 
     A number that cannot be what the time since the last piece allows is a new beginning, as after the reset of a board:
     how many samples are missing there is told by the clock, at least 1, since the old stream does not go on in the new.
+    `slack_s` is by how much a number may lead or lag the clock: what can be held on the way.
     """
 
-    def __init__(self, name: str, rate_hz: float) -> None:
+    def __init__(self, name: str, rate_hz: float, slack_s: float = _SLACK_S) -> None:
         self._name = name
         self._rate_hz = rate_hz
+        self._slack_s = slack_s
         self._last: tuple[int, int, float] | None = None  # number, count and second of the last piece
         self._doubtful = False
 
@@ -49,7 +51,7 @@ class Sequence:
                 f"next one {number}; a frame must have the number of its first sample."
             )
         missing = (step - last[1]) % NUMBERS
-        slack_s = _DOUBT_S if doubtful else _SLACK_S + elapsed_s / 10
+        slack_s = _DOUBT_S if doubtful else self._slack_s + elapsed_s / 10
         if (missing == 0 and not doubtful) or abs((missing + count) / self._rate_hz - elapsed_s) <= slack_s:
             return missing
         lost = max(1, lost_by_clock(elapsed_s, self._rate_hz, count))

@@ -3,63 +3,32 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import paho.mqtt.client as paho
 import pytest
-import soundfile
-from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_res.errors import ConfigError, EdgeResError, SignalError, SourceError
+from edge_res.errors import SourceError
 from edge_res.sources import Wanted, open_source
-from edge_res.sources.framing import pack_frame
-from edge_res.sources.mqtt import PASSWORD as VARIABLE
 from edge_res.sources.mqtt import Mqtt
-from tests.broker import PASSWORD, USER, Broker, broker, tls_broker
-from tests.edgeres import DEMO, edgeres, lines
+from tests.broker import TOPIC, Broker, broker, numbered, send, sender, small_broker, tls_broker
 from tests.sources.board import Heard, frames, signal
 
-__all__ = ["broker", "tls_broker"]  # the fixtures
+__all__ = ["broker", "small_broker", "tls_broker"]  # the fixtures
 
 WANT = Wanted(1000, 3, 0.08, give_up_s=30.0)
-TOPIC = "room/accelerometer"
-
-
-@contextmanager
-def sender(broker: Broker, **more: Any) -> Iterator[paho.Client]:
-    client = paho.Client(CallbackAPIVersion.VERSION2, "board")
-    client.username_pw_set(USER, PASSWORD)
-    client.reconnect_delay_set(0.1, 0.2)  # type: ignore[arg-type]
-    if more.get("ca"):
-        client.tls_set(str(more["ca"]))
-    client.connect("localhost", broker.port)
-    client.loop_start()
-    try:
-        yield client
-    finally:
-        client.disconnect()
-        client.loop_stop()
-
-
-def send(client: paho.Client, payload: bytes, **more: Any) -> None:
-    client.publish(TOPIC, payload, qos=1, **more).wait_for_publish(10)
-
-
-def numbered(first: int, count: int = 50) -> bytes:
-    return json.dumps({"seq": first, "samples": signal(first, count, 3).tolist()}).encode()
 
 
 def open_mqtt(broker: Broker, options: str = "rate=1000&channels=3", want: Wanted = WANT) -> Mqtt:
     source = open_source(broker.address(TOPIC, options), want)
     assert isinstance(source, Mqtt)
     return source
+
+
+def drop_network(source: Mqtt) -> None:
+    """It is gone, and the broker is not."""
+    source._client.socket().shutdown(2)
 
 
 def test_what_is_sent_comes(broker: Broker) -> None:
@@ -146,13 +115,72 @@ def test_what_the_broker_kept_for_us_comes_afterwards(broker: Broker) -> None:
         heard = Heard(source)
         send(board, numbered(0))
         heard.until(lambda heard: heard.received == 50)
-        assert source._client.socket() is not None
-        source._client.socket().shutdown(2)  # the network is gone, the broker is not
+        drop_network(source)
         for first in range(50, 1000, 50):
             send(board, numbered(first))
         heard.until(lambda heard: heard.received == 1000)
     assert heard.lost == 0
     heard.check_signal()
+
+
+def test_what_a_broker_could_not_keep_is_counted_exactly(small_broker: Broker) -> None:
+    with open_mqtt(small_broker) as source, sender(small_broker) as board:
+        heard = Heard(source)
+        send(board, numbered(0, 500))
+        heard.until(lambda heard: heard.received == 500)
+        drop_network(source)
+        for first in range(500, 60500, 500):  # a minute of it, and it keeps 20 or 21 messages
+            send(board, numbered(first, 500))
+        heard.until(lambda heard: heard.received >= 10000)
+        send(board, numbered(60500, 500))
+        heard.until(lambda heard: heard.received + heard.lost == 61000)
+    (lost,) = heard.gaps
+    assert 45000 <= lost <= 51000
+    heard.check_places()
+    heard.check_signal()
+
+
+def test_what_was_sent_before_we_listened_is_not_heard(broker: Broker) -> None:
+    with sender(broker) as board:
+        with open_mqtt(broker) as source:
+            heard = Heard(source)
+            send(board, numbered(0))
+            heard.until(lambda heard: heard.received == 50)
+            name = source._client_name
+            source._client.unsubscribe = lambda topic: None  # as if it were killed
+        send(board, numbered(50))
+        with open_mqtt(broker) as source:
+            heard = Heard(source)
+            send(board, numbered(100))
+            heard.until(lambda heard: heard.received == 50)
+            assert heard.blocks[0][2][0, 0] == 100
+        send(board, numbered(150))
+        kept: list[bytes | bytearray] = []
+        with sender(broker, name, clean_session=False) as other:  # in the same session
+            other.on_message = lambda client, data, message: kept.append(message.payload)
+            time.sleep(0.5)
+        assert kept == []  # nor is anything kept for us when we have ended
+
+
+def test_unnumbered_messages_are_not_kept(broker: Broker) -> None:
+    with open_mqtt(broker, "rate=1000&channels=3&alarm=10") as source, sender(broker) as board:
+        heard = Heard(source)
+        send(board, json.dumps(signal(0, 50, 3).tolist()).encode())
+        heard.until(lambda heard: heard.received == 50)
+        time.sleep(0.3)
+        drop_network(source)
+        began_s = time.monotonic()
+        for _ in range(100):
+            send(board, json.dumps(signal(0, 50, 3).tolist()).encode())
+        heard.until(lambda heard: "recovering" in heard.named)
+        heard.listen(1.0)
+        send(board, json.dumps(signal(0, 50, 3).tolist()).encode())
+        heard.until(lambda heard: heard.lost > 0)
+        elapsed_s = time.monotonic() - began_s
+    (lost,) = heard.gaps
+    # What it kept, 5000 samples, would come on top of the gap that the clock tells.
+    assert heard.received < 5000
+    assert 1000 <= lost <= 1000 * (elapsed_s + 0.5)
 
 
 def test_unnumbered_messages_are_missed_by_the_clock(broker: Broker) -> None:
@@ -171,39 +199,6 @@ def test_unnumbered_messages_are_missed_by_the_clock(broker: Broker) -> None:
     assert heard.named == ["alarmed", "healthy"]
 
 
-def test_what_cannot_be_read_is_lost_and_said_once(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    bad = [b"", b"{", b'{"samples": "x"}', b'{"seq": -1, "samples": [[1, 2, 3]]}', b'{"values": []}', b"[[1, 2], [3]]"]
-    with open_mqtt(broker) as source, sender(broker) as board:
-        heard = Heard(source)
-        send(board, numbered(0))
-        for payload in bad:
-            send(board, payload)
-        send(board, numbered(100))
-        heard.until(lambda heard: heard.received == 100)
-    assert heard.gaps == [50]
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert "a message cannot be read as json" in told
-
-
-def test_a_retained_message_is_of_no_known_age(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    with sender(broker) as board:
-        send(board, numbered(7000), retain=True)
-        with open_mqtt(broker) as source:
-            heard = Heard(source)
-            send(board, numbered(0))
-            heard.until(lambda heard: heard.received == 50)
-    heard.check_signal()
-    assert "a retained message is left out" in caplog.text
-
-
-def test_other_channels_than_declared(broker: Broker) -> None:
-    with open_mqtt(broker) as source, sender(broker) as board:
-        heard = Heard(source)
-        send(board, b"[[1, 2], [3, 4]]")
-        with pytest.raises(SignalError, match="sends 2 channels, and 3 are expected"):
-            heard.listen(5.0)
-
-
 def test_a_rate_is_measured(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     stop = threading.Event()
 
@@ -218,88 +213,30 @@ def test_a_rate_is_measured(broker: Broker, caplog: pytest.LogCaptureFixture) ->
     thread.start()
     try:
         with open_mqtt(broker, "rate=measure&channels=3") as source:
-            assert source.rate_hz == 400
+            assert 380 <= source.rate_hz <= 420
     finally:
         stop.set()
         thread.join()
-    assert "its rate is taken to be 400 Hz" in caplog.text
+    assert "its rate is taken to be" in caplog.text
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a refused socket open
-def test_tls(tls_broker: Broker) -> None:
-    address = tls_broker.address(TOPIC, f"rate=1000&channels=3&ca={tls_broker.ca}", "mqtts")
-    with open_source(address, WANT) as source, sender(tls_broker, ca=tls_broker.ca) as board:
+def test_a_broker_that_does_not_let_us_in_again_says_why(broker: Broker) -> None:
+    with open_mqtt(broker, want=Wanted(1000, 3, 0.08, give_up_s=2.0)) as source:
         heard = Heard(source)
-        send(board, numbered(0))
-        heard.until(lambda heard: heard.received == 50)
-    with pytest.raises(SourceError, match=r"cannot be reached: .*certificate verify failed"):
-        open_source(tls_broker.address(TOPIC, "rate=1000&channels=3", "mqtts"), WANT)
+        broker.kill()
+        broker.set_password("changed")
+        broker.start()
+        heard.until(lambda heard: "recovering" in heard.named)
+        with pytest.raises(SourceError, match=r"is given up: .* does not let us in any more: not authorized"):
+            heard.listen(20)
 
 
-def test_a_password_may_come_from_the_environment(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    address = f"mqtt://{USER}@localhost:{broker.port}/{TOPIC}?rate=1000&channels=3"
-    monkeypatch.setenv(VARIABLE, "wrong")
-    with pytest.raises(SourceError, match=f"does not let us read {TOPIC}: .*not authorized.*{VARIABLE}"):
-        open_source(address, WANT)
-    monkeypatch.setenv(VARIABLE, PASSWORD)
-    with open_source(address, WANT) as source:
-        assert source.name == f"mqtt://localhost:{broker.port}/{TOPIC}"
-
-
-REFUSED: dict[str, tuple[type[EdgeResError], str]] = {
-    "mqtt://u:secret@host/t?rate=1&colour=red": (ConfigError, "has the unknown option 'colour'"),
-    "mqtt://u:secret@host/t?channels=3": (ConfigError, "does not say its sample rate"),
-    "mqtt://u:secret@host/?rate=1": (ConfigError, "names no topic; give it as in"),
-    "mqtt:host/t?rate=1": (ConfigError, "names no broker"),
-    "mqtt://u:secret@host:x/t?rate=1": (ConfigError, "has no port that can be"),
-    "mqtt://host/a/%23?rate=1": (ConfigError, "The topic a/# means several senders"),
-    "mqtt://host/t?rate=1&format=xml": (ConfigError, "says format=xml; known are json, int16, float32, frames"),
-    "mqtt://host/t?rate=1&qos=3": (ConfigError, "says qos=3; it may be 0, 1 or 2"),
-    "mqtt://host/t?rate=1&channels=2": (SignalError, "has 2 channels and the model listens to 3 channels"),
-    "mqtt://u:secret@127.0.0.1:1/t?rate=1": (
-        SourceError,
-        "The broker 127.0.0.1:1 cannot be reached: Connection refused",
-    ),
-    "mqtt://no.such.host.invalid/t?rate=1": (SourceError, "no.such.host.invalid:1883 cannot be reached"),
-}
-
-
-@pytest.mark.parametrize("text", REFUSED)
-def test_what_cannot_be_is_refused_without_a_password_in_the_sentence(text: str) -> None:
-    kind, message = REFUSED[text]
-    with pytest.raises(EdgeResError) as caught:
-        open_source(text, WANT)
-    assert type(caught.value) is kind
-    assert message in str(caught.value)
-    assert "secret" not in str(caught.value)
-
-
-def test_without_the_package_the_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
-    with pytest.raises(SourceError, match=r"pip install 'edge-res\[mqtt\]'"):
-        open_source("mqtt://host/t?rate=1", WANT)
-
-
-def test_words_are_heard_over_a_broker(broker: Broker, tmp_path: Path) -> None:
-    samples, rate_hz = soundfile.read(DEMO, dtype="int16")
-    samples = samples[: 12 * rate_hz]
-    soundfile.write(tmp_path / "cut.wav", samples, rate_hz)
-    address = broker.address(TOPIC, "rate=16000&format=frames&scale=3.0517578125e-05")
-    out: dict[str, Any] = {}
-
-    def run() -> None:
-        out["result"] = edgeres("listen", address, "--give-up", "4", "--format", "jsonl")
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    with sender(broker) as board:
-        time.sleep(3.0)  # by then it has subscribed
-        for at in range(0, len(samples), 1600):
-            send(board, pack_frame(at, samples[at : at + 1600, np.newaxis]))
-            time.sleep(0.02)
-    thread.join()
-    assert out["result"].returncode == 3  # it was lost
-    assert "sesame" not in out["result"].stderr.decode() + out["result"].stdout.decode()
-    found = [json.loads(line) for line in out["result"].stdout.splitlines()]
-    expected = lines(edgeres("listen", tmp_path / "cut.wav", "--format", "jsonl"))
-    assert [{**line, "source": ""} for line in found] == [{**line, "source": ""} for line in expected]
+def test_two_clients_of_one_name_are_told_of_it(broker: Broker) -> None:
+    want = Wanted(1000, 3, 0.08, give_up_s=3.0)
+    options = "rate=1000&channels=3&client=ear"
+    with (
+        open_mqtt(broker, options, want) as source,
+        open_mqtt(broker, options, want),
+        pytest.raises(SourceError, match=r"ends each connection at once: give another client= if somebody uses ear"),
+    ):
+        Heard(source).listen(20)

@@ -1,0 +1,76 @@
+"""A broker on the command line: words are heard over it, and what is frozen keeps nobody from leaving."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import soundfile
+
+from edge_res.sources.framing import pack_frame
+from tests.broker import PASSWORD, Broker, broker, sender
+from tests.edgeres import DEMO, edgeres
+from tests.sources.board import wait_for
+
+__all__ = ["broker"]  # the fixture
+
+PER_MESSAGE = 1600
+FASTER = 6  # the buffers hold 8 s of it
+
+
+@contextmanager
+def listener(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`edgeres listen`, that has begun to."""
+    health = folder / "health.json"
+    command = [sys.executable, "-m", "edge_res.cli", "listen", *arguments, "--format", "jsonl"]
+    process = subprocess.Popen([*command, "--health-file", str(health)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        wait_for(health.exists, 60)  # then the sources are entered
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def events(text: bytes, source: str) -> list[dict[str, Any]]:
+    return [event for event in map(json.loads, text.splitlines()) if event.pop("source") == source]
+
+
+def test_the_same_words_are_heard_as_from_the_file(broker: Broker, tmp_path: Path) -> None:
+    samples, rate_hz = soundfile.read(DEMO, dtype="int16")
+    options = "rate=16000&scale=3.0517578125e-05"
+    topics = {"room/frames": f"{options}&format=frames", "room/mic": f"{options}&format=int16"}
+    addresses = [broker.address(topic, more) for topic, more in topics.items()]
+    with listener(tmp_path, *addresses, "--give-up", "1") as process, sender(broker) as board:
+        began_s = monotonic()
+        for at in range(0, len(samples), PER_MESSAGE):
+            sleep(max(0.0, began_s + at / rate_hz / FASTER - monotonic()))
+            part = samples[at : at + PER_MESSAGE, None]
+            board.publish("room/frames", pack_frame(at, part), qos=1)
+            board.publish("room/mic", part.tobytes(), qos=1)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 3  # they were lost
+    assert PASSWORD not in stderr.decode() + stdout.decode() + (tmp_path / "health.json").read_text()
+    alone = events(edgeres("listen", DEMO, "--format", "jsonl").stdout, str(DEMO))
+    assert len(alone) > 15
+    for topic in topics:
+        assert events(stdout, f"mqtt://localhost:{broker.port}/{topic}") == alone
+
+
+def test_a_frozen_broker_is_an_alarm_and_keeps_nobody_from_leaving(broker: Broker, tmp_path: Path) -> None:
+    with listener(tmp_path, broker.address("room/mic", "rate=16000")) as process:
+        broker.freeze()
+        assert process.stderr
+        for line in process.stderr:
+            if b"alarmed" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert process.returncode == 0
