@@ -120,7 +120,10 @@ class BufferReader:
         for file in sorted(folder.glob("in_*_en")):
             name = file.name[3:-3]
             write(file, str(int(name in wanted)), "it may not go with the others: pick other channels with only=")
-            if read_text(file) == "1":
+            if read_text(file) != "1":
+                if name in wanted - {"timestamp"}:
+                    raise SourceError(f"{self._device} does not sample {name} with the others; pick some with only=.")
+            else:
                 index, kind = (read_text(folder / f"in_{name}_{what}") or "" for what in ("index", "type"))
                 try:
                     found.append((int(index), name, read_element(kind)))

@@ -60,6 +60,8 @@ def _columns(values: NDArray[np.generic], channels: int) -> Samples:
         return values.astype(np.float32)
 
 
+_KEPT = 4096  # messages that a broker may send again
+_UNANSWERED = 32  # that a sender may
 _HELD_S = 3600.0  # what a broker may keep for us, and then lose the rest of
 
 FORMATS: dict[str, Callable[[bytes, int], list[Piece]]] = {
@@ -70,11 +72,36 @@ FORMATS: dict[str, Callable[[bytes, int], list[Piece]]] = {
 }
 
 
+class Repeated:
+    """Knows the messages that have come, by their hashes, when they come again.
+
+    A sender that was cut off repeats the few that nobody had acknowledged, and a broker that was cut off or restarted
+    maybe all that it had. Others are no repetition, even if they are the same: a sender that begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[int, int] = {}  # of the last ones, in order
+        self._place = 0
+
+    def push(self, payload: bytes, interrupted: bool) -> bool:
+        """Whether it has come before; behind an interruption further back is looked."""
+        key = hash(payload)
+        place = self._places.get(key)
+        if place is not None and self._place - place < (_KEPT if interrupted else _UNANSWERED):
+            return True
+        self._places.pop(key, None)  # so that it is the last again
+        self._place += 1
+        self._places[key] = self._place
+        if len(self._places) > _KEPT:
+            del self._places[next(iter(self._places))]
+        return False
+
+
 class Messages:
     """The samples in messages as they come, and how many are lost between them.
 
-    Where the sender numbers its samples the numbers tell, and what comes twice is dropped; else the clock does, behind
-    a silence of `silence_s`, a lost connection (`interrupted`) or a message that cannot be read.
+    Where the sender numbers its samples the numbers tell, and a message that comes again is dropped; else the clock
+    does, behind a silence of `silence_s`, a lost connection (`interrupted`) or a message that cannot be read.
     """
 
     def __init__(self, name: str, kind: str, channels: int, rate_hz: int, silence_s: float) -> None:
@@ -85,6 +112,7 @@ class Messages:
         self._rate_hz = rate_hz
         self._silence_s = silence_s
         self._order = Reorder(0)
+        self._repeated = Repeated()
         self._sequence = Sequence(name, rate_hz, _HELD_S)
         self._seen_s: float | None = None
         self._broken = self._told = False
@@ -106,6 +134,8 @@ class Messages:
                     check_width(self._name, samples.shape[1], self._channels)
                 self._cannot_read(payload, f"it has {samples.shape[1]} channels")
                 return
+        if pieces[0][0] is not None and self._repeated.push(payload, self._broken):
+            return
         for number, samples in pieces:
             if number is None:
                 self.unnumbered = True

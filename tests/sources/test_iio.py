@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from edge_res.errors import ConfigError, SourceError
 from edge_res.sources import TICK_S, Wanted
 from edge_res.sources.iio import Iio
+from edge_res.sources.iio_tree import write
 from tests.sources.board import Heard, signal
 from tests.sources.iio_tree import FakeIio
 
@@ -47,6 +49,41 @@ def test_the_buffer_is_set_up_read_and_switched_off(device: FakeIio) -> None:
     heard.check_places()
     heard.check_signal()
     assert device.get("buffer/enable") == "0"
+
+
+def test_it_is_set_up_in_the_order_that_the_kernel_wants(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up: list[str] = []
+
+    def note(path: Path, text: str, way_out: str = "") -> None:
+        set_up.append(f"{path.name} {text}")
+        write(path, text, way_out)
+
+    monkeypatch.setattr("edge_res.sources.iio_readers.write", note)
+    with open_iio(device):
+        pass
+    assert set_up[0] == "enable 0"  # nothing can be set while it runs
+    assert set_up[-2:] == ["enable 1", "enable 0"]
+    assert {"in_accel_x_en 1", "in_timestamp_en 1", "length 2000"} < set(set_up[1:-2])
+
+
+def test_what_came_before_it_was_entered_is_not_heard(device: FakeIio) -> None:
+    source = open_iio(device)
+    device.send(0, 100)
+    with source:
+        heard = Heard(source)
+        device.send(100, 100)
+        heard.until(lambda heard: heard.received == 100)
+    heard.check_signal(100)
+
+
+def test_channels_are_in_the_order_of_the_scan(device: FakeIio) -> None:
+    for index, axis in enumerate("zxy"):
+        device.set(f"scan_elements/in_accel_{axis}_index", str(index))
+    with open_iio(device) as source:
+        heard = Heard(source)
+        os.write(device.fd, struct.pack(">H", 7 << 4) + struct.pack("<hi", -8, 9) + bytes(8))
+        heard.until(lambda heard: heard.received == 1)
+    assert heard.blocks[0][2].tolist() == [[7, -8, 9]]
 
 
 def test_scans_that_are_split_anywhere_are_read_whole(device: FakeIio) -> None:
@@ -90,6 +127,7 @@ def test_a_device_that_is_gone_and_back_elsewhere_goes_on(device: FakeIio) -> No
         device.plug()
         device.send(1500, 500)  # 1000 were not sampled
         heard.until(lambda heard: heard.received == 1000)
+        assert device.get("sampling_frequency") == "1000"  # as it was chosen of those on offer, not as it was found
     assert heard.gaps == [1000]
     assert heard.named == ["recovering", "healthy"]
     heard.check_places()

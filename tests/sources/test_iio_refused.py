@@ -95,6 +95,14 @@ def test_a_type_that_cannot_be_read(device: FakeIio) -> None:
         open_iio(device)
 
 
+def test_channels_that_do_not_go_together(device: FakeIio) -> None:
+    enabled = device.folder / "scan_elements/in_accel_x_en"
+    enabled.unlink()
+    enabled.symlink_to("/dev/null")  # stays as it is
+    with pytest.raises(SourceError, match=r"does not sample accel_x with the others; pick some with only="):
+        open_iio(device)
+
+
 def test_a_buffer_that_needs_a_trigger(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_writing(monkeypatch, "enable", errno.EINVAL)
     with pytest.raises(

@@ -47,6 +47,12 @@ def test_a_sample_taken_late_is_none_missing() -> None:
     assert losses(kept.tolist()) == {700: 5}
 
 
+def test_a_sample_missing_behind_late_ones() -> None:
+    late = {97: 200_000, 98: 400_000, 99: 600_000}
+    times = [i * MS + late.get(i, 0) for i in range(200) if i != 100]
+    assert losses(times) == {100: 1}
+
+
 def test_the_true_rate_need_not_be_the_declared_one() -> None:
     true = [round(i * MS * 1.04) for i in range(20000)]
     assert losses(true) == {}

@@ -1,0 +1,43 @@
+"""Messages that come again, or begin anew."""
+
+from __future__ import annotations
+
+from edge_res.sources.messages import Messages
+from tests.broker import numbered
+
+
+def heard(messages: Messages, firsts: range, now_s: float) -> list[tuple[int, int]]:
+    """What is lost, and the first sample behind it."""
+    pieces = [piece for first in firsts for piece in messages.push(numbered(first, 10), now_s)]
+    return [(lost, int(samples[0, 0])) for lost, samples in pieces]
+
+
+def messages(rate_hz: int = 1000) -> Messages:
+    return Messages("mqtt:", "json", 3, rate_hz, 1.0)
+
+
+def test_what_a_broker_sends_again_is_dropped() -> None:
+    stream = messages()
+    assert len(heard(stream, range(0, 10000, 10), 0.0)) == 1000
+    stream.interrupted()
+    assert heard(stream, range(5000, 10000, 10), 2.0) == []
+    assert heard(stream, range(12000, 12020, 10), 2.0) == [(2000, 12000), (0, 12010)]
+
+
+def test_what_a_sender_sends_again_is_dropped() -> None:
+    stream = messages()
+    assert len(heard(stream, range(0, 10000, 10), 0.0)) == 1000
+    assert heard(stream, range(9800, 10010, 10), 0.1) == [(0, 10000)]
+
+
+def test_a_sender_that_begins_anew_is_heard_though_it_sends_the_same() -> None:
+    stream = messages()
+    assert len(heard(stream, range(0, 10000, 10), 0.0)) == 1000
+    again = heard(stream, range(0, 200, 10), 1.0)
+    assert again == [(990, 0)] + [(0, first) for first in range(10, 200, 10)]
+
+
+def test_only_so_many_are_remembered() -> None:
+    stream = messages()
+    heard(stream, range(0, 100_000, 10), 0.0)
+    assert len(stream._repeated._places) == 4096
