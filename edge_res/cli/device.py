@@ -17,7 +17,8 @@ def listen(
         typer.Argument(
             metavar="[SOURCE]...",
             help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (sensor samples), "
-            "FILE.edgerec (a recorded session), demo:; default: mic:. Several are listened to at once.",
+            "FOLDER (of recordings), FILE.edgerec (a recorded session), demo:; default: mic:. Several are listened to "
+            "at once.",
         ),
     ] = None,
     model: Annotated[
@@ -56,6 +57,7 @@ def listen(
     record_frames: Annotated[
         bool, typer.Option("--record-frames", help="With --record: quantized frames as well, exact on any machine.")
     ] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="Play recordings again and again.")] = False,
 ) -> None:
     """Listen to sources and print what is heard."""
     from edge_res.commands.listen import ListenOptions, run
@@ -63,7 +65,7 @@ def listen(
     run(
         ListenOptions(
             sources or ["mic:"], model, device, engine, mode, threads, threshold or [], format, scores, realtime, rate,
-            channels, channel, pcm_format, give_up, health_file, record, record_frames,
+            channels, channel, pcm_format, give_up, health_file, record, record_frames, loop,
         )
     )  # fmt: skip
 

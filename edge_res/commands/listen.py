@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Literal
@@ -28,7 +29,8 @@ from edge_res.sinks.health import HealthReport
 from edge_res.sinks.jsonl import JsonLines
 from edge_res.sinks.table import Lines, LiveTable
 from edge_res.sinks.tee import Tee
-from edge_res.sources import Source, Wanted, open_source
+from edge_res.sources import Source, Wanted, kind_of, open_source
+from edge_res.sources.loop import Loop, can_loop
 from edge_res.sources.paced import Paced
 from edge_res.sources.picked import Picked, read_pick
 from edge_res.sources.session import open_session
@@ -57,6 +59,7 @@ class ListenOptions:
     health_file: Path | None
     record: Path | None
     record_frames: bool
+    loop: bool
 
 
 def run(options: ListenOptions) -> None:
@@ -128,7 +131,13 @@ def open_sources(options: ListenOptions, manifest: Manifest) -> list[Source]:
     want = wanted(options, manifest)
     sources: list[Source] = []
     for text in options.sources:
-        sources += open_session(text, want) if text.lower().endswith(SUFFIX) else [open_source(text, want)]
+        if options.loop and not can_loop(text):
+            raise ConfigError(f"--loop plays recordings again and again, and {text} is none; leave it out.")
+        if kind_of(text) == SUFFIX:
+            sources += open_session(text, want)
+        else:
+            again = partial(open_source, text, want)
+            sources.append(Loop(again) if options.loop else again())
     refuse_twice([source.name for source in sources])
     return sources
 

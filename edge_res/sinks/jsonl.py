@@ -15,18 +15,25 @@ from edge_res.sources import Source
 
 
 class JsonLines:
-    """Writes events and gaps as they come, and with `all_scores` each hop's scores, so that they read back exactly."""
+    """Writes events, gaps and where recordings of a playlist begin, as they come.
+
+    With `all_scores` each hop's scores as well, so that they read back exactly.
+    """
 
     def __init__(self, out: TextIO, all_scores: bool) -> None:
         self._out = out
         self._all_scores = all_scores
         self._labels: tuple[str, ...] = ()
+        self._rates_hz: dict[str, int] = {}
 
     def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
         self._labels = manifest.labels
+        self._rates_hz = {source.name: source.rate_hz for source in sources}
 
     def block(self, block: Block, stats: Stats) -> None:
-        pass
+        if block.begins:
+            at_s = round(block.at / self._rates_hz[block.source], 6)
+            self._print({"event": "recording", "recording": block.begins, "at_s": at_s, "source": block.source})
 
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
         if self._all_scores:

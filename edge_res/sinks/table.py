@@ -32,13 +32,17 @@ class Lines:
         self._all_scores = all_scores
         self._labels: tuple[str, ...] = ()
         self._several = False
+        self._rates_hz: dict[str, int] = {}
 
     def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
         self._labels = manifest.labels
         self._several = len(sources) > 1
+        self._rates_hz = {source.name: source.rate_hz for source in sources}
 
     def block(self, block: Block, stats: Stats) -> None:
-        pass
+        if block.begins:
+            at_s = block.at / self._rates_hz[block.source]
+            self._print(describe_beginning(block, at_s, block.source if self._several else ""))
 
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
         if self._all_scores:
@@ -94,6 +98,9 @@ class LiveTable:
     def block(self, block: Block, stats: Stats) -> None:
         row = self._rows[block.source]
         row.stats = stats
+        if block.begins:
+            row.scores, row.whole_since_s = None, block.at / row.source.rate_hz
+            self._live.console.print(describe_beginning(block, row.whole_since_s, self._tag(block.source)))
         row.peak = max(row.peak, stats.peak)
         now = monotonic()
         if now - self._drawn_s >= _REFRESH_S:
@@ -159,6 +166,11 @@ def describe(event: Event, tag: str) -> Text:
     if event.event == "on":
         return Text(f"{event.start_s:9.2f} s  {event.label}  {event.score:.2f}{end}", style="bold green")
     return Text(f"{event.end_s or 0.0:9.2f} s  {event.label} off{end}", style="dim")
+
+
+def describe_beginning(block: Block, at_s: float, tag: str) -> Text:
+    end = f"  {tag}" if tag else ""
+    return Text(f"{at_s:9.2f} s  {block.begins}{end}", style="blue")
 
 
 def describe_gap(gap: Gap, tag: str) -> Text:

@@ -7,13 +7,14 @@ told at once. Entering it starts it, leaving it closes it.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from edge_res.errors import ConfigError, SourceError
+from edge_res.errors import ConfigError
 from edge_res.flow import Block, Health
 
 TICK_S = 0.25  # a live source that waits for samples yields an empty block as often: the loop is never stuck in it
@@ -33,6 +34,7 @@ SOURCES = {  # scheme or suffix: module:Class
     ".npy": "edge_res.sources.arrays:NumpyFile",
     ".csv": "edge_res.sources.arrays:CsvFile",
     ".edgerec": "edge_res.sources.session:Replayed",
+    "FOLDER": "edge_res.sources.playlist:Playlist",
 }
 
 
@@ -91,14 +93,20 @@ def open_source(text: str, want: Wanted) -> Source:
 
     Raises `ConfigError` for an unknown kind, and what the source itself raises.
     """
-    scheme, colon, _ = text.partition(":")
-    kind = scheme + colon if scheme + colon in SOURCES else Path(text).suffix.lower()
-    if kind not in SOURCES:
-        if text and Path(text).is_dir():
-            raise SourceError(f"{text} is a directory; give one file of it.")
-        raise ConfigError(f"There is no kind of source for {text!r}; known are {', '.join(SOURCES)}.")
+    kind = kind_of(text)
     if want.pcm_format is not None and kind != "-":
         raise ConfigError(f"--pcm-format is for raw PCM on stdin, the source -, and this is {text}; leave it out.")
     module, _, name = SOURCES[kind].partition(":")
     source_class: SourceClass = getattr(importlib.import_module(module), name)
     return source_class(text, want)
+
+
+def kind_of(text: str) -> str:
+    """Which of `SOURCES` that is."""
+    scheme, colon, _ = text.partition(":")
+    if scheme + colon in SOURCES and (colon or text == "-"):
+        return scheme + colon
+    kind = "FOLDER" if text and os.path.isdir(text) else Path(text).suffix.lower()  # noqa: PTH112 (a NUL in it)
+    if kind not in SOURCES:
+        raise ConfigError(f"There is no kind of source for {text!r}; known are {', '.join(SOURCES)}.")
+    return kind

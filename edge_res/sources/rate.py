@@ -87,11 +87,13 @@ class RateWatch:
         pause_s: float,
         clock: Callable[[], float] = monotonic,
         way_out: str = "correct it with rate=, or rate=measure",
+        tolerance: float = _TOLERANCE,
     ) -> None:
         self._name = name
         self._rate_hz = rate_hz
         self._pause_s = pause_s
         self._way_out = way_out
+        self._tolerance = tolerance
         self._clock = clock
         self._began_s = self._last_s = -math.inf
         self._samples = 0
@@ -111,7 +113,7 @@ class RateWatch:
             return
         measured_hz = self._samples / elapsed_s
         off = measured_hz / self._rate_hz - 1
-        if min(abs(off), abs(self._before)) > _TOLERANCE and off * self._before > 0 and not self._told:
+        if min(abs(off), abs(self._before)) > self._tolerance and off * self._before > 0 and not self._told:
             self._told = True
             yield (
                 f"{self._name} delivers {measured_hz:.4g} samples a second, and its rate is said to be "

@@ -101,7 +101,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "no-samples.wav", np.zeros(0, np.int16), 16000)
     cases: list[tuple[str, type[EdgeResError], str]] = [
         ("none.wav", SourceError, "There is no file {}; check the path."),
-        ("folder.wav", SourceError, "{} is a directory; give one file of it."),
+        ("folder.wav", SourceError, "{} holds no recording that can be played; put WAV, FLAC,"),
         ("text.wav", SourceError, "{} is no audio file that can be read (Format not recognised); give"),
         ("nothing.flac", SourceError, "{} is no audio file that can be read (Format not recognised); give"),
         ("no-samples.wav", SignalError, "{} holds 0 samples; there is nothing to listen to."),

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_res.errors import ConfigError, SignalError, SourceError
-from edge_res.flow import Samples
+from edge_res.flow import Health, Samples
 from edge_res.sources import Wanted, open_source
-from edge_res.sources.pcm import RawPcm
+from edge_res.sources.pcm import LivePace, RawPcm
+from tests.sources.blocks import blocks_of
 
 WANT = Wanted(16000, 1, block_s=0.01)
 
@@ -54,7 +55,7 @@ def everything(data: bytes, want: Wanted, pieces: list[int] | None = None) -> li
             i += 1
 
     with pipe(write) as fd, RawPcm("-", want, fd) as source:
-        return [(block.at, block.samples.copy()) for block in source]
+        return [(block.at, block.samples.copy()) for block in blocks_of(source)]
 
 
 @settings(max_examples=60)
@@ -94,7 +95,7 @@ def test_what_has_arrived_is_delivered_at_once() -> None:
 
     with pipe(write) as fd, RawPcm("-", WANT, fd) as source:
         blocks = []
-        for block in source:
+        for block in blocks_of(source):
             blocks.append((block.at, (block.samples[:, 0] * 32768).tolist()))
             heard.release()
     assert not hung
@@ -124,7 +125,7 @@ def test_waiting_is_not_asking_again_and_again(blocking: bool, monkeypatch: pyte
     with pipe(write) as fd, RawPcm("-", WANT, fd) as source:
         os.set_blocking(fd, blocking)
         go_on.set()
-        assert sum(len(block.samples) for block in source) == 6
+        assert sum(len(block.samples) for block in blocks_of(source)) == 6
     assert 3 <= CountedReads.reads <= 6
 
 
@@ -138,6 +139,87 @@ def test_rate_and_channels_are_the_users_or_the_models() -> None:
             RawPcm("-", Wanted(16000, 1, 0.01, given_channels=2), fd)
         with pytest.raises(ConfigError, match="no PCM format 'u8'; known are s16le, f32le"):
             RawPcm("-", Wanted(16000, 1, 0.01, pcm_format="u8"), fd)
+
+
+def test_a_pipe_that_may_have_any_channels_must_be_told_them() -> None:
+    with pipe(lambda fd: None) as fd:
+        assert RawPcm("-", Wanted(16000, None, 0.01, given_channels=2), fd).channels == 2
+        with pytest.raises(
+            ConfigError, match=r"^Raw PCM on stdin does not say how many channels it has; give them with"
+        ):
+            RawPcm("-", Wanted(16000, None, 0.01), fd)
+
+
+def test_a_pipe_in_which_nothing_comes_is_alarmed_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_res.sources.pcm.ALARM_S", 0.6)
+    go_on = threading.Event()
+
+    def write(fd: int) -> None:
+        os.write(fd, bytes(201))
+        go_on.wait(10)
+        os.write(fd, bytes(199))
+
+    empty = 0
+    told = []
+    with pipe(write) as fd, RawPcm("-", WANT, fd) as source:
+        for item in source:
+            if isinstance(item, Health):
+                told.append((item.state, item.at_s))
+                assert item.state == "healthy" or empty >= 2
+                go_on.set()
+            elif not len(item.samples):
+                empty += 1
+                assert item.at == 100
+    assert told == [("alarmed", 100 / 16000), ("healthy", 100 / 16000)]
+    assert empty < 10
+
+
+def test_a_pipe_in_which_nothing_comes_is_given_up_where_that_was_asked_for() -> None:
+    over = threading.Event()
+
+    def write(fd: int) -> None:
+        over.wait(20)
+
+    given_up = r"^stdin has delivered no sample for 0\.[3-9] s and is given up: see what writes it\.$"
+    with pipe(write) as fd, RawPcm("-", Wanted(16000, 1, 0.01, give_up_s=0.3), fd) as source:
+        with pytest.raises(SourceError, match=given_up):
+            list(source)
+        over.set()
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def told_of(rate_hz: int, piece: int, every_s: float, busy_s: float = 0.0, stalls: tuple[int, ...] = ()) -> list[str]:
+    """What is told of 30 s of a pipe that gives a piece at a time, to a reader who works `busy_s` on each."""
+    clock = Clock()
+    pace, told = LivePace(rate_hz, clock), []
+    for i in range(round(30 / every_s)):
+        clock.now_s += busy_s
+        pace.waits()
+        clock.now_s += every_s - busy_s + 5.0 * (i in stalls)
+        told += list(pace.read(piece if i else 10 * piece))  # what had waited in the pipe comes first
+    return told
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 22050, 44100])
+def test_a_live_pipe_at_another_pace_is_told_once_with_the_figure(rate_hz: int) -> None:
+    (told,) = told_of(16000, rate_hz // 10, 0.1)
+    assert told == (
+        f"stdin delivers {rate_hz:.4g} samples a second, and its rate is said to be 16000 Hz; say the true one with "
+        "--rate."
+    )
+
+
+def test_nothing_is_told_of_the_pace_of_a_right_pipe_a_stalling_one_or_a_file() -> None:
+    assert told_of(16000, 1600, 0.1) == []
+    assert told_of(16000, 1640, 0.1) == []
+    assert told_of(16000, 1600, 0.1, stalls=(55, 100, 140, 200)) == []
+    assert told_of(16000, 1600, 0.001, busy_s=0.0009) == []  # as fast as it is read
 
 
 @pytest.mark.parametrize("left_over", [1, 2, 3])

@@ -1,0 +1,87 @@
+"""A folder of recordings, one after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from edge_res.errors import EdgeResError, SourceError
+from edge_res.flow import Block, Health, Samples
+from edge_res.resample import Resampler
+from edge_res.sources import Source, Wanted, open_source
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".npy")  # CSV is not among them: a folder of recordings has its tables as CSV
+_NAMED = 3
+
+
+class Playlist:
+    """`FOLDER`: the recordings in it and below, sorted by path, as one stream.
+
+    Each begins with a block that `begins` it, by its path in the folder, so that the model starts anew. All are
+    resampled to the wanted rate. One that cannot be read, or has not the channels of the others, is said and skipped;
+    so is the rest of one that turns out to be damaged. Raises `SourceError` where none can be played.
+    """
+
+    def __init__(self, text: str, want: Wanted) -> None:
+        self.name = text
+        self.unit = ""
+        self.rate_hz = want.rate_hz
+        self._folder = Path(text)
+        files = [path.relative_to(text) for path in sorted(self._folder.rglob("*")) if path.is_file()]
+        shown = [path for path in files if not any(part.startswith(".") for part in path.parts)]
+        self._paths = [path for path in shown if path.suffix.lower() in SUFFIXES]
+        others = [str(path) for path in shown if path.suffix.lower() not in SUFFIXES]
+        if others:
+            self._tell(
+                f"{len(others)} of its files are no {', '.join(SUFFIXES)}, and left out: {', '.join(others[:_NAMED])}"
+                f"{' …' * (len(others) > _NAMED)}"
+            )
+        self._want = want
+        while self._paths and (first := self._open(self._paths[0])) is None:
+            del self._paths[0]
+        if not self._paths or first is None:
+            raise SourceError(f"{text} holds no recording that can be played; put WAV, FLAC, OGG or NumPy files there.")
+        self.channels = first.channels
+        self._want = replace(want, channels=first.channels)
+        first.__exit__(None, None, None)
+
+    def __enter__(self) -> Playlist:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Block | Health]:
+        at = 0
+        for path in self._paths:
+            if (source := self._open(path)) is None:
+                continue
+            begins = str(path)
+            try:
+                with source:
+                    for samples in self._samples_of(source):
+                        yield Block(self.name, at, samples, begins=begins)
+                        at += len(samples)
+                        begins = ""
+            except EdgeResError as error:
+                self._tell(f"the rest of {path} is skipped: {str(error).removesuffix('.')}")
+
+    def _samples_of(self, source: Source) -> Iterator[Samples]:
+        """All of one recording, at the rate of the playlist."""
+        resampler = Resampler(source.rate_hz, self.rate_hz, self.channels)
+        for item in source:
+            if isinstance(item, Block):
+                yield resampler.push(item.samples)
+        yield resampler.flush()
+
+    def _open(self, path: Path) -> Source | None:
+        try:
+            return open_source(str(self._folder / path), self._want)
+        except EdgeResError as error:
+            self._tell(f"{path} is skipped: {str(error).removesuffix('.')}")
+            return None
+
+    def _tell(self, what: str) -> None:
+        logging.getLogger("edge_res").warning("%s: %s.", self.name, what)
