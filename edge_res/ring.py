@@ -42,10 +42,15 @@ class Ring:
 
     # the writer's side
 
+    @property
+    def room(self) -> int:
+        """Samples that fit now, at least: the reader makes more."""
+        return self.capacity - (self._written - self._read)
+
     def write(self, samples: Samples) -> int:
         """Copy float32 `(n, channels)` in and return how many fitted; the rest is counted as lost."""
         n = len(samples)
-        taken = min(n, self.capacity - (self._written - self._read))
+        taken = min(n, self.room)
         if taken and self._pending:
             if self._gaps_made - self._gaps_taken == len(self._gap_at):
                 taken = 0  # no room to say where the loss was: let the last gap grow instead

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from time import monotonic
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from edge_res.sources.watchdog import Watchdog
 
 BUFFER_S = 8.0  # what the loop may be late without a loss
 _GAPS = 4096  # and with how many before it: 5 % of 10,000 frames a second
+_ROOM_S = 0.01
 _JOIN_S = 1.0  # that a thread may take to end; one that waits for a network ends by itself
 
 
@@ -43,8 +45,14 @@ class Feed:
 
     # the thread's side
 
-    def put(self, samples: Samples, lost: int = 0) -> None:
-        """Samples have come, float32 `(n, channels)`, and before them `lost` have not. NaN and infinity are losses."""
+    def put(self, samples: Samples, lost: int = 0, patience_s: float = 0.0) -> None:
+        """Samples have come, float32 `(n, channels)`, and before them `lost` have not. NaN and infinity are losses.
+
+        A sender that can be made to wait does so, for `patience_s`, until there is room.
+        """
+        until_s = monotonic() + patience_s
+        while self._ring.room < len(samples) and monotonic() < until_s and not self.stopping.wait(_ROOM_S):
+            pass
         if lost:
             self._ring.lose(lost)
         finite = np.isfinite(samples).all(axis=1)

@@ -29,6 +29,7 @@ _NUMBERED = ("json", "frames")  # formats in which the sender can tell what is m
 _ANSWER_S = 5.0  # that a broker may take to let us in
 _WAIT_S = 0.1
 _SETTLE_S = 0.2
+_PATIENCE_S = 2.0  # that what a broker had kept, and sends at once, may wait for room; less than it waits for us
 _KEEP_ALIVE_S = 5
 _MOST_BACKOFF_S = 2.0
 _SHORT_S = 2.0  # a connection that ends sooner, and again, is ended by somebody
@@ -205,7 +206,7 @@ class Mqtt:
             while self._come:
                 backoff_s = _WAIT_S
                 for lost, samples in self._messages.push(self._come.popleft(), monotonic()):
-                    self._feed.put(scaled(samples, self._scale), lost)
+                    self._feed.put(scaled(samples, self._scale), lost, _PATIENCE_S)
                     for sentence in self._watch.push(lost + len(samples)):
                         logging.getLogger("edge_res").warning("%s", sentence)
                 if self._messages.unnumbered and self._qos and not self._qos_given:
