@@ -14,10 +14,12 @@ from typing import Any
 
 import soundfile
 
+from edge_res.sources import Wanted, open_source
 from edge_res.sources.framing import pack_frame
-from tests.broker import PASSWORD, Broker, broker, sender
-from tests.edgeres import DEMO, edgeres
-from tests.sources.board import wait_for
+from tests.broker import PASSWORD, USER, Broker, broker, sender
+from tests.edgeres import DEMO, REPOSITORY, edgeres
+from tests.sources.board import Heard, wait_for
+from tests.sources.board import signal as samples_of
 
 __all__ = ["broker"]  # the fixture
 
@@ -62,6 +64,20 @@ def test_the_same_words_are_heard_as_from_the_file(broker: Broker, tmp_path: Pat
     assert len(alone) > 15
     for topic in topics:
         assert events(stdout, f"mqtt://localhost:{broker.port}/{topic}") == alone
+
+
+def test_the_sender_in_the_documentation_is_understood(broker: Broker) -> None:
+    text = (REPOSITORY / "docs" / "mqtt-and-iio.md").read_text(encoding="utf-8")
+    code: dict[str, Any] = {}
+    exec(text.partition("<!-- mqtt -->\n```python\n")[2].partition("```")[0], code)
+    address = broker.address("room/fan", "rate=1000&channels=3")
+    with open_source(address, Wanted(1000, 3, 0.08, give_up_s=30.0)) as source:
+        heard = Heard(source)
+        blocks = [samples_of(first, 50, 3).tolist() for first in range(0, 500, 50)]
+        code["send"](blocks, "localhost", broker.port, user=USER, password=PASSWORD)
+        heard.until(lambda heard: heard.received == 500)
+    assert heard.lost == 0
+    heard.check_signal()
 
 
 def test_a_frozen_broker_is_an_alarm_and_keeps_nobody_from_leaving(broker: Broker, tmp_path: Path) -> None:
