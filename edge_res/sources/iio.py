@@ -16,7 +16,7 @@ from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block, Health
 from edge_res.sources import Wanted
 from edge_res.sources.address import read_address
-from edge_res.sources.checks import check_channels
+from edge_res.sources.checks import check_channels, check_given_channels
 from edge_res.sources.declared import read_alarm, read_scale, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.iio_rate import read_poll_rate, settle_rate
@@ -67,6 +67,7 @@ class Iio:
         self._reader: Reader | None = self._open(device, picked)
         self.channels = self._reader.channels
         try:
+            check_given_channels(self.name, self.channels, want.given_channels)
             check_channels(self.name, self.channels, want.channels, f"it has {listed(picked)}; pick some with only=")
         except BaseException:
             self._reader.close()

@@ -22,7 +22,7 @@ from edge_res.sources.iio_scan import Element, lay_out, read_element, unpack
 from edge_res.sources.iio_time import Times
 from edge_res.sources.iio_tree import BUS, Channel, Device, read_text, write
 
-_GATHER_S = 0.01  # between two reads: fewer, larger pieces
+_GATHER_S = 0.02  # between two reads: fewer, larger pieces
 _HELD_S = 2.0  # what the kernel's buffer is to hold
 _MOST_BYTES = 1 << 16  # of a read
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO)

@@ -55,6 +55,12 @@ def test_what_cannot_be_is_refused_in_a_sentence(text: str, device: FakeIio) -> 
     assert device.get("buffer/enable") == "0"
 
 
+def test_other_channels_than_the_command_line_says(device: FakeIio) -> None:
+    with pytest.raises(ConfigError, match=r"iio:0 has 3 channels, and --channels says 2; leave --channels out"):
+        open_iio(device, "iio:0", Wanted(1000, 3, 0.08, given_channels=2))
+    assert device.get("buffer/enable") == "0"
+
+
 def test_where_there_is_no_industrial_io() -> None:
     with pytest.raises(SourceError, match=r"There is no IIO device bmi160; there (is none in .*dmesg|are)"):
         open_source("iio:bmi160", WANT)
