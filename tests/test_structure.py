@@ -36,11 +36,12 @@ RANK = {
     "level": 12,
     "session": 13,
     "sources": 14,
-    "sinks": 15,
-    "listen": 16,
-    "profiling": 17,
-    "commands": 18,
-    "cli": 19,
+    "takes": 15,
+    "sinks": 16,
+    "listen": 17,
+    "profiling": 18,
+    "commands": 19,
+    "cli": 20,
 }
 # What the parts beside the runtime may import of it, besides themselves.
 HOST = {"export": {part for part in RANK if RANK[part] <= RANK["decide"]}, "devices": {"errors"}}

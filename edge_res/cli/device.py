@@ -71,6 +71,43 @@ def listen(
 
 
 @app.command()
+def record(
+    folder: Annotated[Path, typer.Argument(help="Where clips and their manifest.csv go; `edgeres train` reads it.")],
+    label: Annotated[str, typer.Option(help="What is to be heard in the clips: their folder.")],
+    source: Annotated[str, typer.Argument(help="As for `listen`.")] = "mic:",
+    count: Annotated[int, typer.Option(min=1, help="Clips to collect.")] = 20,
+    seconds: Annotated[float, typer.Option(min=0.01, max=3600.0, help="Of a clip.")] = 1.0,
+    pause: Annotated[float, typer.Option(min=0.0, max=3600.0, help="Seconds before each: the countdown.")] = 2.0,
+    group: Annotated[
+        str | None, typer.Option(help="The speaker, session or machine; default: the user's name.")
+    ] = None,
+    set: Annotated[str, typer.Option(help="The set of the manifest's rows.")] = "",
+    quietest: Annotated[
+        float, typer.Option(max=0.0, help="A take is silent whose peak is below, in dB of full scale.")
+    ] = -45.0,
+    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz; default: 16000, or the device's.")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, help="Channels; default: 1 of a microphone, else all.")] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Of a source with more: 0, 1 …, several as 0,1, or mix, their mean.")
+    ] = None,
+    pcm_format: Annotated[Literal["s16le", "f32le"] | None, typer.Option(help="Raw PCM's; default: s16le.")] = None,
+    give_up: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds without a sample, after which a live source has failed.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a clip, on stdout.")] = False,
+) -> None:
+    """Collect clips of a label to train on; clipped, silent and broken takes are taken again."""
+    from edge_res.commands.record import RecordOptions, run
+
+    run(
+        RecordOptions(
+            folder, source, label, count, seconds, pause, group, set, quietest, rate, channels, channel, pcm_format,
+            give_up, json,
+        )
+    )  # fmt: skip
+
+
+@app.command()
 def verify(
     model: Annotated[str, typer.Argument(help="A bundle, `default` or `tiny`.")] = "default",
     audio: Annotated[Path | None, typer.Option(help="Compare on this recording, not on the golden stream.")] = None,

@@ -1,7 +1,8 @@
-"""Recordings: WAV, FLAC and OGG, read by libsndfile block by block."""
+"""Recordings: WAV, FLAC and OGG, read by libsndfile block by block; and FLAC written."""
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 
@@ -9,7 +10,8 @@ import numpy as np
 import soundfile
 
 from edge_res.errors import ConfigError, SourceError
-from edge_res.flow import Block
+from edge_res.flow import Block, Samples
+from edge_res.session import exact_int16
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite, check_given_channels, check_readable
 from edge_res.sources.containers import breaks_off, wav_data, with_length
@@ -36,6 +38,17 @@ def open_sound(path: str) -> soundfile.SoundFile:
     if breaks_off(path):
         warn("%s breaks off: its last page is not the end of an OGG stream; what is there is played.", path)
     return soundfile.SoundFile(path)
+
+
+def flac_of(samples: Samples, rate_hz: int) -> bytes:
+    """A FLAC file of float32 `(samples, channels)`: 16 bits where these hold each sample to the bit, else 24."""
+    packed = io.BytesIO()
+    integers, subtype = exact_int16(samples), "PCM_16"
+    if integers is None:
+        wide = np.clip(np.rint(samples.astype(np.float64) * (1 << 23)), -(1 << 23), (1 << 23) - 1)
+        integers, subtype = wide.astype(np.int32) << 8, "PCM_24"
+    soundfile.write(packed, integers, rate_hz, format="FLAC", subtype=subtype)
+    return packed.getvalue()
 
 
 class AudioFile:

@@ -65,6 +65,11 @@ class Microphone:
         self._continuity = Continuity(self.rate_hz)
         self._pace = Pace(text, self.rate_hz)
 
+    @property
+    def device(self) -> str:
+        """Which one it is, as PortAudio and the system name it."""
+        return str(self._device)
+
     def __enter__(self) -> Microphone:
         self._call = Call(lambda: PORTAUDIO.start(self._stream, self.name))
         self._wait()

@@ -1,0 +1,142 @@
+"""`edgeres record`."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from edge_res.commands.clip_store import Clip, ClipStore, npy_of
+from edge_res.commands.listen import ended_by_signal, say
+from edge_res.commands.record_screen import LiveScreen, PlainScreen
+from edge_res.errors import ConfigError, SignalError, SourceError
+from edge_res.flow import Health
+from edge_res.sinks.writing import writing
+from edge_res.sources import Source, Wanted, open_source
+from edge_res.sources.files import flac_of
+from edge_res.sources.picked import Picked, read_pick
+from edge_res.takes import Progress, Take, fault_of, takes
+
+RATE_HZ = 16000  # what models of speech listen to
+_BLOCK_S = 0.05  # for a level that moves
+_MOST_REJECTED = 20  # in a row
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What was asked for on the command line."""
+
+    folder: Path
+    source: str
+    label: str
+    count: int
+    seconds: float
+    pause_s: float
+    group: str | None
+    set: str
+    quietest_db: float
+    rate: int | None
+    channels: int | None
+    channel: str | None
+    pcm_format: str | None
+    give_up_s: float | None
+    json: bool
+
+
+def run(options: RecordOptions) -> None:
+    """Collect clips until there are as many as asked for, or the user ends it; what is there stays."""
+    group = options.group or user()
+    store = ClipStore(options.folder, options.label, group)
+    source, device = open_one(options)
+    say(
+        f"{options.count} clips of {options.label!r} by {group!r} from {device} at {source.rate_hz} Hz, channels: "
+        f"{source.channels}; Ctrl-C ends, what is there stays"
+    )
+    console, kept = Console(stderr=True), 0
+    shown = (LiveScreen if console.is_terminal else PlainScreen)(console, options.label, options.count, options.seconds)
+    try:
+        with ended_by_signal(), source, shown:
+            for take in good_takes(options, source, shown):
+                clip, content = make_clip(options, store, take, source, group, device)
+                store.keep(content, clip)
+                kept += 1
+                shown.kept(clip.file, take)
+                if options.json:
+                    with writing():
+                        print(json.dumps(asdict(clip), ensure_ascii=False), flush=True)
+                if kept == options.count:
+                    return
+        raise SourceError(f"{source.name} has ended after {kept} of {options.count} clips; give it more to record.")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        say(f"{kept} of {options.count} clips of {options.label!r} were added to {options.folder}")
+
+
+def good_takes(options: RecordOptions, source: Source, shown: LiveScreen | PlainScreen) -> Iterator[Take]:
+    """Takes that are fit to train on; what is wrong with the others is shown."""
+    rejected = 0
+    for item in takes(source, source.rate_hz, source.channels, options.seconds, options.pause_s):
+        if isinstance(item, Progress):
+            shown.progress(item)
+        elif isinstance(item, Health):
+            shown.health(item)
+        elif fault := fault_of(item, audio=not source.unit, quietest_db=options.quietest_db):
+            rejected += 1
+            shown.rejected(fault)
+            if rejected == _MOST_REJECTED:
+                raise SignalError(f"{rejected} takes in a row were rejected, the last since {fault}.")
+        else:
+            rejected = 0
+            yield item
+
+
+def open_one(options: RecordOptions) -> tuple[Source, str]:
+    """The source, and what it is, for the manifest; one channel of a microphone, unless more are asked for."""
+    any_channels = options.channel is not None or options.channels is not None or not options.source.startswith("mic:")
+    want = Wanted(
+        rate_hz=options.rate or RATE_HZ,
+        channels=None if any_channels else 1,
+        block_s=_BLOCK_S,
+        given_rate_hz=options.rate,
+        given_channels=options.channels,
+        pcm_format=options.pcm_format,
+        give_up_s=options.give_up_s,
+    )
+    source = open_source(options.source, want)
+    device = str(getattr(source, "device", source.name))  # only a microphone has more to tell than its name
+    return (source if options.channel is None else Picked(source, read_pick(options.channel))), device
+
+
+def make_clip(
+    options: RecordOptions, store: ClipStore, take: Take, source: Source, group: str, device: str
+) -> tuple[Clip, bytes]:
+    """A take as a row and a file: FLAC, or NumPy's where the samples have a unit."""
+    clip = Clip(
+        file=store.next_file(".npy" if source.unit else ".flac"),
+        label=options.label,
+        group=group,
+        set=options.set,
+        rate_hz=source.rate_hz,
+        channels=source.channels,
+        unit=source.unit,
+        seconds=round(len(take.samples) / source.rate_hz, 6),
+        peak=round(float(np.abs(take.samples).max()), 6),
+        device=device,
+        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+    return clip, npy_of(take.samples) if source.unit else flac_of(take.samples, source.rate_hz)
+
+
+def user() -> str:
+    """Who is logged in: the speaker, where nobody says another."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise ConfigError("Nobody knows who speaks here; name the speaker or session with --group.") from None
