@@ -185,7 +185,10 @@ class Session:
                 f"{size} bytes are cut off or damaged, and left out."
             )
         elif not self._ended:
-            self.cut = f"{path} was never ended: its recorder was killed, {self._length_s:.1f} s after it began."
+            self.cut = (
+                f"{path} was never ended: its recorder was killed or its disk was full, {self._length_s:.1f} s after "
+                "it began."
+            )
 
     def records(self, source: int, kinds: bytes, bundle: int = 0) -> Iterator[Record]:
         """The records of some kinds, of one source and one bundle, in their order."""

@@ -133,6 +133,13 @@ def test_a_source_that_ends_too_early_and_one_that_is_never_good(tmp_path: Path)
     assert "20 takes in a row were rejected, the last since it is a flat line at 0; check" in told(result)
 
 
+def test_takes_that_are_rejected_now_and_then_do_not_end_it(tmp_path: Path) -> None:
+    source, clips = tmp_path / "a.wav", tmp_path / "clips"
+    sound(source, *[0] * 15, 0.5, *[0] * 15, 0.5)
+    result = edgeres("record", clips, source, "--label", "yes", "--pause", "0", "--count", "2")
+    assert result.returncode == 0, told(result)
+
+
 def test_a_sensor_with_a_unit_gives_arrays(tmp_path: Path) -> None:
     board = Board(tmp_path / "sensor")
     board.plug()
