@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_res.errors import ConfigError, EdgeResError, SignalError, SourceError
 from edge_res.flow import Samples
 from edge_res.sources import Wanted, open_source
+from edge_res.sources.playlist import Playlist
 from tests.sources.blocks import blocks_of
 
 
@@ -110,12 +111,13 @@ def test_channels_are_the_files_own(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["none.npy", "none.csv"])
-def test_no_such_file_and_a_directory(tmp_path: Path, name: str) -> None:
+def test_no_such_file_and_a_folder_of_that_name(tmp_path: Path, name: str) -> None:
     error = refused(tmp_path / name)
     assert (type(error), str(error)) == (SourceError, f"There is no file {tmp_path / name}; check the path.")
     (tmp_path / name).mkdir()
-    error = refused(tmp_path / name)
-    assert (type(error), str(error)) == (SourceError, f"{tmp_path / name} is a directory; give one file of it.")
+    np.save(tmp_path / name / "1.npy", np.zeros(100))
+    with open_source(str(tmp_path / name), Wanted(1000, 1, 0.05, given_rate_hz=500)) as source:
+        assert isinstance(source, Playlist)  # whatever a folder is called
 
 
 ARRAYS: dict[str, tuple[NDArray[Any], type[EdgeResError], str]] = {
