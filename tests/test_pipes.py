@@ -91,4 +91,4 @@ def test_a_program_that_hangs_is_alarmed_and_ctrl_c_ends_at_once() -> None:
         _, told = listener.communicate(timeout=10)
         writer.kill()
     assert listener.returncode == 0
-    assert b"alarmed 1 time, alarmed at the end" in told
+    assert b"interrupted 1 time, alarmed at the end" in told

@@ -26,7 +26,7 @@ class Stats:
         self.lost = 0
         self.gaps = 0
         self.peak = 0.0  # of the last block
-        self.alarms = 0
+        self.interruptions = 0  # how often the source left "healthy"
         self.state = "healthy"
         self.last_hop_us = 0.0
         self._total_ns = 0
@@ -35,8 +35,8 @@ class Stats:
 
     def told(self, health: Health) -> None:
         """A change of the source's state."""
+        self.interruptions += self.state == "healthy" != health.state
         self.state = health.state
-        self.alarms += health.state == "alarmed"
 
     def part(self, spent_ns: int) -> None:
         """Work for a hop that is not complete yet."""
@@ -66,8 +66,8 @@ class Stats:
         told = f"{self.audio_s:.1f} s of audio, {self.hops} hops, {self.events} events, {self.lost} samples lost"
         if self.gaps:
             told += f" in {self.gaps} gap{'s' * (self.gaps != 1)}"
-        if self.alarms:
-            told += f", alarmed {self.alarms} time{'s' * (self.alarms != 1)}"
+        if self.interruptions:
+            told += f", interrupted {self.interruptions} time{'s' * (self.interruptions != 1)}"
         if self.state != "healthy":
             told += f", {self.state} at the end"
         if not self.hops:

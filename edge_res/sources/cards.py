@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import grp
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from edge_res.sources.access import way_in
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,7 @@ def why_not(card: Card | None, root: Path = Path("/")) -> str | None:
     number = "*" if card is None else str(card.number)
     for node in sorted((root / "dev/snd").glob(f"pcmC{number}D*c")):
         if not os.access(node, os.R_OK | os.W_OK):
-            group = _group(node)
-            return (
-                f"{node.name} may not be opened: permission denied; join the group {group} with "
-                f"`sudo usermod -aG {group} $USER` and log in again"
-            )
+            return f"{node.name} may not be opened: permission denied; {way_in(str(node))}"
     holders = sorted({holder for status in _statuses(number, root) if (holder := _holder(status, root))})
     if holders:
         return f"it is in use by {' and '.join(holders)}; end that first"
@@ -76,14 +73,6 @@ def _holder(status: Path, root: Path) -> str | None:
             name = _text(root / "proc" / value.strip() / "comm") or "another program"
             return f"{name} (process {value.strip()})"
     return None
-
-
-def _group(path: Path) -> str:
-    group = path.stat().st_gid
-    try:
-        return grp.getgrgid(group).gr_name
-    except KeyError:
-        return str(group)
 
 
 def _text(path: Path) -> str:

@@ -88,11 +88,8 @@ def test_who_holds_a_card_is_told(root: Path) -> None:
 def test_the_group_that_may_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = root / "dev/snd/pcmC1D0c"
     monkeypatch.setattr(os, "access", lambda path, mode: path != closed)  # the superuser may always
-    monkeypatch.setattr("edge_res.sources.cards._group", lambda path: "audio")
+    monkeypatch.setattr("edge_res.sources.cards.way_in", lambda path: f"see who may open {path}")
     onboard, first, _ = read_cards(root)
     assert why_not(first, root) == why_not(None, root)
-    assert why_not(first, root) == (
-        "pcmC1D0c may not be opened: permission denied; join the group audio with "
-        "`sudo usermod -aG audio $USER` and log in again"
-    )
+    assert why_not(first, root) == f"pcmC1D0c may not be opened: permission denied; see who may open {closed}"
     assert why_not(onboard, root) is None
