@@ -63,7 +63,7 @@ def test_the_same_words_are_heard_as_from_the_file_and_a_lost_frame_is_a_gap(tmp
             if i != 1000:
                 out.send(frame)
 
-        sources = [f"{line}{options}&unit=Pa&format=binary", datagrams + options]
+        sources = [f"{line}{options}&unit=Pa&format=binary", f"{datagrams}{options}&unit=audio"]
         code, stdout, stderr = listened(sources, send, tmp_path)
     board.close()
     assert code == 3

@@ -64,10 +64,11 @@ class Wanted:
 class Source(Protocol):
     """Delivers blocks: float32 `(samples, channels)` at positions of the source's own rate.
 
-    `name` tags its events; `unit` is that of its samples ("g", "V" …), "" where nobody said. Iteration waits for data
-    and ends with the source. What a source loses it tells as `lost` of the next block; if that happens at the very end,
-    of a last block of 0 samples. A live source yields at least every `TICK_S`, an empty block where nothing has come,
-    and a `Health` when its state changes; it raises a `SourceError` only when it gives up.
+    `name` tags its events; `unit` is that of its samples, "g" or "V", "raw" where nobody said it, and "" of audio, of
+    which full scale is ±1. Iteration waits for data and ends with the source. What a source loses it tells as `lost` of
+    the next block; if that happens at the very end, of a last block of 0 samples. A live source yields at least every
+    `TICK_S`, an empty block where nothing has come, and a `Health` when its state changes; it raises a `SourceError`
+    only when it gives up.
     """
 
     name: str

@@ -15,6 +15,7 @@ from edge_res.errors import ConfigError, SignalError, SourceError
 from edge_res.flow import Block
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite, check_given_channels, check_readable
+from edge_res.sources.declared import RAW
 
 
 class NumpyFile:
@@ -22,7 +23,7 @@ class NumpyFile:
 
     def __init__(self, path: str, want: Wanted) -> None:
         self.name = path
-        self.unit = ""
+        self.unit = RAW
         self.rate_hz = _given_rate(path, want)
         self._values = _map(path)
         if self._values.dtype.kind not in "iuf" or self._values.ndim not in (1, 2):
@@ -61,7 +62,7 @@ class CsvFile:
 
     def __init__(self, path: str, want: Wanted) -> None:
         self.name = path
-        self.unit = ""
+        self.unit = RAW
         self.rate_hz = _given_rate(path, want)
         check_readable(path)
         self._file = Path(path).open(encoding="utf-8-sig", errors="replace")  # noqa: SIM115 (closed by __exit__)

@@ -12,6 +12,7 @@ from edge_res.sources import Wanted
 from edge_res.sources.checks import check_channels
 from edge_res.sources.framing import MOST_CHANNELS
 
+RAW = "raw"  # the unit of samples of which nobody said it
 _PIECES = 5  # samples that must have failed to come before that is an alarm, however slow the sensor
 
 
@@ -27,6 +28,11 @@ def read_channels(name: str, channels: int | None, want: Wanted, example: str) -
         raise ConfigError(f"{name} says channels={found}; there may be 1 to {MOST_CHANNELS}.")
     check_channels(name, found, want.channels, "pick some with --channel, or choose a model made for it")
     return found
+
+
+def read_unit(unit: str) -> str:
+    """The unit of the scaled samples; `audio` means that full scale is ±1, and is none, see `Source`."""
+    return "" if unit == "audio" else unit or RAW
 
 
 def read_scale(name: str, scale: float) -> float:

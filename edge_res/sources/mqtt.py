@@ -17,7 +17,7 @@ from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block, Health
 from edge_res.sources import Wanted
 from edge_res.sources.address import read_address
-from edge_res.sources.declared import read_alarm, read_channels, read_scale, scaled
+from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.messages import FORMATS, Messages
 from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, read_rate, take_rate
@@ -42,7 +42,7 @@ class Options:
     format: str = "json"
     channels: int | None = None
     rate: str | None = None
-    unit: str = ""
+    unit: str = RAW
     scale: float = 1.0
     qos: int | None = None
     client: str | None = None
@@ -76,7 +76,7 @@ class Mqtt:
         _, options = read_address(_masked(text), Options, EXAMPLE)
         self._broker = read_broker(text, options.tls)
         self.name = f"{text.partition(':')[0]}://{self._broker.host}:{self._broker.port}/{self._broker.topic}"
-        self.unit = options.unit
+        self.unit = read_unit(options.unit)
         if options.format not in FORMATS:
             raise ConfigError(f"{self.name} says format={options.format}; known are {', '.join(FORMATS)}.")
         if options.ca is not None and not self._broker.tls:

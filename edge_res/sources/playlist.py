@@ -26,7 +26,6 @@ class Playlist:
 
     def __init__(self, text: str, want: Wanted) -> None:
         self.name = text
-        self.unit = ""
         self.rate_hz = want.rate_hz
         self._folder = Path(text)
         files = [path.relative_to(text) for path in sorted(self._folder.rglob("*")) if path.is_file()]
@@ -43,7 +42,7 @@ class Playlist:
             del self._paths[0]
         if not self._paths or first is None:
             raise SourceError(f"{text} holds no recording that can be played; put WAV, FLAC, OGG or NumPy files there.")
-        self.channels = first.channels
+        self.channels, self.unit = first.channels, first.unit
         self._want = replace(want, channels=first.channels)
         first.__exit__(None, None, None)
 

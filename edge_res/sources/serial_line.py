@@ -13,7 +13,7 @@ from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block, Health, Samples
 from edge_res.sources import Wanted
 from edge_res.sources.address import read_address
-from edge_res.sources.declared import read_alarm, read_channels, read_scale, scaled
+from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.formats import FORMATS
 from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, read_rate, take_rate
@@ -32,7 +32,7 @@ class Options:
     format: str = "csv"
     channels: int | None = None
     rate: str | None = None
-    unit: str = ""
+    unit: str = RAW
     scale: float = 1.0
     alarm: float | None = None
 
@@ -47,7 +47,7 @@ class SerialLine:
     def __init__(self, text: str, want: Wanted, buffer_s: float = BUFFER_S) -> None:
         self._path, options = read_address(text, Options, EXAMPLE)
         self.name = text.partition("?")[0]
-        self.unit = options.unit
+        self.unit = read_unit(options.unit)
         if not self._path:
             raise ConfigError(f"{text} names no device; give one as in {EXAMPLE}.")
         if options.format not in FORMATS:

@@ -12,7 +12,7 @@ from edge_res.errors import ConfigError
 from edge_res.flow import Block, Health, Samples
 from edge_res.sources import Wanted
 from edge_res.sources.address import read_address
-from edge_res.sources.declared import read_alarm, read_channels, read_scale, scaled
+from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.formats import check_width
 from edge_res.sources.framing import Frame, read_frame
@@ -31,7 +31,7 @@ class Options:
 
     channels: int | None = None
     rate: str | None = None
-    unit: str = ""
+    unit: str = RAW
     scale: float = 1.0
     window: int = 8
     alarm: float | None = None
@@ -47,7 +47,7 @@ class Udp:
     def __init__(self, text: str, want: Wanted, buffer_s: float = BUFFER_S) -> None:
         target, options = read_address(text, Options, EXAMPLE)
         self.name = text.partition("?")[0]
-        self.unit = options.unit
+        self.unit = read_unit(options.unit)
         host, port = read_endpoint(text, target)
         self.channels = read_channels(self.name, options.channels, want, EXAMPLE)
         if not 0 <= options.window <= _MOST_WINDOW:

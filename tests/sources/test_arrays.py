@@ -107,7 +107,7 @@ def test_channels_are_the_files_own(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="has 1 channel, and --channels says 2; leave --channels out"):
         open_source(str(tmp_path / name), Wanted(1000, 1, 0.05, given_rate_hz=500, given_channels=2))
     with open_source(str(tmp_path / name), Wanted(1000, 1, 0.05, given_rate_hz=500, given_channels=1)) as source:
-        assert source.channels == 1
+        assert (source.channels, source.unit) == (1, "raw")  # not audio, of which full scale is ±1
 
 
 @pytest.mark.parametrize("name", ["none.npy", "none.csv"])

@@ -45,7 +45,7 @@ def refuse() -> None:
 
 def test_what_is_sent_comes(broker: Broker) -> None:
     with open_mqtt(broker) as source, sender(broker) as board:
-        assert (source.rate_hz, source.channels, source.unit) == (1000, 3, "")
+        assert (source.rate_hz, source.channels, source.unit) == (1000, 3, "raw")
         heard = Heard(source)
         for first in range(0, 5000, 50):
             send(board, numbered(first))

@@ -91,7 +91,7 @@ def test_lines_of_another_width_end_it(board: Board) -> None:
 
 def test_a_single_channel_and_the_command_lines_rate(board: Board) -> None:
     source = open_source(f"serial:{board.path}", Wanted(16000, 1, 0.08, given_rate_hz=50))
-    assert (source.rate_hz, source.channels, source.unit) == (50, 1, "")
+    assert (source.rate_hz, source.channels, source.unit) == (50, 1, "raw")
     with source:
         heard = Heard(source)
         board.send(b"boot\n1\n-2.5\n3e2\n")
