@@ -16,9 +16,11 @@ def listen(
         list[str] | None,
         typer.Argument(
             metavar="[SOURCE]...",
-            help="mic:, mic:NAME-PART, FILE.wav/.flac/.ogg, - (raw PCM on stdin), FILE.npy/.csv (sensor samples), "
-            "FOLDER (of recordings), FILE.edgerec (a recorded session), demo:; default: mic:. Several are listened to "
-            "at once.",
+            help="mic:, the default, or mic:X: a part of its name, its index, the card's id, USB id or port "
+            "(docs/sources.md). FILE.wav/.flac/.ogg, a FOLDER of recordings, FILE.npy/.csv (sensor samples), "
+            "FILE.edgerec (a recorded session), demo:, or - (raw PCM on stdin). Sensors: serial:PATH?…, udp://:PORT?…, "
+            "mqtt://BROKER/TOPIC?…, iio:DEVICE?… (docs/sensors.md, docs/mqtt-and-iio.md). Several are listened to at "
+            "once.",
         ),
     ] = None,
     model: Annotated[
@@ -39,8 +41,8 @@ def listen(
     format: Annotated[Literal["table", "jsonl"], typer.Option(help="For people, or one JSON object a line.")] = "table",
     scores: Annotated[bool, typer.Option("--scores", help="Print the scores of every hop.")] = False,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a recording at its own pace.")] = False,
-    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz of raw PCM, .npy or .csv.")] = None,
-    channels: Annotated[int | None, typer.Option(min=1, help="Channels of raw PCM, or of a microphone.")] = None,
+    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz of raw PCM, .npy, .csv or a sensor.")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, help="Channels of raw PCM, a microphone or a sensor.")] = None,
     channel: Annotated[
         str | None, typer.Option(help="Of a source with more: 0, 1 …, several as 0,1, or mix, their mean.")
     ] = None,
