@@ -16,7 +16,7 @@ def listen(
         list[str] | None,
         typer.Argument(
             metavar="[SOURCE]...",
-            help="mic:, the default, or mic:X: a part of its name, its index, the card's id, USB id or port "
+            help="mic:, the default one, or mic:WHICH, a part of its name, its index, the card's id, USB id or port "
             "(docs/sources.md). FILE.wav/.flac/.ogg, a FOLDER of recordings, FILE.npy/.csv (sensor samples), "
             "FILE.edgerec (a recorded session), demo:, or - (raw PCM on stdin). Sensors: serial:PATH?…, udp://:PORT?…, "
             "mqtt://BROKER/TOPIC?…, iio:DEVICE?… (docs/sensors.md, docs/mqtt-and-iio.md). Several are listened to at "
@@ -41,7 +41,7 @@ def listen(
     format: Annotated[Literal["table", "jsonl"], typer.Option(help="For people, or one JSON object a line.")] = "table",
     scores: Annotated[bool, typer.Option("--scores", help="Print the scores of every hop.")] = False,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a recording at its own pace.")] = False,
-    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz of raw PCM, .npy, .csv or a sensor.")] = None,
+    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz of raw PCM, arrays or a sensor.")] = None,
     channels: Annotated[int | None, typer.Option(min=1, help="Channels of raw PCM, a microphone or a sensor.")] = None,
     channel: Annotated[
         str | None, typer.Option(help="Of a source with more: 0, 1 …, several as 0,1, or mix, their mean.")
