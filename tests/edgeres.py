@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+from edge_res.cli import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CLIPS = REPOSITORY / "tests" / "data"
@@ -24,6 +28,21 @@ def edgeres(
     return subprocess.run(
         command, input=stdin, capture_output=True, timeout=120, env={**os.environ, **(env or {})}, cwd=CLIPS
     )
+
+
+def edgeres_here(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """Run `edgeres ARGUMENTS` in this process: for the commands of the host, of which each would load PyTorch anew."""
+    told, out, given = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["edgeres", *map(str, arguments)]
+    try:
+        with redirect_stdout(out), redirect_stderr(told):
+            main()
+        code: Any = 0
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.argv = given
+    return subprocess.CompletedProcess(sys.argv, code, out.getvalue().encode(), told.getvalue().encode())
 
 
 def lines(result: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from edge_res.export.entries import Entry
 from edge_res.export.evaluation import floor_of, placed, score_clip, unseen_entries
 from edge_res.export.metrics import measure, wilson
 from edge_res.models import load_model
-from tests.edgeres import CLIPS, DEMO, edgeres, sentence
+from tests.edgeres import CLIPS, DEMO, edgeres, edgeres_here, sentence
 
 ROWS = list(csv.DictReader((CLIPS / "clips.csv").read_text().splitlines()))
 
@@ -29,7 +29,7 @@ def test_clips_of_new_speakers_are_told_apart_in_each_mode_and_engine() -> None:
     told = []
     for engine in ("litert", "onnxruntime"):
         for mode in ("step", "window"):
-            result = edgeres(
+            result = edgeres_here(
                 "evaluate", "default", CLIPS / "clips.csv", "--engine", engine, "--mode", mode, "--json"
             )  # fmt: skip
             assert result.returncode == 0, result.stderr.decode()
@@ -51,7 +51,7 @@ def test_the_text_form_tells_the_accuracy_and_what_was_left_out(tmp_path: Path) 
     (tmp_path / "yes" / "a.flac").write_bytes((CLIPS / "yes-0.flac").read_bytes())
     (tmp_path / "yes" / "b.wav").write_text("not audio")
     soundfile.write(tmp_path / "yes" / "c.wav", np.zeros(0, np.int16), 16000)
-    result = edgeres("evaluate", "default", tmp_path)
+    result = edgeres_here("evaluate", "default", tmp_path)
     assert result.returncode == 0, result.stderr.decode()
     text = result.stdout.decode()
     assert "n = 1" in text
@@ -61,7 +61,7 @@ def test_the_text_form_tells_the_accuracy_and_what_was_left_out(tmp_path: Path) 
 
 def test_data_that_judges_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    result = edgeres("evaluate", "default", tmp_path)
+    result = edgeres_here("evaluate", "default", tmp_path)
     assert result.returncode == 8
     assert "There are no clips in" in sentence(result)
 

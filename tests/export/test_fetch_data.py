@@ -16,7 +16,7 @@ import pytest
 from edge_res.cli.host import fetch_data
 from edge_res.export.entries import read_entries
 from edge_res.export.fetch import SETS
-from tests.edgeres import edgeres, sentence
+from tests.edgeres import edgeres, edgeres_here, sentence
 from tests.export.serving import Site, served
 from tests.export.test_fetch import SOUNDS, WORDS, sha256, tar_of, zip_of
 
@@ -34,7 +34,7 @@ def test_its_last_line_is_the_command_that_trains_and_the_licence(tmp_path: Path
     out, content = tmp_path / "my data", tar_of(WORDS)
     arguments = ("fetch-data", "speech-commands", "--out", out, "--sha256", sha256(content))
     with served(Site(content)) as url:
-        done = edgeres(*arguments, "--url", url)
+        done = edgeres_here(*arguments, "--url", url)
     assert done.returncode == 0, done.stderr
     assert done.stdout == b""
     (line,) = done.stderr.decode().splitlines()  # a pipe sees no progress
@@ -42,14 +42,14 @@ def test_its_last_line_is_the_command_that_trains_and_the_licence(tmp_path: Path
     program, command, manifest, *options = shlex.split(line.removeprefix("edgeres: next: ").partition(" (licence")[0])
     assert [program, command, *options] == ["edgeres", "train", "--recipe", "keywords"]
     assert len(read_entries(Path(manifest))[0]) == 7
-    again = edgeres(*arguments)
+    again = edgeres_here(*arguments)
     assert again.stderr.decode().splitlines() == [f"edgeres: {out}/speech-commands is already there", line]
 
 
 def test_where_no_checksum_is_published_it_tells_the_one_it_got(tmp_path: Path) -> None:
     content = zip_of(SOUNDS)
     with served(Site(content)) as url:
-        done = edgeres("fetch-data", "esc50", "--out", tmp_path, "--url", url)
+        done = edgeres_here("fetch-data", "esc50", "--out", tmp_path, "--url", url)
     first, last = done.stderr.decode().splitlines()
     assert first.endswith(f"--sha256 {sha256(content)}")
     assert f"edgeres train {tmp_path}/esc50/manifest.csv --recipe environment" in last
@@ -58,11 +58,11 @@ def test_where_no_checksum_is_published_it_tells_the_one_it_got(tmp_path: Path) 
 
 def test_a_mistake_is_a_sentence(tmp_path: Path) -> None:
     with served(Site(b"something else")) as url:
-        done = edgeres("fetch-data", "speech-commands", "--out", tmp_path, "--url", url)
+        done = edgeres_here("fetch-data", "speech-commands", "--out", tmp_path, "--url", url)
         assert done.returncode == 8
         assert "and was removed" in sentence(done)
-    assert edgeres("fetch-data", "esc50", "--out", tmp_path, "--url", "data.zip").returncode == 2
-    assert edgeres("fetch-data", "esc51", "--out", tmp_path).returncode == 2
+    assert edgeres_here("fetch-data", "esc50", "--out", tmp_path, "--url", "data.zip").returncode == 2
+    assert edgeres_here("fetch-data", "esc51", "--out", tmp_path).returncode == 2
 
 
 def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:

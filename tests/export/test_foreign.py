@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 
 from edge_res.errors import ExportError
 from edge_res.export.foreign import from_onnx
-from tests.edgeres import CLIPS, edgeres, lines, sentence
+from tests.edgeres import CLIPS, edgeres, edgeres_here, lines, sentence
 from tests.export.test_packaging import CONFIG
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's classic exporter warns of all kinds of things
@@ -82,7 +82,7 @@ def test_a_network_of_another_kind_goes_through(folder: Path, quantized: bool) -
         quantize_by_default(path, folder / "qdq.onnx")
         path = folder / "qdq.onnx"
     out = folder / "net.edgeres"
-    run = edgeres("export", path, "--config", folder / "net.toml", "-o", out)
+    run = edgeres_here("export", path, "--config", folder / "net.toml", "-o", out)
     assert run.returncode == 0, run.stderr.decode()
     (found,) = lines(edgeres("verify", out, "--json"))
     assert found["passed"]
@@ -92,7 +92,7 @@ def test_a_network_of_another_kind_goes_through(folder: Path, quantized: bool) -
 
 def test_an_lstm_is_refused_in_one_sentence(folder: Path) -> None:
     save(Recurrent(), folder / "lstm.onnx")
-    run = edgeres("export", folder / "lstm.onnx", "--config", folder / "net.toml", "-o", folder / "x.edgeres")
+    run = edgeres_here("export", folder / "lstm.onnx", "--config", folder / "net.toml", "-o", folder / "x.edgeres")
     assert run.returncode == 9
     assert "LSTM" in sentence(run)
     assert "recurrent networks have no form here" in sentence(run)
@@ -102,7 +102,7 @@ def test_an_lstm_is_refused_in_one_sentence(folder: Path) -> None:
 def test_what_is_no_onnx_or_not_there_is_refused(folder: Path) -> None:
     (folder / "text.onnx").write_text("hello")
     for name, part in (("text.onnx", "not a valid ONNX file"), ("none.onnx", "none.onnx cannot be read")):
-        run = edgeres("export", folder / name, "--config", folder / "net.toml", "-o", folder / "x.edgeres")
+        run = edgeres_here("export", folder / name, "--config", folder / "net.toml", "-o", folder / "x.edgeres")
         assert run.returncode == 9
         assert part in sentence(run)
 
@@ -161,8 +161,8 @@ def test_the_clips_may_be_named_on_the_command_line(folder: Path) -> None:
     (folder / "one").mkdir()
     (folder / "clips" / "no-0.wav").rename(folder / "one" / "no-0.wav")
     asked = ("export", folder / "net.onnx", "--config", folder / "net.toml", "-o", folder / "x.edgeres")
-    assert "lacks the keys ['calibration']" in sentence(edgeres(*asked))
-    run = edgeres(*asked, "--calibration", folder / "one")
+    assert "lacks the keys ['calibration']" in sentence(edgeres_here(*asked))
+    run = edgeres_here(*asked, "--calibration", folder / "one")
     assert run.returncode == 0, run.stderr.decode()
     told = run.stderr.decode()
     assert "on 59 calibration windows: the same label in" in told  # 98 frames of one clip
@@ -179,7 +179,7 @@ def test_options_that_mean_nothing_are_refused(folder: Path) -> None:
         ((folder / "net.onnx", *config, "-o", folder), "is a folder; name a file in it"),
         ((folder / "net.onnx", *config, "-o", folder / "none" / "x.edgeres"), "there is no folder"),
     ):
-        run = edgeres("export", *arguments)
+        run = edgeres_here("export", *arguments)
         assert run.returncode == 2, run.stderr.decode()
         assert part in sentence(run)
 
@@ -187,6 +187,6 @@ def test_options_that_mean_nothing_are_refused(folder: Path) -> None:
 def test_a_bundle_that_cannot_be_written_is_one_sentence(folder: Path) -> None:
     save(convolutional(), folder / "net.onnx")
     out = folder / ("x" * 255)
-    run = edgeres("export", folder / "net.onnx", "--config", folder / "net.toml", "-o", out)
+    run = edgeres_here("export", folder / "net.onnx", "--config", folder / "net.toml", "-o", out)
     assert run.returncode == 9
     assert "cannot be written: File name too long; nothing was written" in sentence(run)

@@ -24,7 +24,7 @@ from edge_res.export.material import Material, Validation
 from edge_res.export.nets import Dense, ResNet, ResNetShape
 from edge_res.export.runs import Run
 from edge_res.export.settings import Spectrogram, TrainSettings
-from tests.edgeres import CLIPS, edgeres, lines, sentence
+from tests.edgeres import CLIPS, edgeres, edgeres_here, lines, sentence
 
 SHAPE = ResNetShape(8, 40, 1, 3, frames=40, widths=(4, 8, 8))
 CONFIG = """
@@ -154,7 +154,7 @@ def foreign(network: bytes, tmp_path: Path) -> Path:
 def test_an_onnx_file_made_elsewhere_is_exported_and_listened_with(foreign: Path) -> None:
     out = foreign.with_suffix(".edgeres")
     config = foreign.with_suffix(".toml")
-    run = edgeres("export", foreign, "--config", config, "-o", out, "--onnx", "--tflite")
+    run = edgeres_here("export", foreign, "--config", config, "-o", out, "--onnx", "--tflite")
     assert run.returncode == 0, run.stderr.decode()
     beside = {f"net.{mode}.{suffix}" for mode in ("window", "step") for suffix in ("onnx", "tflite")}
     assert beside <= {path.name for path in foreign.parent.iterdir()}
@@ -166,7 +166,7 @@ def test_an_onnx_file_made_elsewhere_is_exported_and_listened_with(foreign: Path
 
 def test_an_onnx_file_needs_its_description(foreign: Path) -> None:
     out = foreign.with_suffix(".edgeres")
-    run = edgeres("export", foreign, "-o", out)
+    run = edgeres_here("export", foreign, "-o", out)
     assert run.returncode == 2
     assert "--config" in sentence(run)
     config = foreign.with_suffix(".toml")
@@ -178,7 +178,7 @@ def test_an_onnx_file_needs_its_description(foreign: Path) -> None:
         ("labels = [", 9, "no TOML"),
     ):
         config.write_text(text)
-        run = edgeres("export", foreign, "--config", config, "-o", out)
+        run = edgeres_here("export", foreign, "--config", config, "-o", out)
         assert run.returncode == code, run.stderr.decode()
         assert part in sentence(run)
     assert not out.exists()

@@ -14,7 +14,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
-from tests.edgeres import CLIPS, edgeres, sentence
+from tests.edgeres import CLIPS, edgeres, edgeres_here, sentence
 from tests.export.tones import write_corpus
 
 TRAIN = ("--labels", "low,high", "--frames", "40", "--batch", "16")
@@ -47,12 +47,12 @@ def test_a_killed_training_goes_on_to_the_same_weights(corpus: Path, tmp_path: P
     assert not (killed / "run.json").exists()
     assert len(torch.load(killed / "state.pt", weights_only=True)["history"]) < 8
 
-    result = edgeres(*asked, killed)
+    result = edgeres_here(*asked, killed)
     assert result.returncode == 2
     assert "holds a training that is not finished: --resume goes on" in sentence(result)
-    result = edgeres("train", corpus, *TRAIN, "--epochs", "9", "--out", killed, "--resume")
+    result = edgeres_here("train", corpus, *TRAIN, "--epochs", "9", "--out", killed, "--resume")
     assert "begun with other settings (epochs)" in sentence(result)
-    assert "is not finished" in sentence(edgeres("export", killed, "-o", tmp_path / "x.edgeres"))
+    assert "is not finished" in sentence(edgeres_here("export", killed, "-o", tmp_path / "x.edgeres"))
 
     assert edgeres(*asked, killed, "--resume").returncode == 0
     assert same_weights(whole, killed)
@@ -101,7 +101,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(corpus: Path, tmp_path: Path) 
 
 
 def test_patience_ends_a_training(corpus: Path, tmp_path: Path) -> None:
-    assert edgeres("train", corpus, *TRAIN, "--epochs", "60", "--patience", "3", "--out", tmp_path).returncode == 0
+    assert edgeres_here("train", corpus, *TRAIN, "--epochs", "60", "--patience", "3", "--out", tmp_path).returncode == 0
     history = [one["accuracy"] for one in json.loads((tmp_path / "metrics.json").read_bytes())["history"]]
     assert len(history) < 60
     assert max(history[:-3]) >= max(history[-3:])
@@ -109,13 +109,13 @@ def test_patience_ends_a_training(corpus: Path, tmp_path: Path) -> None:
 
 def test_a_teacher_must_fit(corpus: Path, tmp_path: Path) -> None:
     teacher = tmp_path / "teacher"
-    assert edgeres("train", corpus, *TRAIN, "--epochs", "1", "--out", teacher).returncode == 0
-    told = sentence(edgeres("train", corpus, *TRAIN, "--seed", "1", "--teacher", teacher, "--out", tmp_path / "a"))
+    assert edgeres_here("train", corpus, *TRAIN, "--epochs", "1", "--out", teacher).returncode == 0
+    told = sentence(edgeres_here("train", corpus, *TRAIN, "--seed", "1", "--teacher", teacher, "--out", tmp_path / "a"))
     assert "was trained on another split" in told
     told = sentence(
-        edgeres("train", corpus, *TRAIN[:2], "--frames", "48", "--teacher", teacher, "--out", tmp_path / "b")
+        edgeres_here("train", corpus, *TRAIN[:2], "--frames", "48", "--teacher", teacher, "--out", tmp_path / "b")
     )
     assert "has 40 frames" in told
-    taught = edgeres("train", corpus, *TRAIN, "--epochs", "1", "--teacher", teacher, "--out", tmp_path / "c")
+    taught = edgeres_here("train", corpus, *TRAIN, "--epochs", "1", "--teacher", teacher, "--out", tmp_path / "c")
     assert taught.returncode == 0, taught.stderr.decode()
     assert not same_weights(teacher, tmp_path / "c")

@@ -13,7 +13,7 @@ from edge_res.errors import ConfigError
 from edge_res.export.mapping import from_mapping
 from edge_res.export.runs import network_of
 from edge_res.export.settings import TrainSettings, read_recipe, recipe_names
-from tests.edgeres import edgeres, sentence
+from tests.edgeres import edgeres_here, sentence
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -52,6 +52,6 @@ def test_a_recipe_that_cannot_be_is_refused_by_name(tmp_path: Path, body: str, t
 
 
 def test_the_command_line_names_the_recipes(tmp_path: Path) -> None:
-    result = edgeres("train", tmp_path, "--recipe", "keyword")
+    result = edgeres_here("train", tmp_path, "--recipe", "keyword")
     assert result.returncode == 2
     assert "no recipe 'keyword'; known are arabic, bearing, ceiling-fan, environment, keywords" in sentence(result)

@@ -21,7 +21,7 @@ from edge_res.export.metrics import measure
 from edge_res.export.runs import read_run
 from edge_res.export.settings import TrainSettings
 from edge_res.frontend import compute_frames
-from tests.edgeres import edgeres, lines, sentence
+from tests.edgeres import edgeres, edgeres_here, lines, sentence
 from tests.export.tones import RATE_HZ, tone, write_corpus
 
 SETTINGS = TrainSettings(labels=("low", "high"), frames=40, epochs=3)
@@ -94,7 +94,7 @@ def test_an_export_with_other_data_is_refused_and_writes_nothing(
     rows = corpus.read_text().splitlines()
     other = corpus.parent / "other.csv"
     other.write_text("\n".join(row for row in rows if not row.startswith("low-7.")) + "\n")
-    result = edgeres("export", run_folder, "--data", other, "-o", tmp_path / "x.edgeres")
+    result = edgeres_here("export", run_folder, "--data", other, "-o", tmp_path / "x.edgeres")
     assert result.returncode == 8
     assert "is not the data that" in sentence(result)
     assert not list(tmp_path.iterdir())
@@ -131,7 +131,7 @@ def test_the_run_leaves_a_report_that_needs_nothing_else(run_folder: Path) -> No
 
 
 def test_a_finished_run_is_not_written_over(corpus: Path, run_folder: Path) -> None:
-    result = edgeres("train", corpus, "--out", run_folder)
+    result = edgeres_here("train", corpus, "--out", run_folder)
     assert result.returncode == 2
     assert "holds a finished training; choose another --out" in sentence(result)
 
