@@ -170,6 +170,14 @@ def profile(
     run(ProfileOptions(model, engine or [], mode or [], threads or [], seconds, tries, json, html, save))
 
 
+@app.command()
+def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Find what keeps `listen` from working on this machine, and the command that mends it."""
+    from edge_res.commands.doctor import run
+
+    raise typer.Exit(run(json))
+
+
 @app.command(name="profile-row", hidden=True)
 def profile_row(task: str) -> None:
     """The process in which `profile` measures a row."""

@@ -1,0 +1,22 @@
+"""`python3 -m edge_res.doctor` in a clone: as `edgeres doctor`, before anything is installed."""
+
+from __future__ import annotations
+
+import sys
+
+from edge_res.doctor.examine import examine
+
+
+def main() -> int:
+    problems = 0
+    for finding in examine():
+        sys.stdout.write(f"{finding.severity:8} {finding.what}: {finding.sentence}\n")
+        if finding.command:
+            sys.stdout.write(f"           {finding.command}\n")
+        sys.stdout.flush()
+        problems += finding.severity == "problem"
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Whether this user may open the devices that there are, and if not, what makes it so."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_res.doctor.finding import Finding
+
+SOUND = "snd/pcmC*D*c"  # those that record
+SENSORS = ("ttyUSB*", "ttyACM*", "iio:device*")
+
+
+def check_sound_access(root: Path) -> Iterator[Finding]:
+    """The nodes of sound cards that record."""
+    nodes = sorted((root / "dev").glob(SOUND))
+    closed = [node for node in nodes if not may_open(node)]
+    yield from judge_access("group", "problem", closed)
+    if nodes and not closed:
+        yield Finding("group", "ok", f"{user()} may record from {', '.join(node.name for node in nodes)}.")
+
+
+def check_sensor_access(root: Path) -> Iterator[Finding]:
+    """Serial ports and Linux' industrial I/O, of which each may be a sensor."""
+    nodes = sorted(node for kind in SENSORS for node in (root / "dev").glob(kind))
+    closed = [node for node in nodes if not may_open(node)]
+    yield from judge_access("sensors", "warning", closed)
+    if nodes and not closed:
+        yield Finding("sensors", "ok", f"{user()} may read {', '.join(node.name for node in nodes)}.")
+
+
+def may_open(node: Path) -> bool:
+    return os.access(node, os.R_OK | os.W_OK)
+
+
+def judge_access(what: str, severity: str, closed: list[Path]) -> Iterator[Finding]:
+    """One finding a group of those devices that this user may not open."""
+    by_group: dict[tuple[str, bool], list[str]] = {}
+    for node in closed:
+        about = node.stat()
+        opens = about.st_mode & 0o060 == 0o060 and about.st_gid != 0
+        by_group.setdefault((_group_name(about.st_gid), opens), []).append(node.name)
+    for (group, opens), names in by_group.items():
+        told = f"{user()} may not open {', '.join(names)}"
+        problem = severity == "problem"
+        if not opens:
+            told += f", nor may its group, {group}; give it one that may"
+            command = (
+                f"""echo 'KERNEL=="{names[0]}", GROUP="plugdev", MODE="0660"' | """
+                "sudo tee /etc/udev/rules.d/99-edgeres.rules && sudo udevadm trigger"
+            )
+        elif user() in _members(group):
+            told += f", which belongs to the group {group}; it was joined, but not in this session: log in again"
+            command = "sudo reboot"
+        else:
+            told += f"; join the group {group}, and log in again"
+            command = f"sudo usermod -aG {group} {user()}"
+        yield Finding(what, "problem" if problem else "warning", f"{told}.", command)
+
+
+def user() -> str:
+    """The name that this process runs as; its number, where it has none, as in some containers."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _members(group: str) -> list[str]:
+    """Who has joined a group: what counts from the next login on."""
+    try:
+        return grp.getgrnam(group).gr_mem
+    except KeyError:
+        return []

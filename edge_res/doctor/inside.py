@@ -1,0 +1,113 @@
+"""What is asked in a process of its own: `python -m edge_res.doctor.inside NAME ARGUMENT...` prints one line of JSON.
+
+An `EdgeResError` is told as {"error": its sentence}; everything else that goes wrong ends the process, as it would end
+`edgeres listen`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from edge_res.errors import EdgeResError
+
+_LISTEN_S = 0.5
+_PATIENCE_S = 3.0
+
+
+def main() -> None:
+    name, *arguments = sys.argv[1:]
+    try:
+        told = QUESTIONS[name](*arguments)
+    except EdgeResError as error:
+        told = {"error": str(error)}
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+def version(module: str) -> dict[str, Any]:
+    """The version of a module that can be imported."""
+    return {"version": str(getattr(importlib.import_module(module), "__version__", ""))}
+
+
+def bundle(name: str) -> dict[str, Any]:
+    """A bundle that comes along: whether it is whole."""
+    from edge_res.bundle import read_bundle, read_golden
+
+    found = read_bundle(name)
+    read_golden(found)
+    return {"name": found.manifest.name, "members": sorted(found.members)}
+
+
+def engine(name: str) -> dict[str, Any]:
+    """All checks of `edgeres verify` of the default bundle on one engine."""
+    from edge_res.bundle import read_bundle, read_golden
+    from edge_res.verify import verify
+
+    found = read_bundle("default")
+    return {"checks": [check.to_dict() for check in verify(found, *read_golden(found), [name])]}
+
+
+def microphones() -> dict[str, Any]:
+    """PortAudio's inputs, or the `reason` why there is none; what the default one delivers in half a second."""
+    from edge_res.sources.cards import why_not
+    from edge_res.sources.portaudio import PORTAUDIO
+
+    devices, default = PORTAUDIO.inputs()
+    found: dict[str, Any] = {"inputs": [str(device) for device in devices], "default": default, "reason": why_not(None)}
+    if default >= 0:
+        found.update(_heard())
+    return found
+
+
+def _heard() -> dict[str, Any]:
+    """How many `samples` came, and the largest, `peak`; or why it was `refused`."""
+    from edge_res.errors import SourceError
+    from edge_res.flow import Block
+    from edge_res.sources import Wanted
+    from edge_res.sources.mic import Microphone
+
+    samples, peak = 0, 0.0
+    try:
+        with Microphone("mic:", Wanted(16000, None, 0.1, give_up_s=_PATIENCE_S)) as microphone:
+            until_s = time.monotonic() + _PATIENCE_S
+            for block in microphone:
+                if isinstance(block, Block):
+                    samples += len(block.samples)
+                    peak = max(peak, float(abs(block.samples).max(initial=0.0)))
+                if samples >= _LISTEN_S * microphone.rate_hz or time.monotonic() > until_s:
+                    break
+            return {"device": microphone.device, "rate_hz": microphone.rate_hz, "samples": samples, "peak": peak}
+    except SourceError as error:
+        return {"refused": str(error)}
+
+
+def saved() -> dict[str, Any]:
+    """The machines that settings were saved for, this one, and whether what was saved can be read."""
+    from edge_res.profiling.machine import machine_name
+    from edge_res.profiling.saved import read_text, saved_settings, user_config
+    from edge_res.profiling.toml import tomllib
+
+    path = user_config()
+    saved_settings("")  # raises where the file is not TOML
+    tables = tomllib.loads(read_text(path)).get("measured", {})
+    tables = tables if isinstance(tables, dict) else {}
+    for key in tables:
+        saved_settings(key)
+    machines = sorted({str(table["machine"]) for table in tables.values()})
+    return {"path": str(path), "machine": machine_name(), "machines": machines}
+
+
+QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {
+    "version": version,
+    "bundle": bundle,
+    "engine": engine,
+    "microphones": microphones,
+    "saved": saved,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What is installed: numpy, the engines, the bundles that come along, and what of it gets in another's way."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_res.doctor.finding import Finding
+from edge_res.doctor.probe import ask
+
+ENGINES = {  # engine: its distribution
+    "litert": "ai-edge-litert",
+    "tflite-runtime": "tflite-runtime",
+    "onnxruntime": "onnxruntime",
+}
+# Distributions that own the module `onnxruntime`, each for other processors.
+ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn", "onnxruntime-rocm")
+PIP = f"{sys.executable} -m pip"
+# module: the Debian package that it needs where its wheel lacks a library
+MODULES = {"soxr": "", "soundfile": "libsndfile1"}
+NEEDED = ("numpy", *MODULES, "sounddevice", "rich", "typer")
+_FOLDER = Path(__file__).parents[2]  # of the clone that this runs in, or site-packages
+_TFLITE_END = (3, 12)  # the first Python without a tflite-runtime
+
+
+def installed() -> dict[str, str]:
+    """Versions of all distributions of this Python, by their normalized name; of two, the one that is imported."""
+    versions: dict[str, str] = {}
+    for found in importlib.metadata.distributions():
+        name = found.metadata["Name"] if found.metadata else None
+        if name:
+            versions.setdefault(str(name).lower().replace("_", "-"), str(found.version))
+    return versions
+
+
+def is_here(module: str) -> bool:
+    """Whether there is such a module; it is not imported."""
+    return importlib.util.find_spec(module) is not None
+
+
+def check_installed(root: Path) -> Iterator[Finding]:
+    """Whether all is here that every command needs, an engine aside; later checks leave out what is missing."""
+    missing = [module for module in NEEDED if not is_here(module)]
+    if missing:
+        yield Finding("packages", "problem", f"Not installed: {', '.join(missing)}.", how_to_install())
+
+
+def how_to_install() -> str:
+    """Into this environment; where this is none, as in a fresh clone, into a new one (PEP 668 forbids the system's)."""
+    what = _FOLDER if (_FOLDER / "pyproject.toml").exists() else "edge-res"
+    if sys.prefix == sys.base_prefix:
+        return f"python3 -m venv .venv && .venv/bin/pip install {what}"
+    return f"{PIP} install {what}"
+
+
+def check_numpy(root: Path) -> Iterator[Finding]:
+    """Whether numpy can be imported, and by its version tflite-runtime."""
+    if not is_here("numpy"):
+        return
+    answer = ask("version", "numpy")
+    if answer.told is None:
+        told = f"numpy cannot be imported: {answer.why}."
+        yield Finding("numpy", "problem", told, f"{PIP} install --force-reinstall --no-cache-dir numpy")
+    else:
+        yield from judge_numpy({**installed(), "numpy": answer.told["version"]}, sys.version_info[:2])
+
+
+def judge_numpy(versions: Mapping[str, str], python: tuple[int, ...]) -> Iterator[Finding]:
+    """tflite-runtime imports with numpy 2, and then its `Interpreter()` raises `SystemError`."""
+    numpy, tflite = versions["numpy"], versions.get("tflite-runtime")
+    if tflite is None or int(numpy.split(".")[0]) < 2:
+        yield Finding("numpy", "ok", f"numpy {numpy}.")
+        return
+    told = f"tflite-runtime {tflite} does not run with numpy {numpy}; it needs numpy < 2"
+    if "ai-edge-litert" in versions:
+        told += ", and LiteRT, its successor, is here"
+        yield Finding("numpy", "warning", f"{told}.", f"{PIP} uninstall tflite-runtime")
+    elif python < _TFLITE_END:
+        yield Finding("numpy", "problem", f"{told}.", f"{PIP} install 'numpy<2'")
+    else:
+        yield Finding("numpy", "problem", f"{told}.", f"{PIP} install ai-edge-litert")
+
+
+def check_modules(root: Path) -> Iterator[Finding]:
+    """What reads recordings and resamples."""
+    for module, library in MODULES.items():
+        if is_here(module) and (answer := ask("version", module)).told is None:
+            lacks = library and answer.why.startswith("OSError")
+            command = f"sudo apt install {library}" if lacks else f"{PIP} install --force-reinstall {module}"
+            yield Finding("packages", "problem", f"{module} cannot be imported: {answer.why}.", command)
+
+
+def check_onnxruntimes(root: Path) -> Iterator[Finding]:
+    """Whether there is more than one ONNX Runtime."""
+    yield from judge_onnxruntimes(installed())
+
+
+def judge_onnxruntimes(versions: Mapping[str, str]) -> Iterator[Finding]:
+    """Of several, the one installed last has overwritten the others' files; taking one away breaks the rest."""
+    found = [name for name in ONNXRUNTIMES if name in versions]
+    if len(found) < 2:
+        return
+    keep = found[-1]
+    told = f"{' and '.join(found)} are both installed, and overwrite each other's files; keep one, such as {keep}"
+    command = f"{PIP} uninstall -y {' '.join(found)} && {PIP} install {keep}"
+    yield Finding("onnxruntime", "warning", f"{told}.", command)
+
+
+def check_bundles(root: Path) -> Iterator[Finding]:
+    """Whether the models that come along are whole."""
+    if not is_here("numpy"):
+        return
+    for name in ("default", "tiny"):
+        answer = ask("bundle", name)
+        if answer.told is None:
+            yield Finding("bundle", "unknown", f"The bundle {name} cannot be read here: {answer.why}.")
+        elif "error" in answer.told:
+            in_clone = (_FOLDER / ".git").exists()
+            mend = f"git -C {_FOLDER} checkout edge_res/data"
+            command = mend if in_clone else f"{PIP} install --force-reinstall --no-deps edge-res"
+            yield Finding("bundle", "problem", str(answer.told["error"]), command)
+        else:
+            yield Finding("bundle", "ok", f"The bundle {name} is whole.")
+
+
+def check_engines(root: Path) -> Iterator[Finding]:
+    """Each installed engine runs the default bundle's golden stream, in both modes."""
+    if not is_here("numpy"):
+        return
+    versions = installed()
+    found: list[Finding] = []
+    for engine, distribution in ENGINES.items():
+        names = ONNXRUNTIMES if engine == "onnxruntime" else (distribution,)
+        if any(name in versions for name in names):
+            answer = ask("engine", engine)
+            found.append(judge_engine(engine, answer.told, answer.why))
+    works = any(finding.severity == "ok" for finding in found)
+    for finding in found:
+        # One engine that cannot run does no harm where another can; wrong answers always do.
+        harmless = works and finding.severity == "problem" and "wrong" not in finding.sentence
+        yield Finding(finding.what, "warning", finding.sentence, finding.command) if harmless else finding
+    if not found:
+        yield Finding("engine", "problem", "No engine is installed.", f"{PIP} install ai-edge-litert")
+
+
+def judge_engine(engine: str, told: Mapping[str, Any] | None, why: str) -> Finding:
+    """What `inside.engine` has told of an engine that is installed."""
+    distribution = ENGINES[engine]
+    again = f"{PIP} install --force-reinstall {distribution}"
+    if told is None:
+        return Finding("engine", "problem", f"{distribution} is installed and cannot run: {why}.", again)
+    if "error" in told:
+        return Finding("engine", "problem", str(told["error"]), again)
+    checks: Sequence[Mapping[str, Any]] = told["checks"]
+    failed = [check for check in checks if not check["passed"]]
+    name = checks[0]["engine"]
+    if failed:
+        modes = " and ".join(sorted({check["mode"] for check in failed}))
+        sentence = f"{name} gives wrong answers on this machine in the mode {modes}; use another, and report it."
+        return Finding("engine", "problem", sentence, "edgeres verify")
+    if "built-in" in name:
+        sentence = f"{name} runs without XNNPACK: slower, and its answers may differ by 2 in the logits."
+        return Finding("engine", "warning", sentence, again)
+    return Finding("engine", "ok", f"{name} gives the default bundle's golden answers, to the bit.")

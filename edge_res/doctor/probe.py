@@ -1,0 +1,50 @@
+"""Try something in a process of its own, which may die of it or hang without harm."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import edge_res
+
+TIMEOUT_S = 60.0
+_MEANING = {"SIGILL": ": it uses an instruction that this processor lacks", "SIGKILL": ": is the memory full?"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it: `told`, or where that is None, `why` nothing came, to end a sentence."""
+
+    told: Any
+    why: str = ""
+
+
+def ask(name: str, *arguments: str, timeout_s: float = TIMEOUT_S) -> Answer:
+    """What the function `name` of `edge_res.doctor.inside` returns in a new process."""
+    command = [sys.executable, "-m", "edge_res.doctor.inside", name, *arguments]
+    # Python looks for modules in the working folder first: there, only ours may lie.
+    folder = Path(edge_res.__file__).parent.parent
+    try:
+        done = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            timeout=timeout_s,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Answer(None, f"nothing has come back for {timeout_s:.0f} s")
+    if done.returncode == 0:
+        return Answer(json.loads(done.stdout.splitlines()[-1]))
+    return Answer(None, reason(done.returncode, done.stderr))
+
+
+def reason(code: int, stderr: str) -> str:
+    """How a process failed: the signal that ended it, or the last line of its traceback."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"it was ended by {name}{_MEANING.get(name, '')}"
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else f"it ended with exit code {code}"

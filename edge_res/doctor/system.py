@@ -1,0 +1,133 @@
+"""The system below: its words, its Python, its memory and disks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_res.doctor.finding import Finding
+
+OLDEST, NEWEST = (3, 10), (3, 13)
+OLDEST_GLIBC = (2, 27)  # of the wheels for arm64 of LiteRT and numpy: scripts/device_sizes.py --glibc 2.27
+MACHINES = ("x86_64", "aarch64")  # for which LiteRT has wheels
+# A Python of its own, where the system's does not fit; uv's wheel needs glibc 2.17 and no Python of a certain version.
+NEW_PYTHON = (
+    "python3 -m pip install --user uv && ~/.local/bin/uv venv --seed --python 3.12 .venv && .venv/bin/pip install ."
+)
+_NEEDED_BYTES = 150_000_000  # twice what `edgeres listen` takes
+_SPARE_BYTES = 50_000_000
+
+
+def check_system(root: Path) -> Iterator[Finding]:
+    """Whether there are builds of numpy and the engines for this system at all."""
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (OSError, ValueError):  # another libc
+        libc = ""
+    yield judge_system(64 if sys.maxsize > 1 << 32 else 32, platform.machine(), libc)
+
+
+def judge_system(bits: int, machine: str, libc: str) -> Finding:
+    """`bits` are this Python's, `machine` the kernel's (uname -m), `libc` such as "glibc 2.36", "" for another."""
+    numbers = tuple(int(part) for part in libc.replace("glibc ", "").split(".")[:2] if part.isdecimal())
+    if bits < 64 and machine in MACHINES:
+        told = (
+            f"The kernel is 64-bit ({machine}), but Python and the other programs are {bits}-bit, and numpy and the "
+            "engines have no 32-bit builds; write a 64-bit system, such as Raspberry Pi OS (64-bit), to the card"
+        )
+    elif bits < 64:
+        told = (
+            f"This is a {bits}-bit system ({machine}), for which numpy and the engines have no builds; write a 64-bit "
+            "one, such as Raspberry Pi OS (64-bit), to the card (a Pi 3, 4, 5 or Zero 2 W can run it)"
+        )
+    elif machine not in MACHINES:
+        told = f"LiteRT has no builds for {machine}, only for {' and '.join(MACHINES)}; use another device"
+    elif not libc:
+        told = "Its C library is not glibc, for which the engines are built; use Debian, Ubuntu or Raspberry Pi OS"
+    elif numbers < OLDEST_GLIBC:
+        told = f"{libc} is older than 2.27, which LiteRT and numpy are built for; use a newer system"
+    else:
+        return Finding("system", "ok", f"64-bit on {machine}, {libc}.")
+    return Finding("system", "problem", f"{told}.")
+
+
+def check_python(root: Path) -> Iterator[Finding]:
+    """Whether the packages have builds for this Python."""
+    yield judge_python(sys.version_info[:2], sys.executable)
+
+
+def judge_python(version: tuple[int, ...], executable: str) -> Finding:
+    """`version` is (major, minor)."""
+    found = f"Python {version[0]}.{version[1]} ({executable})"
+    if version < OLDEST:
+        told = f"{found} is too old: 3.10 to 3.13 are wanted; make an environment with its own"
+        return Finding("python", "problem", f"{told}.", NEW_PYTHON)
+    if version > NEWEST:
+        told = f"{found} is newer than 3.13, with which all was tried; if a package is missing, use 3.12"
+        return Finding("python", "warning", f"{told}.", NEW_PYTHON)
+    return Finding("python", "ok", f"{found}.")
+
+
+def check_memory(root: Path) -> Iterator[Finding]:
+    """What the kernel would give to a new program (proc(5), MemAvailable)."""
+    sizes = {}
+    for line in _text(root / "proc/meminfo").splitlines():
+        key, _, value = line.partition(":")
+        if value.split()[1:] == ["kB"]:
+            sizes[key] = 1024 * int(value.split()[0])
+    free, all_of_it = sizes.get("MemAvailable"), sizes.get("MemTotal")
+    if free is None or all_of_it is None:
+        yield Finding("memory", "unknown", "This system does not tell how much memory is free.")
+        return
+    told = f"{free / 1e6:.0f} of {all_of_it / 1e6:.0f} MB are free"
+    if free >= _NEEDED_BYTES:
+        yield Finding("memory", "ok", f"{told}.")
+    else:
+        yield Finding(
+            "memory",
+            "warning",
+            f"Only {told}, and `edgeres listen` takes about 60 MB; end what takes most of it.",
+            "ps -eo pid,rss,comm --sort=-rss | head",
+        )
+
+
+def check_disk(root: Path) -> Iterator[Finding]:
+    """The folder of temporary files, which engines need, and the user's own, where settings go."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(b"edgeres" * 1000)
+    except OSError as error:
+        yield Finding(
+            "disk", "problem", f"Temporary files cannot be written ({error.strerror}); make room in /tmp.", "df -h /tmp"
+        )
+    # os.path's leaves "~" where a user has no home, pathlib's raises.
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111
+    try:
+        state = os.statvfs(home)
+    except OSError:
+        yield Finding("disk", "warning", f"This user has no home folder ({home}): nothing can be saved there.")
+        return
+    free = state.f_bavail * state.f_frsize
+    if state.f_flag & os.ST_RDONLY:
+        yield Finding(
+            "disk",
+            "warning",
+            f"{home} can only be read, as when a card fails: nothing can be saved; see what the kernel says.",
+            "dmesg | grep -iE 'remount|ext4|mmc'",
+        )
+    elif free < _SPARE_BYTES:
+        told = f"Only {free / 1e6:.0f} MB are free in {home}: recordings and settings may fail; make room."
+        yield Finding("disk", "warning", told, f"du -xh --max-depth=1 {home} | sort -h | tail")
+    else:
+        yield Finding("disk", "ok", f"{free / 1e9:.1f} GB are free in {home}.")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
