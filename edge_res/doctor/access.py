@@ -14,7 +14,7 @@ SOUND = "snd/pcmC*D*c"  # those that record
 SENSORS = ("ttyUSB*", "ttyACM*", "iio:device*")
 
 
-def check_sound_access(root: Path) -> Iterator[Finding]:
+def check_group(root: Path) -> Iterator[Finding]:
     """The nodes of sound cards that record."""
     nodes = sorted((root / "dev").glob(SOUND))
     closed = [node for node in nodes if not may_open(node)]
@@ -23,7 +23,7 @@ def check_sound_access(root: Path) -> Iterator[Finding]:
         yield Finding("group", "ok", f"{user()} may record from {', '.join(node.name for node in nodes)}.")
 
 
-def check_sensor_access(root: Path) -> Iterator[Finding]:
+def check_sensors(root: Path) -> Iterator[Finding]:
     """Serial ports and Linux' industrial I/O, of which each may be a sensor."""
     nodes = sorted(node for kind in SENSORS for node in (root / "dev").glob(kind))
     closed = [node for node in nodes if not may_open(node)]

@@ -6,11 +6,12 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge_res.doctor.finding import Finding
-from edge_res.doctor.probe import ask
+from edge_res.doctor.probe import Answer, ask
 
 ENGINES = {  # engine: its distribution
     "litert": "ai-edge-litert",
@@ -24,6 +25,7 @@ PIP = f"{sys.executable} -m pip"
 MODULES = {"soxr": "", "soundfile": "libsndfile1"}
 NEEDED = ("numpy", *MODULES, "sounddevice", "rich", "typer")
 _FOLDER = Path(__file__).parents[2]  # of the clone that this runs in, or site-packages
+_WRONG = "gives wrong answers"
 _TFLITE_END = (3, 12)  # the first Python without a tflite-runtime
 
 
@@ -42,7 +44,7 @@ def is_here(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def check_installed(root: Path) -> Iterator[Finding]:
+def check_packages(root: Path) -> Iterator[Finding]:
     """Whether all is here that every command needs, an engine aside; later checks leave out what is missing."""
     missing = [module for module in NEEDED if not is_here(module)]
     if missing:
@@ -58,48 +60,33 @@ def how_to_install() -> str:
 
 
 def check_numpy(root: Path) -> Iterator[Finding]:
-    """Whether numpy can be imported, and by its version tflite-runtime."""
-    if not is_here("numpy"):
-        return
+    """Whether numpy can be imported."""
     answer = ask("version", "numpy")
-    if answer.told is None:
-        told = f"numpy cannot be imported: {answer.why}."
-        yield Finding("numpy", "problem", told, f"{PIP} install --force-reinstall --no-cache-dir numpy")
-    else:
-        yield from judge_numpy({**installed(), "numpy": answer.told["version"]}, sys.version_info[:2])
-
-
-def judge_numpy(versions: Mapping[str, str], python: tuple[int, ...]) -> Iterator[Finding]:
-    """tflite-runtime imports with numpy 2, and then its `Interpreter()` raises `SystemError`."""
-    numpy, tflite = versions["numpy"], versions.get("tflite-runtime")
-    if tflite is None or int(numpy.split(".")[0]) < 2:
-        yield Finding("numpy", "ok", f"numpy {numpy}.")
+    if answer.told is not None:
+        yield Finding("numpy", "ok", f"numpy {answer.told['version']}.")
         return
-    told = f"tflite-runtime {tflite} does not run with numpy {numpy}; it needs numpy < 2"
-    if "ai-edge-litert" in versions:
-        told += ", and LiteRT, its successor, is here"
-        yield Finding("numpy", "warning", f"{told}.", f"{PIP} uninstall tflite-runtime")
-    elif python < _TFLITE_END:
-        yield Finding("numpy", "problem", f"{told}.", f"{PIP} install 'numpy<2'")
-    else:
-        yield Finding("numpy", "problem", f"{told}.", f"{PIP} install ai-edge-litert")
+    command = f"{PIP} install --force-reinstall --no-cache-dir numpy"
+    if "SIGILL" in answer.why:  # numpy#18131: OpenBLAS takes a Jetson's cores for others
+        command = "echo 'export OPENBLAS_CORETYPE=ARMV8' >> ~/.profile && . ~/.profile"
+    yield Finding("numpy", "problem", f"numpy cannot be imported: {answer.why}.", command)
 
 
 def check_modules(root: Path) -> Iterator[Finding]:
     """What reads recordings and resamples."""
     for module, library in MODULES.items():
-        if is_here(module) and (answer := ask("version", module)).told is None:
+        answer = ask("version", module)
+        if answer.told is None:
             lacks = library and answer.why.startswith("OSError")
             command = f"sudo apt install {library}" if lacks else f"{PIP} install --force-reinstall {module}"
-            yield Finding("packages", "problem", f"{module} cannot be imported: {answer.why}.", command)
+            yield Finding("modules", "problem", f"{module} cannot be imported: {answer.why}.", command)
 
 
-def check_onnxruntimes(root: Path) -> Iterator[Finding]:
+def check_onnxruntime(root: Path) -> Iterator[Finding]:
     """Whether there is more than one ONNX Runtime."""
-    yield from judge_onnxruntimes(installed())
+    yield from judge_onnxruntime(installed())
 
 
-def judge_onnxruntimes(versions: Mapping[str, str]) -> Iterator[Finding]:
+def judge_onnxruntime(versions: Mapping[str, str]) -> Iterator[Finding]:
     """Of several, the one installed last has overwritten the others' files; taking one away breaks the rest."""
     found = [name for name in ONNXRUNTIMES if name in versions]
     if len(found) < 2:
@@ -110,10 +97,8 @@ def judge_onnxruntimes(versions: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("onnxruntime", "warning", f"{told}.", command)
 
 
-def check_bundles(root: Path) -> Iterator[Finding]:
+def check_bundle(root: Path) -> Iterator[Finding]:
     """Whether the models that come along are whole."""
-    if not is_here("numpy"):
-        return
     for name in ("default", "tiny"):
         answer = ask("bundle", name)
         if answer.told is None:
@@ -127,32 +112,44 @@ def check_bundles(root: Path) -> Iterator[Finding]:
             yield Finding("bundle", "ok", f"The bundle {name} is whole.")
 
 
-def check_engines(root: Path) -> Iterator[Finding]:
+def check_engine(root: Path) -> Iterator[Finding]:
     """Each installed engine runs the default bundle's golden stream, in both modes."""
-    if not is_here("numpy"):
-        return
     versions = installed()
     found: list[Finding] = []
     for engine, distribution in ENGINES.items():
         names = ONNXRUNTIMES if engine == "onnxruntime" else (distribution,)
         if any(name in versions for name in names):
-            answer = ask("engine", engine)
-            found.append(judge_engine(engine, answer.told, answer.why))
-    works = any(finding.severity == "ok" for finding in found)
-    for finding in found:
-        # One engine that cannot run does no harm where another can; wrong answers always do.
-        harmless = works and finding.severity == "problem" and "wrong" not in finding.sentence
-        yield Finding(finding.what, "warning", finding.sentence, finding.command) if harmless else finding
+            clash = judge_clash(versions, sys.version_info[:2]) if engine == "tflite-runtime" else None
+            found.append(clash or judge_engine(engine, ask("engine", engine)))
+    yield from soften(found)
     if not found:
         yield Finding("engine", "problem", "No engine is installed.", f"{PIP} install ai-edge-litert")
 
 
-def judge_engine(engine: str, told: Mapping[str, Any] | None, why: str) -> Finding:
+def judge_clash(versions: Mapping[str, str], python: tuple[int, ...]) -> Finding | None:
+    """tflite-runtime imports with numpy 2, and then its `Interpreter()` raises `SystemError`."""
+    numpy, tflite = versions.get("numpy", ""), versions.get("tflite-runtime", "")
+    if int(numpy.split(".")[0] or 0) < 2:
+        return None
+    told = f"tflite-runtime {tflite} does not run with numpy {numpy}, it needs numpy < 2"
+    if "ai-edge-litert" in versions:
+        told, command = f"{told}; LiteRT, its successor, is here", f"{PIP} uninstall -y tflite-runtime"
+    elif python < _TFLITE_END:
+        command = f"{PIP} install 'numpy<2'"
+    else:
+        command = f"{PIP} install ai-edge-litert"
+    return Finding("engine", "problem", f"{told}.", command)
+
+
+def judge_engine(engine: str, answer: Answer) -> Finding:
     """What `inside.engine` has told of an engine that is installed."""
+    told, why = answer.told, answer.why
     distribution = ENGINES[engine]
     again = f"{PIP} install --force-reinstall {distribution}"
     if told is None:
-        return Finding("engine", "problem", f"{distribution} is installed and cannot run: {why}.", again)
+        lacks = "SIGILL" in why
+        command = f"{PIP} uninstall -y {distribution}" if lacks else again
+        return Finding("engine", "problem", f"{distribution} is installed and cannot run: {why}.", command)
     if "error" in told:
         return Finding("engine", "problem", str(told["error"]), again)
     checks: Sequence[Mapping[str, Any]] = told["checks"]
@@ -160,9 +157,17 @@ def judge_engine(engine: str, told: Mapping[str, Any] | None, why: str) -> Findi
     name = checks[0]["engine"]
     if failed:
         modes = " and ".join(sorted({check["mode"] for check in failed}))
-        sentence = f"{name} gives wrong answers on this machine in the mode {modes}; use another, and report it."
+        sentence = f"{name} {_WRONG} on this machine in the mode {modes}; use another engine, and report it."
         return Finding("engine", "problem", sentence, "edgeres verify")
     if "built-in" in name:
         sentence = f"{name} runs without XNNPACK: slower, and its answers may differ by 2 in the logits."
-        return Finding("engine", "warning", sentence, again)
+        return Finding("engine", "warning", sentence, f"{PIP} install ai-edge-litert")
     return Finding("engine", "ok", f"{name} gives the default bundle's golden answers, to the bit.")
+
+
+def soften(found: Sequence[Finding]) -> Iterator[Finding]:
+    """An engine that does not run is no more than a warning where another does; wrong answers are always a problem."""
+    works = any(finding.severity in ("ok", "warning") for finding in found)
+    for finding in found:
+        harmless = works and finding.severity == "problem" and _WRONG not in finding.sentence
+        yield replace(finding, severity="warning") if harmless else finding

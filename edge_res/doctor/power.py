@@ -49,7 +49,7 @@ def judge_flags(flags: Collection[tuple[str, bool, str]]) -> Iterator[Finding]:
             told = (
                 f"The board has too weak a power supply, {sentence}; use the one made for it, on a short, thick cable"
             )
-            yield Finding("power", severity, f"{told}.", "vcgencmd get_throttled")
+            yield Finding("supply", severity, f"{told}.", "vcgencmd get_throttled")
         elif code == "over-current":
             told = f"The board slows itself, {sentence}; choose a power mode that suits its supply"
             yield Finding("throttling", severity, f"{told}.", "sudo nvpmodel -q")

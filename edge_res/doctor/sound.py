@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_res.doctor.finding import Finding
-from edge_res.doctor.packages import PIP, is_here
+from edge_res.doctor.packages import PIP
 from edge_res.doctor.probe import ask
 
 _TIMEOUT_S = 20.0  # PortAudio waits for ever for a sound server that hangs
@@ -25,8 +25,6 @@ _SERVERS = {  # program: what starts it for the user who asks
 
 def check_portaudio(root: Path) -> Iterator[Finding]:
     """Whether the library that microphones are read with can be loaded."""
-    if not is_here("sounddevice"):
-        return
     answer = ask("version", "sounddevice")
     if answer.told is not None:
         yield Finding("portaudio", "ok", f"PortAudio is here (sounddevice {answer.told['version']}).")
@@ -77,8 +75,6 @@ def answers(path: Path) -> bool:
 
 def check_microphone(root: Path) -> Iterator[Finding]:
     """Whether the default microphone delivers something: half a second of it is listened to."""
-    if not (is_here("numpy") and is_here("sounddevice")):
-        return
     answer = ask("microphones", timeout_s=_TIMEOUT_S)
     if answer.told is None:
         yield judge_silence(answer.why)

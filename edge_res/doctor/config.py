@@ -7,22 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from edge_res.doctor.finding import Finding
-from edge_res.doctor.packages import is_here
 from edge_res.doctor.probe import ask
 
 
-def check_saved(root: Path) -> Iterator[Finding]:
+def check_config(root: Path) -> Iterator[Finding]:
     """Whether the settings that were saved are of this machine."""
-    if not is_here("numpy"):
-        return
     answer = ask("saved")
     if answer.told is None:
         yield Finding("config", "unknown", f"The user's configuration cannot be looked at here: {answer.why}.")
     else:
-        yield from judge_saved(answer.told)
+        yield from judge_config(answer.told)
 
 
-def judge_saved(told: Mapping[str, Any]) -> Iterator[Finding]:
+def judge_config(told: Mapping[str, Any]) -> Iterator[Finding]:
     """`told` is what `inside.saved` has found."""
     if "error" in told:
         yield Finding("config", "problem", str(told["error"]))
