@@ -79,16 +79,18 @@ def run(options: ListenOptions) -> None:
     models = [load_model(bundle, chosen.engine, chosen.mode, chosen.threads) for bundle in bundles]
     for bundle, model in zip(bundles, models, strict=True):
         prove(bundle, model)
-    opened = open_sources(options, manifest)
-    sources = [adapted(source, options) for source in opened]
-    recorder = None
-    if options.record is not None:
-        recorder = start_recording(options.record, sources, bundles, models[0], decide, options.record_frames)
-    taps = Taps(bundles, decide, recorder, picked=options.channel is not None)
-    streams = []
-    for place, source in enumerate(opened):
-        own = models if place == 0 else [model.fork() for model in models]
-        streams.append(Stream(sources[place], chains_of(bundles, taps.around(own, source, place)), decide))
+    with ExitStack() as opening:  # what is open is closed where something else cannot be
+        opened = open_sources(options, manifest, opening)
+        sources = [adapted(source, options) for source in opened]
+        recorder = None
+        if options.record is not None:
+            recorder = start_recording(options.record, sources, bundles, models[0], decide, options.record_frames)
+        taps = Taps(bundles, decide, recorder, picked=options.channel is not None)
+        streams = []
+        for place, source in enumerate(opened):
+            own = models if place == 0 else [model.fork() for model in models]
+            streams.append(Stream(sources[place], chains_of(bundles, taps.around(own, source, place)), decide))
+        closing = opening.pop_all()
     for sentence in taps.told:
         say(sentence)
     rate_hz = manifest.front_end.sample_rate_hz
@@ -100,18 +102,20 @@ def run(options: ListenOptions) -> None:
         )
     sink = Tee([make_sink(options), HealthReport(options.health_file), *([recorder] if recorder else [])])
     try:
-        with ExitStack() as entered, ended_by_signal():
+        with closing, ended_by_signal():
             for source in sources:
-                entered.enter_context(source)
+                source.__enter__()
             sink.start(sources, manifest)
             listen(streams, sink)
     except KeyboardInterrupt:
         pass
     finally:
-        sink.finish()
-        for stream in streams:
-            if stream.stats.audio_s:
-                say(f"{stream.source.name + ', ' if len(streams) > 1 else ''}{stream.stats}")
+        try:
+            sink.finish()
+        finally:
+            for stream in streams:
+                if stream.stats.audio_s:
+                    say(f"{stream.source.name + ', ' if len(streams) > 1 else ''}{stream.stats}")
     if not any(stream.stats.hops for stream in streams):
         window_s = manifest.front_end.samples_of(manifest.frames) / manifest.front_end.sample_rate_hz
         say(f"nothing could be decided: a decision looks at {window_s:.2f} s without a gap")
@@ -125,8 +129,8 @@ def chains_of(bundles: Sequence[Bundle], models: Sequence[Model]) -> list[Chain]
     return [Chain(bundle.manifest, model) for bundle, model in zip(bundles, models, strict=True)]
 
 
-def open_sources(options: ListenOptions, manifest: Manifest) -> list[Source]:
-    """The sources that were named, each name once; opened, not started."""
+def open_sources(options: ListenOptions, manifest: Manifest, closing: ExitStack) -> list[Source]:
+    """The sources that were named, each name once; opened, not started, and closed by `closing`."""
     refuse_twice(options.sources)
     want = wanted(options, manifest)
     sources: list[Source] = []
@@ -134,10 +138,12 @@ def open_sources(options: ListenOptions, manifest: Manifest) -> list[Source]:
         if options.loop and not can_loop(text):
             raise ConfigError(f"--loop plays recordings again and again, and {text} is none; leave it out.")
         if kind_of(text) == SUFFIX:
-            sources += open_session(text, want)
+            sources += open_session(text, want)  # leaves nothing open
         else:
             again = partial(open_source, text, want)
-            sources.append(Loop(again) if options.loop else again())
+            source = Loop(again) if options.loop else again()
+            closing.push(source)
+            sources.append(source)
     refuse_twice([source.name for source in sources])
     return sources
 

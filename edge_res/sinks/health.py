@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -60,8 +61,10 @@ class _Seen:
 class HealthReport:
     """A sink: states on stderr, `path` and systemd each second. It is the loop that calls it: one that hangs is silent.
 
-    The file is one JSON object, replaced as a whole. systemd (sd_notify(3), where `NOTIFY_SOCKET` is set) is told READY
-    with the first samples of each source, WATCHDOG and STATUS each second and STOPPING at the end.
+    The file is one JSON object, replaced as a whole. One that cannot be written is refused at the start; later it is
+    told, once, and tried again each second: listening goes on, and the old time in the file says the rest. systemd
+    (sd_notify(3), where `NOTIFY_SOCKET` is set) is told READY with the first samples, once each source has begun or
+    failed, WATCHDOG and STATUS each second and STOPPING at the end.
     """
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = monotonic) -> None:
@@ -70,6 +73,7 @@ class HealthReport:
         self._seen: dict[str, _Seen] = {}
         self._ready = False
         self._reported_s = -_EVERY_S
+        self._written = self._told = False  # the file, ever; that it cannot be any more
 
     def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
         now_s = self._clock()
@@ -82,7 +86,7 @@ class HealthReport:
         seen.peak = max(seen.peak, stats.peak)
         if len(block.samples):
             seen.fed_s = now_s
-            if not self._ready and all(other.stats for other in self._seen.values()):
+            if not self._ready and all(other.stats or other.state == "failed" for other in self._seen.values()):
                 self._ready = True
                 notify("READY=1")
         if now_s - self._reported_s >= _EVERY_S:
@@ -110,7 +114,8 @@ class HealthReport:
 
     def finish(self) -> None:
         notify("STOPPING=1")
-        self._report(self._clock())
+        if self._written or self._path is None:
+            self._report(self._clock())
 
     def _report(self, now_s: float) -> None:
         self._reported_s = now_s
@@ -118,9 +123,21 @@ class HealthReport:
         if self._path is not None:
             told = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             body = {"time": told, "pid": os.getpid(), "sources": [s.report(now_s) for s in self._seen.values()]}
-            replace_file(self._path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
+            self._replace(self._path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
         for seen in self._seen.values():
             seen.peak = 0.0
+
+    def _replace(self, path: Path, text: str) -> None:
+        try:
+            replace_file(path, text)
+        except OutputError as error:
+            if not self._written:
+                raise
+            if not self._told:
+                logging.getLogger("edge_res").warning("%s", error)
+            self._told = True
+        else:
+            self._written, self._told = True, False
 
     def _status(self) -> str:
         told = (
@@ -138,7 +155,8 @@ def replace_file(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise OutputError(f"{path} cannot be written: {error.strerror}; make room, or name another file.") from None
 
 
@@ -147,6 +165,6 @@ def notify(message: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    with sock, suppress(OSError):  # whoever started us may not listen any more; the program's work goes on
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    with sock, suppress(OSError):  # whoever started us may not read any more; the program's work goes on
         sock.sendto(message.encode(), "\0" + address[1:] if address[0] == "@" else address)

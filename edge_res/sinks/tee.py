@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from edge_res.bundle import Manifest
 from edge_res.flow import Block, Event, Gap, Health, Scores
@@ -41,5 +42,6 @@ class Tee:
             sink.health(health)
 
     def finish(self) -> None:
-        for sink in self._sinks:
-            sink.finish()
+        with ExitStack() as all_of_them:  # also where one cannot
+            for sink in reversed(self._sinks):
+                all_of_them.callback(sink.finish)

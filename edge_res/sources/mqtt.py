@@ -99,7 +99,7 @@ class Mqtt:
         try:
             self.rate_hz = declared_hz or self._measure(options.format)
         except BaseException:
-            self._client.disconnect()
+            self._leave()
             raise
         alarm_s = read_alarm(self.name, options.alarm, self.rate_hz)
         self._messages = Messages(self.name, options.format, self.channels, self.rate_hz, alarm_s)
@@ -112,8 +112,7 @@ class Mqtt:
 
     def __exit__(self, *exception: object) -> None:
         self._feed.stop()
-        self._client.unsubscribe(self._broker.topic)  # else it would keep messages for us for ever
-        self._client.disconnect()
+        self._leave()
 
     def __iter__(self) -> Iterator[Block | Health]:
         return iter(self._feed)
@@ -185,6 +184,10 @@ class Mqtt:
                 for lost, samples in messages.push(self._come.popleft(), monotonic()):
                     last_s = monotonic()
                     yield last_s, lost + len(samples)
+
+    def _leave(self) -> None:
+        self._client.unsubscribe(self._broker.topic)  # else it would keep messages for us for ever
+        self._client.disconnect()
 
     # in the feed's thread
 

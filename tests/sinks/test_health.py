@@ -71,6 +71,69 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start(sources: list[Sou
         HealthReport(Path("/nowhere/health.json")).start(sources, read_bundle("default").manifest)
 
 
+@pytest.mark.parametrize("path", ["/nowhere/health.json", "/etc/passwd/health.json"])
+def test_nothing_more_is_said_of_it_at_the_end(path: str, sources: list[Source]) -> None:
+    report = HealthReport(Path(path))
+    with pytest.raises(OutputError, match=f"^{path} cannot be written: "):
+        report.start(sources, read_bundle("default").manifest)
+    report.finish()
+
+
+def test_one_that_cannot_be_written_any_more_is_told_once_and_tried_again(
+    tmp_path: Path, sources: list[Source], caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, path = Clock(), tmp_path / "run" / "health.json"
+
+    def seconds_later() -> None:
+        clock.now_s += 1.1
+        report.block(block("demo:", 10), Stats())
+
+    path.parent.mkdir()
+    report = HealthReport(path, clock)
+    report.start(sources, read_bundle("default").manifest)
+    for told in (1, 2):
+        path.unlink()
+        path.parent.rmdir()
+        seconds_later()
+        seconds_later()
+        said = f"{path} cannot be written: No such file or directory; make room, or name another file."
+        assert caplog.messages == told * [said]
+        path.parent.mkdir()
+        seconds_later()
+        assert path.exists()
+
+
+def notified(sources: list[Source], socket_of: Path, monkeypatch: pytest.MonkeyPatch) -> HealthReport:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(socket_of))
+    report = HealthReport(None, Clock())
+    report.start(sources, read_bundle("default").manifest)
+    return report
+
+
+def test_a_source_that_fails_at_once_does_not_keep_the_others_from_being_ready(
+    tmp_path: Path, sources: list[Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        report = notified(sources, tmp_path / "notify", monkeypatch)
+        report.block(block("demo:", 10), Stats())
+        assert "READY=1" not in received(sock)
+        report.health(Health(str(DEMO), "failed", "it is gone", 0.0))
+        report.block(block("demo:", 10), Stats())
+        assert "READY=1" in received(sock)
+
+
+def test_one_who_does_not_read_what_he_is_told_stops_nothing(
+    tmp_path: Path, sources: list[Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        report = notified(sources, tmp_path / "notify", monkeypatch)
+        for _ in range(5000):  # more than net.unix.max_dgram_qlen
+            report.health(Health("demo:", "alarmed", "no sample has come for 1.1 s", 2.5))
+        assert received(sock)
+
+
 def received(sock: socket.socket) -> list[str]:
     """All that has come so far, a line each."""
     lines: list[str] = []
