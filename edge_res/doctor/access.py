@@ -5,20 +5,21 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edge_res.doctor.finding import Finding
 
 SOUND = "snd/pcmC*D*c"  # those that record
 SENSORS = ("ttyUSB*", "ttyACM*", "iio:device*")
+_USUAL = {"pcm": "audio", "tty": "dialout"}  # the group of nodes whose names begin so
 
 
 def check_group(root: Path) -> Iterator[Finding]:
-    """The nodes of sound cards that record."""
+    """The nodes of sound cards that record: a sound server may have them open for us all the same."""
     nodes = sorted((root / "dev").glob(SOUND))
     closed = [node for node in nodes if not may_open(node)]
-    yield from judge_access("group", "problem", closed)
+    yield from judge_access("group", closed)
     if nodes and not closed:
         yield Finding("group", "ok", f"{user()} may record from {', '.join(node.name for node in nodes)}.")
 
@@ -27,7 +28,7 @@ def check_sensors(root: Path) -> Iterator[Finding]:
     """Serial ports and Linux' industrial I/O, of which each may be a sensor."""
     nodes = sorted(node for kind in SENSORS for node in (root / "dev").glob(kind))
     closed = [node for node in nodes if not may_open(node)]
-    yield from judge_access("sensors", "warning", closed)
+    yield from judge_access("sensors", closed)
     if nodes and not closed:
         yield Finding("sensors", "ok", f"{user()} may read {', '.join(node.name for node in nodes)}.")
 
@@ -36,7 +37,7 @@ def may_open(node: Path) -> bool:
     return os.access(node, os.R_OK | os.W_OK)
 
 
-def judge_access(what: str, severity: str, closed: list[Path]) -> Iterator[Finding]:
+def judge_access(what: str, closed: Sequence[Path]) -> Iterator[Finding]:
     """One finding a group of those devices that this user may not open."""
     by_group: dict[tuple[str, bool], list[str]] = {}
     for node in closed:
@@ -45,20 +46,17 @@ def judge_access(what: str, severity: str, closed: list[Path]) -> Iterator[Findi
         by_group.setdefault((_group_name(about.st_gid), opens), []).append(node.name)
     for (group, opens), names in by_group.items():
         told = f"{user()} may not open {', '.join(names)}"
-        problem = severity == "problem"
         if not opens:
             told += f", nor may its group, {group}; give it one that may"
-            command = (
-                f"""echo 'KERNEL=="{names[0]}", GROUP="plugdev", MODE="0660"' | """
-                "sudo tee /etc/udev/rules.d/99-edgeres.rules && sudo udevadm trigger"
-            )
+            rule = f'KERNEL=="{names[0]}", GROUP="{_USUAL.get(names[0][:3], "plugdev")}", MODE="0660"'
+            command = f"echo '{rule}' | sudo tee -a /etc/udev/rules.d/99-edgeres.rules && sudo udevadm trigger"
         elif user() in _members(group):
             told += f", which belongs to the group {group}; it was joined, but not in this session: log in again"
             command = "sudo reboot"
         else:
             told += f"; join the group {group}, and log in again"
             command = f"sudo usermod -aG {group} {user()}"
-        yield Finding(what, "problem" if problem else "warning", f"{told}.", command)
+        yield Finding(what, "warning", f"{told}.", command)
 
 
 def user() -> str:

@@ -22,6 +22,7 @@ class Answer:
 
     told: Any
     why: str = ""
+    hangs: bool = False
 
 
 def ask(name: str, *arguments: str, timeout_s: float = TIMEOUT_S) -> Answer:
@@ -35,7 +36,7 @@ def ask(name: str, *arguments: str, timeout_s: float = TIMEOUT_S) -> Answer:
             timeout=timeout_s,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return Answer(None, f"nothing has come back for {timeout_s:.0f} s")
+        return Answer(None, f"nothing has come back for {timeout_s:.0f} s", hangs=True)
     if done.returncode == 0:
         return Answer(json.loads(done.stdout.splitlines()[-1]))
     return Answer(None, reason(done.returncode, done.stderr))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_res.doctor.access import SOUND, check_group
 from edge_res.doctor.finding import Finding
 from edge_res.doctor.packages import PIP
 from edge_res.doctor.probe import ask
 
-_TIMEOUT_S = 20.0  # PortAudio waits for ever for a sound server that hangs
+_TIMEOUT_S = 15.0  # PortAudio waits for ever for a sound server that hangs
+RESTART = "systemctl --user restart pipewire pipewire-pulse wireplumber || pulseaudio --kill"
 _SERVERS = {  # program: what starts it for the user who asks
     "pipewire-pulse": "systemctl --user start pipewire-pulse.socket wireplumber",
     "pulseaudio": "pulseaudio --start",
@@ -25,12 +26,15 @@ _SERVERS = {  # program: what starts it for the user who asks
 
 def check_portaudio(root: Path) -> Iterator[Finding]:
     """Whether the library that microphones are read with can be loaded."""
-    answer = ask("version", "sounddevice")
+    answer = ask("version", "sounddevice", timeout_s=_TIMEOUT_S)
     if answer.told is not None:
         yield Finding("portaudio", "ok", f"PortAudio is here (sounddevice {answer.told['version']}).")
     elif answer.why.startswith("OSError"):  # what sounddevice raises without it
         told = "A microphone needs the PortAudio library, which is missing"
         yield Finding("portaudio", "problem", f"{told}.", "sudo apt install libportaudio2")
+    elif answer.hangs:
+        told = "PortAudio hangs, as it does where a sound server does not answer: start that again"
+        yield Finding("portaudio", "problem", f"{told}.", RESTART)
     else:
         told = f"sounddevice cannot be imported: {answer.why}"
         yield Finding("portaudio", "problem", f"{told}.", f"{PIP} install --force-reinstall sounddevice cffi")
@@ -43,7 +47,7 @@ def check_sound_server(root: Path) -> Iterator[Finding]:
     if not installed or path is None:  # ALSA's cards are used directly, or a server on another machine
         return
     if answers(path):
-        yield Finding("sound-server", "ok", f"The sound server answers at {path}.")
+        yield Finding("sound-server", "ok", f"A sound server listens at {path}.")
         return
     told = (
         f"The sound server {installed[0]} is installed, but none answers this user at {path}; microphones are opened "
@@ -77,23 +81,27 @@ def check_microphone(root: Path) -> Iterator[Finding]:
     """Whether the default microphone delivers something: half a second of it is listened to."""
     answer = ask("microphones", timeout_s=_TIMEOUT_S)
     if answer.told is None:
-        yield judge_silence(answer.why)
+        told = f"Looking for microphones has failed: {answer.why}; if a sound server hangs, start it again"
+        yield Finding("microphone", "problem", f"{told}.", RESTART)
     elif "error" in answer.told:
         yield Finding("microphone", "problem", str(answer.told["error"]))
     elif not answer.told["inputs"]:
-        yield judge_none(answer.told["reason"], cards(root), sorted((root / "dev").glob("snd/pcmC*D*c")))
+        closed = [finding for finding in check_group(root) if finding.severity == "warning"]
+        yield judge_none(answer.told["reason"], cards(root), sorted((root / "dev").glob(SOUND)), closed)
     else:
-        yield judge_heard(answer.told, default_source())
+        yield judge_heard(answer.told, server_sources(), default_source())
 
 
-def judge_silence(why: str) -> Finding:
-    """Nothing has come back from PortAudio."""
-    told = f"Looking for microphones has failed: {why}; if a sound server hangs, start it again"
-    return Finding("microphone", "problem", f"{told}.", "systemctl --user restart pipewire pipewire-pulse wireplumber")
+def judge_none(
+    reason: str | None, known: Sequence[str], recording: Sequence[Path], closed: Sequence[Finding]
+) -> Finding:
+    """PortAudio has no input, for a `reason` that may be known.
 
-
-def judge_none(reason: str | None, known: list[str], recording: list[Path]) -> Finding:
-    """PortAudio has no input: `known` are ALSA's cards, `recording` the nodes of those that record."""
+    `known` are ALSA's cards, `recording` the nodes of those that record, `closed` what `check_group` says of these.
+    """
+    if closed:
+        told = "There is no microphone that this user may open: see group"
+        return Finding("microphone", "problem", f"{told}.", closed[0].command)
     told = "There is no microphone, nor any sound card: plug one in, or see docs/raspberry-pi.md on its I2S pins"
     if reason:
         told = f"There is no microphone that can be used: {reason}"
@@ -104,23 +112,29 @@ def judge_none(reason: str | None, known: list[str], recording: list[Path]) -> F
     return Finding("microphone", "problem", f"{told}.", "arecord -l")
 
 
-def judge_heard(told: Mapping[str, Any], source: str) -> Finding:
-    """`told` is what `inside.microphones` has found, `source` the sound server's default, "" where it does not say."""
+def judge_heard(told: Mapping[str, Any], sources: Sequence[str] | None, default: str) -> Finding:
+    """`told` is what `inside.microphones` has found.
+
+    `sources` are the sound server's, `default` that which "mic:" means: None and "" where there is no server.
+    """
     if told["default"] < 0:
         listed = ", ".join(told["inputs"])
         return Finding("microphone", "problem", f"No microphone is the default: say mic:NAME, of {listed}.")
     if "refused" in told:
+        if sources is not None and all(name.endswith(".monitor") for name in sources):
+            sentence = "There is no microphone: the sound server knows none; plug one in."
+            return Finding("microphone", "problem", sentence, "pactl list short sources")
         return Finding("microphone", "problem", str(told["refused"]))
     named = f"The microphone {told['device']}"
     if told["samples"] == 0:
-        command = "pactl list sources" if source else "arecord -d 2 -vv /dev/null"
+        command = "arecord -d 2 -vv /dev/null" if sources is None else "pactl suspend-source @DEFAULT_SOURCE@ 0"
         return Finding("microphone", "problem", f"{named} can be opened, but delivers nothing.", command)
     heard = f"{named} delivers {told['rate_hz']} Hz"
-    if source.endswith(".monitor"):
-        sentence = f"{heard}, but only what this machine plays ({source}): the sound server knows no microphone."
-        return Finding("microphone", "warning", sentence, "pactl list short sources")
+    if default.endswith(".monitor"):
+        sentence = f"{heard}, but only what this machine plays ({default}): choose a microphone, or plug one in."
+        return Finding("microphone", "warning", sentence, "pactl list short sources; pactl set-default-source NAME")
     if told["peak"] == 0.0:
-        command = "pactl set-source-mute @DEFAULT_SOURCE@ 0" if source else "alsamixer -V capture"
+        command = "alsamixer -V capture" if sources is None else "pactl set-source-mute @DEFAULT_SOURCE@ 0"
         return Finding("microphone", "warning", f"{heard}, all of it zero: is it muted?", command)
     return Finding(
         "microphone", "ok", f"{heard}, at most {20 * math.log10(told['peak']):.0f} dB of full scale just now."
@@ -136,15 +150,23 @@ def cards(root: Path) -> list[str]:
     return [name.strip() for name in re.findall(r"^ *\d+ \[([^]]*)\]", text, re.MULTILINE)]
 
 
+def server_sources() -> list[str] | None:
+    """The sound server's sources, what it plays (.monitor) among them; None without a server or its program."""
+    listed = _pactl("list", "short", "sources")
+    return None if listed is None else [line.split("\t")[1] for line in listed.splitlines() if "\t" in line]
+
+
 def default_source() -> str:
-    """The sound server's default source; empty without a server, or without its program."""
-    if shutil.which("pactl") is None:
-        return ""
+    """The sound server's default source; empty where it tells none."""
+    found = re.search(r"^Default Source: (\S+)", _pactl("info") or "", re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _pactl(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["pactl", "info"], env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, timeout=5.0
+            ["pactl", *arguments], env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, timeout=5.0
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    found = re.search(r"^Default Source: (\S+)", done.stdout, re.MULTILINE)
-    return found[1] if found else ""
+        return None
+    return done.stdout if done.returncode == 0 else None
