@@ -51,19 +51,24 @@ class Feed:
         A sender that can be made to wait does so, for `patience_s`, until there is room.
         """
         until_s = monotonic() + patience_s
-        while self._ring.room < len(samples) and monotonic() < until_s and not self.stopping.wait(_ROOM_S):
-            pass
         if lost:
             self._ring.lose(lost)
         finite = np.isfinite(samples).all(axis=1)
         for run in np.split(samples, np.flatnonzero(np.diff(finite)) + 1):
             if np.isfinite(run).all():
-                self._ring.write(run)
+                self._write(run, until_s)
             else:
                 self._ring.lose(len(run))
         if finite.any():
             self._trouble = ""
         self._news.set()
+
+    def _write(self, samples: Samples, until_s: float) -> None:
+        while len(samples) > (room := self._ring.room) and monotonic() < until_s and not self.stopping.wait(_ROOM_S):
+            self._ring.write(samples[:room])  # they may be more than it ever holds
+            samples = samples[room:]
+            self._news.set()
+        self._ring.write(samples)
 
     def trouble(self, reason: str) -> None:
         """No sample can come, for this reason; until the next one does, the source is recovering."""

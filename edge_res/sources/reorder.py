@@ -16,7 +16,8 @@ class Reorder:
     """Holds back frames that came too early, until those before them have come or more than `window` others have.
 
     A frame that is behind what was given on, one that came twice or too late, is dropped; more than `window` of them in
-    a row are the sender's new beginning, and are given on.
+    a row are the sender's new beginning, and are given on. So is one with the number of a frame that was given on of
+    late, and with other samples.
     """
 
     def __init__(self, window: int) -> None:
@@ -25,13 +26,16 @@ class Reorder:
         self._next: int | None = None  # number of the next frame to give on
         self._early: dict[int, Arrived] = {}
         self._behind: dict[int, Arrived] = {}
+        self._most_behind = max(window, _RESTART)
+        self._given: dict[int, int] = {}  # the last ones given on, and the hash of the samples of each
+        self._anew = False  # whether those behind are a new beginning for sure
 
     def push(self, frame: Frame, now_s: float) -> Iterator[Arrived]:
         """Take a frame as it came; yields those whose turn it is."""
         number = frame.number
         if self._next is None:
             self._next = number
-        if self._ahead(number) < _HALF:
+        if self._ahead(number) < _HALF and not self._anew:
             self.late += len(self._behind) + (number in self._early)
             self._behind.clear()
             self._early[number] = frame, now_s
@@ -39,10 +43,12 @@ class Reorder:
             return
         self.late += number in self._behind
         self._behind[number] = frame, now_s
-        if len(self._behind) > max(self._window, _RESTART):
+        self._anew = self._anew or self._given.get(number, _hash(frame)) != _hash(frame)
+        if len(self._behind) > (self._window if self._anew else self._most_behind):
             yield from self.flush()
             self._next = min(self._behind, key=lambda other: (other - number + _HALF) % NUMBERS)
-            self._early, self._behind = self._behind, {}
+            self._early, self._behind, self._anew = self._behind, {}, False
+            self._given.clear()
             yield from self._give(self._window)
 
     def flush(self) -> Iterator[Arrived]:
@@ -53,6 +59,8 @@ class Reorder:
         """Begin anew, with another sender; what is held back has been flushed."""
         self._next = None
         self._behind.clear()
+        self._given.clear()
+        self._anew = False
 
     def _give(self, window: int) -> Iterator[Arrived]:
         while self._early:
@@ -61,7 +69,15 @@ class Reorder:
                 return
             frame, arrived_s = self._early.pop(following)
             self._next = (frame.number + len(frame.samples)) % NUMBERS
+            self._given.pop(frame.number, None)  # so that it is the last again
+            self._given[frame.number] = _hash(frame)
+            if len(self._given) > self._most_behind + 1:
+                del self._given[next(iter(self._given))]
             yield frame, arrived_s
 
     def _ahead(self, number: int) -> int:
         return (number - (self._next or 0)) % NUMBERS
+
+
+def _hash(frame: Frame) -> int:
+    return hash(frame.samples.tobytes())

@@ -141,9 +141,14 @@ class Datagrams:
             yield from self._flushed()
 
     def _listens_to(self, sender: str, frame: Frame, now_s: float) -> bool:
-        if sender == self._sender or now_s - self._heard_s > self._silence_s:
+        if sender == self._sender or not self._sender:
             return True
-        self._tell("sender", f"{sender} sends too, and is refused while {self._sender} does")
+        if now_s - self._heard_s <= self._silence_s:
+            self._tell("sender", f"{sender} sends too, and is refused while {self._sender} does")
+        elif (found := frame.samples.shape[1]) != self._channels:
+            self._tell("channels", f"{sender} sends frames with channels={found}, and is refused")
+        else:
+            return True
         return False
 
     def _flushed(self) -> Iterator[tuple[int, Samples]]:

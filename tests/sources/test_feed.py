@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -26,6 +27,20 @@ def test_blocks_are_of_a_hop_at_most_and_end_at_gaps() -> None:
     feed.put(column(*range(5)), lost=7)
     blocks = [(block.at, len(block.samples), block.lost) for block in islice(feed, 4) if isinstance(block, Block)]
     assert blocks == [(0, 100, 0), (100, 100, 0), (200, 50, 0), (257, 5, 7)]
+
+
+def test_more_than_there_is_room_for_waits_for_room() -> None:
+    feed = Feed("x", 1000, 1, WANT, 1.0, buffer_s=0.3)
+    feed.start(lambda: feed.put(column(*range(1000)), patience_s=30.0))
+    found: list[Block] = []
+    for block in feed:
+        assert isinstance(block, Block)
+        found.append(replace(block, samples=block.samples.copy()))
+        if block.at + len(block.samples) == 1000:
+            break
+    feed.stop()
+    assert [block.lost for block in found] == [0] * len(found)
+    assert np.concatenate([block.samples for block in found]).ravel().tolist() == list(range(1000))
 
 
 def test_what_is_no_number_is_lost_where_it_is() -> None:

@@ -13,8 +13,8 @@ from edge_res.sources.reorder import Reorder
 PER_FRAME = 10
 
 
-def frame(index: int, first: int = 0) -> Frame:
-    return Frame((first + index * PER_FRAME) % NUMBERS, np.full((PER_FRAME, 1), index, np.float32))
+def frame(index: int, first: int = 0, value: float = 0.0) -> Frame:
+    return Frame((first + index * PER_FRAME) % NUMBERS, np.full((PER_FRAME, 1), index + value, np.float32))
 
 
 def given_on(reorder: Reorder, order: list[int], first: int = 0) -> list[int]:
@@ -59,6 +59,17 @@ def test_a_new_beginning_is_given_on_whole(window: int) -> None:
     assert given_on(reorder, list(range(30))) == list(range(30))
     again = [1, 0, 2, 4, 3, *range(5, 30)] if window else list(range(30))
     assert given_on(reorder, again) == list(range(30))
+    assert reorder.late == 0
+
+
+@pytest.mark.parametrize("window", [0, 4, 100])
+@pytest.mark.parametrize("given", [2, 5, 8])
+def test_a_sender_that_begins_anew_soon_is_known_by_its_samples(window: int, given: int) -> None:
+    reorder = Reorder(window)
+    assert given_on(reorder, list(range(given))) == list(range(given))
+    order = [0, *range(1, 200)] if window == 0 else [1, 0, *range(2, 200)]
+    found = [ready for i in order for ready, _ in reorder.push(frame(i, value=1000), 0.0)]
+    assert [int(ready.samples[0, 0]) for ready in found] == list(range(1000, 1200))
     assert reorder.late == 0
 
 

@@ -156,6 +156,17 @@ def test_another_sender_is_heard_from_its_first_frame_on() -> None:
     assert [(lost, samples[0, 0]) for lost, samples in told] == [(0, 500), (0, 510), (10, 530), (1470, 10)]
 
 
+def test_another_sender_of_other_channels_is_refused_however_long_it_was_silent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    datagrams = Datagrams("udp:", 3, 1000, 8, 1.0)
+    told: list[tuple[int, Samples]] = []
+    for now_s, who, channels in [(0.0, "a", 3), (2.0, "b", 1), (3.0, "b", 1), (4.0, "a", 3)]:
+        told += datagrams.push([(frames(round(1000 * now_s), 10, channels)[0], who)], now_s)
+    assert [(lost, samples[0, 0]) for lost, samples in told] == [(0, 0), (3990, 4000)]
+    assert caplog.messages == ["udp:: b sends frames with channels=1, and is refused."]
+
+
 @pytest.mark.parametrize(("host", "to"), [("", "127.0.0.1"), ("", "::1"), ("[::1]", "::1"), ("localhost", "127.0.0.1")])
 def test_it_listens_where_it_is_told_to(port: int, host: str, to: str) -> None:
     if host == "localhost":
