@@ -163,6 +163,7 @@ def test_another_sender_of_other_channels_is_refused_however_long_it_was_silent(
     told: list[tuple[int, Samples]] = []
     for now_s, who, channels in [(0.0, "a", 3), (2.0, "b", 1), (3.0, "b", 1), (4.0, "a", 3)]:
         told += datagrams.push([(frames(round(1000 * now_s), 10, channels)[0], who)], now_s)
+    told += datagrams.push([], 6.0)
     assert [(lost, samples[0, 0]) for lost, samples in told] == [(0, 0), (3990, 4000)]
     assert caplog.messages == ["udp:: b sends frames with channels=1, and is refused."]
 
