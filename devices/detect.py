@@ -1,33 +1,78 @@
-"""What this machine is, from what it says of itself.
-
-The device tree's root node has a `model`, one text, and a `compatible`, texts from the most particular to the most
-general (Devicetree Specification 0.4, 2.3). Linux shows them under `/proc/device-tree`, each text ended by a zero byte.
-"""
+"""Which device this machine is, from what it says of itself."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
 
-from edge_res.devices.profiles import DeviceProfile
+from edge_res.devices.board import Board, read_board
+from edge_res.devices.profiles import DeviceProfile, is_own, known_profiles, load_profile, members
 
 
-def describe_mismatch(profile: DeviceProfile, root: Path = Path("/")) -> str | None:
+def detect(root: Path = Path("/"), machine: str = "") -> DeviceProfile:
+    """The device that the machine with the file system `root` is: a member, else a family, else a generic one.
+
+    `machine` is its architecture, by default that of this one.
+    """
+    board = read_board(root)
+    if board != Board():  # else it can be none of those that are recognised by a text
+        recognised = [device for device in map(load_profile, known_profiles()) if _says(board, device)]
+        if recognised:
+            # One's own file before those that come along; and a member's name is longer than its family's.
+            return max(recognised, key=lambda device: (is_own(device.name), len(device.name)))
+    return _member("generic", board, machine) or load_profile("generic")
+
+
+def find_device(name: str, root: Path = Path("/"), machine: str = "") -> tuple[DeviceProfile, str | None]:
+    """The device of a name or in a file; of a family, the member that this machine is.
+
+    Returns the device and, where this machine is another, or a member was found, the sentence that says so.
+    """
+    device = load_profile(name)
+    if Path(name).suffix == ".toml":
+        return device, describe_mismatch(device, root)
+    found = _member(name, read_board(root), machine)
+    if found is not None:
+        plain = not found.recognised_by
+        return found, None if plain else f"this is {found.title}: device {found.name}"
+    return device, describe_mismatch(device, root) or _no_member(device, root)
+
+
+def describe_mismatch(device: DeviceProfile, root: Path = Path("/")) -> str | None:
     """One sentence where the machine with the file system `root` is not that device, else None."""
-    texts = [text for name in ("model", "compatible") for text in _device_tree(root, name)]
-    if not profile.recognised_by or any(mark in text for mark in profile.recognised_by for text in texts):
+    board = read_board(root)
+    if not device.recognised_by or _says(board, device):
         return None
-    found = f"its device tree says {texts[0]!r}" if texts else f"it has no device tree ({platform.machine()})"
+    if board.model:
+        found = f"its device tree says {board.model!r}"
+    elif board.name:
+        found = f"it is {board.name!r} ({platform.machine()})"
+    else:
+        found = f"it has no device tree ({platform.machine()})"
     return (
-        f"This machine is not recognised as {profile.title}, {found}; "
-        f"it runs with the settings of {profile.name} all the same ({profile.engine}, threads: {profile.threads})."
+        f"This machine is not recognised as {device.title}, {found}; "
+        f"it runs with the settings of {device.name} all the same, on the engines that are installed here."
     )
 
 
-def _device_tree(root: Path, name: str) -> list[str]:
-    """The texts in a property of the device tree's root node; none where there is no device tree."""
-    try:
-        raw = (root / "proc" / "device-tree" / name).read_bytes()
-    except OSError:
-        return []
-    return [text for text in raw.decode("utf-8", "replace").split("\0") if text.strip()]
+def _no_member(family: DeviceProfile, root: Path) -> str | None:
+    """Of a family that has members, and this machine is none of them."""
+    board = read_board(root)
+    if not family.recognised_by or not any(True for _ in members(family.name)):
+        return None
+    return f"no device file is of {board.name!r}; it runs with the plain settings of {family.name}"
+
+
+def _member(family: str, board: Board, machine: str) -> DeviceProfile | None:
+    """The member of a family that a machine is."""
+    for device in members(family):
+        if _says(board, device):
+            return device
+        if not device.recognised_by and (machine or platform.machine()) in device.architectures:
+            return device
+    return None
+
+
+def _says(board: Board, device: DeviceProfile) -> bool:
+    texts = (board.model, *board.compatible, board.name)
+    return any(mark in text for mark in device.recognised_by for text in texts)

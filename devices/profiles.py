@@ -1,12 +1,17 @@
-"""Device profiles: files of facts, read and checked."""
+"""Device files: facts, read and checked."""
 
 from __future__ import annotations
 
+import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_res.devices.clocks import CPUFREQ
+from edge_res.devices.schema import ENGINES, check
+from edge_res.devices.throttling import WAYS
 from edge_res.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -14,44 +19,116 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
-ENGINES = ("litert", "tflite-runtime", "onnxruntime")
-_MOST_THREADS = 256
+
+@dataclass(frozen=True)
+class Cluster:
+    """Cores that are alike: what they are called, how many, their highest clock, and the features that matter here."""
+
+    core: str
+    count: int
+    clock_mhz: float
+    features: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Peaks:
+    """What the fastest core does at most: 10⁹ multiply-adds of int8 a second, 10⁹ flops, 10⁹ bytes."""
+
+    clock_mhz: float
+    int8_gmacs: float
+    fp32_gflops: float
+    memory_gbs: float
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Where a device tells of itself: types of thermal zones (none: all), and the ways of `clocks`, `throttling` and
+    `power`; `rails` are those whose sum is what the device takes (none: all)."""
+
+    temperature: tuple[str, ...] = ()
+    clock: str = CPUFREQ
+    throttling: tuple[str, ...] = WAYS
+    power: str = "none"
+    rails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Provider:
+    """An execution provider of ONNX Runtime on the device: whether it is never to be used, or untested; and why."""
+
+    name: str
+    use: str
+    why: str
+    model: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class DeviceProfile:
-    """The settings for a device, and how it is recognised.
+    """A device as its file has it.
 
-    `name` is that of its file without `.toml`, `title` what people call the device. `recognised_by` are texts of which
-    one is in the device tree's model or compatible strings of such a device; none means any machine. `engine` and
-    `threads` are what the models run with; `notes` is for people.
+    `name` is that of the file without `.toml`, `title` what people call the device. `recognised_by` are texts of which
+    one is in the device tree's model or compatible texts, or in DMI's name, of such a device; none, and it is any
+    machine of one of the `architectures` (as `uname -m` has them; none: of all). `engines` are tried in that order,
+    with `threads`; `affinity` are the cores to stay on, none: all. `traps` are for people.
     """
 
     name: str
-    title: str
-    recognised_by: tuple[str, ...]
-    engine: str
-    threads: int
-    notes: str
+    title: str = ""
+    recognised_by: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    soc: str = ""
+    memory_gb: tuple[float, ...] = ()
+    engines: tuple[str, ...] = ENGINES
+    threads: int = 1
+    affinity: tuple[int, ...] = ()
+    traps: tuple[str, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
+    peaks: Peaks | None = None
+    reads: Reads = field(default_factory=Reads)
+    providers: tuple[Provider, ...] = ()
 
 
-def known_profiles() -> tuple[str, ...]:
-    """The names of the profiles that come along."""
-    return tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.toml")))
+def user_folder() -> Path:
+    """`$XDG_CONFIG_HOME/edgeres`, by default below `~/.config` (XDG Base Directory Specification)."""
+    home = os.environ.get("XDG_CONFIG_HOME", "")
+    # os.path's leaves "~" where a user has no home, pathlib's raises: then there is just no such folder.
+    base = Path(home) if Path(home).is_absolute() else Path(os.path.expanduser("~/.config"))  # noqa: PTH111
+    return base / "edgeres"
+
+
+def known_profiles() -> dict[str, Path]:
+    """The files by their names: those that come along, and the user's own, which replace them."""
+    own = user_folder() / "devices"
+    return {path.stem: path for folder in (Path(__file__).parent, own) for path in sorted(folder.glob("*.toml"))}
+
+
+def is_own(name: str) -> bool:
+    """Whether a name means a file of the user's."""
+    return name in known_profiles() and known_profiles()[name].parent != Path(__file__).parent
+
+
+def members(family: str) -> Iterator[DeviceProfile]:
+    """The devices of a family: `jetson-nano` is one of `jetson`."""
+    for name in known_profiles():
+        if name.startswith(f"{family}-"):
+            yield load_profile(name)
 
 
 def load_profile(name_or_path: str | Path) -> DeviceProfile:
-    """The profile of that name, or in that `.toml` file; whatever is wrong with it is a `ConfigError`."""
+    """The device of that name, or in that `.toml` file; whatever is wrong with it is a `ConfigError`."""
     path = Path(name_or_path)
     if path.suffix != ".toml":
-        if str(name_or_path) not in known_profiles():
+        known = known_profiles()
+        if str(name_or_path) not in known:
             raise ConfigError(
-                f"There is no device {str(name_or_path)!r}; known are {', '.join(known_profiles())}, "
+                f"There is no device {str(name_or_path)!r}; known are {', '.join(known)}, "
                 "or give the path of a .toml file."
             )
-        path = Path(__file__).parent / f"{name_or_path}.toml"
+        path = known[str(name_or_path)]
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        body = tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"There is no device file {path}; known devices are {', '.join(known_profiles())}.") from None
     except OSError as error:
@@ -59,33 +136,22 @@ def load_profile(name_or_path: str | Path) -> DeviceProfile:
     except ValueError as error:  # of TOML, or of UTF-8
         raise ConfigError(f"The device file {path} is not TOML: {error}.") from None
     try:
-        return _checked(path.stem, body)
+        check(body, text)
     except ConfigError as error:
         raise ConfigError(f"The device file {path} cannot be used: {error}") from None
+    return _profile(path.stem, body)
 
 
-def _checked(name: str, body: dict[str, Any]) -> DeviceProfile:
-    """Each key of `body` against what is allowed for it."""
-    rules = {  # key: (does the value fit, what fits)
-        "title": (_is_text, "a text"),
-        "recognised_by": (
-            lambda v: isinstance(v, list) and all(map(_is_text, v)),
-            "a list of texts, [] for any machine",
-        ),
-        "engine": (lambda v: v in ENGINES, f"one of {', '.join(ENGINES)}"),
-        "threads": (lambda v: type(v) is int and 1 <= v <= _MOST_THREADS, f"a whole number from 1 to {_MOST_THREADS}"),
-        "notes": (lambda v: isinstance(v, str), "a text"),
+def _profile(name: str, body: dict[str, Any]) -> DeviceProfile:
+    """A checked `body` as a dataclass."""
+    tables: dict[str, Any] = {
+        "clusters": tuple(Cluster(**_frozen(part)) for part in body.get("clusters", [])),
+        "peaks": Peaks(**body["peaks"]) if "peaks" in body else None,
+        "reads": Reads(**_frozen(body.get("reads", {}))),
+        "providers": tuple(Provider(**_frozen(part)) for part in body.get("providers", [])),
     }
-    for key in body:
-        if key not in rules:
-            raise ConfigError(f"it has the key {key!r}, allowed are {', '.join(rules)}.")
-    for key, (fits, allowed) in rules.items():
-        if key not in body:
-            raise ConfigError(f"it lacks the key {key!r}, which is {allowed}.")
-        if not fits(body[key]):
-            raise ConfigError(f"its key {key!r} is {body[key]!r}, allowed is {allowed}.")
-    return DeviceProfile(name=name, **{**body, "recognised_by": tuple(body["recognised_by"])})
+    return DeviceProfile(**{"name": name, "title": name, **_frozen(body), **tables})
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+def _frozen(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in part.items()}

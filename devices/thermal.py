@@ -1,11 +1,13 @@
-"""Temperatures, of Linux' thermal zones (Documentation/driver-api/thermal/sysfs-api.rst)."""
+"""Temperatures, of Linux' thermal zones (Documentation/driver-api/thermal/sysfs-api.rst), and of x86's own sensors."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
 
-from edge_res.devices.files import number, text
+from edge_res.devices.files import hwmons, number, text
+
+_HWMONS = ("coretemp", "k10temp")  # of Intel and AMD, which are not always zones (Documentation/hwmon)
 
 
 def read_temperatures(root: Path = Path("/")) -> dict[str, float]:
@@ -14,6 +16,11 @@ def read_temperatures(root: Path = Path("/")) -> dict[str, float]:
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone[0-9]*")):
         name, celsius = text(zone / "type"), number(zone / "temp", 1e-3)
         if celsius is not None:
+            found[name] = max(celsius, found.get(name, celsius))
+    for folder in hwmons(root, *_HWMONS):
+        celsius = number(folder / "temp1_input", 1e-3)
+        if celsius is not None:
+            name = text(folder / "name")
             found[name] = max(celsius, found.get(name, celsius))
     return found
 

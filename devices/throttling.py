@@ -49,9 +49,14 @@ class Flag:
     now: bool
     count: int = 0
 
+    @property
+    def what(self) -> str:
+        """What slows it, in words."""
+        return _SENTENCES[self.code]
+
     def __str__(self) -> str:
         times = f" ({self.count} times)" if self.count else ""
-        return f"{'now' if self.now else 'since the start'}: {_SENTENCES[self.code]}{times}"
+        return f"{'now' if self.now else 'since the start'}: {self.what}{times}"
 
 
 def read_flags(root: Path = Path("/"), ways: Collection[str] = WAYS) -> tuple[Flag, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_res.bundle import Bundle
-from edge_res.engines import DEFAULT_ENGINE, Runner, RunnerClass, TensorSpec, load_engine
+from edge_res.engines import ENGINES, Runner, RunnerClass, TensorSpec, load_engine
 from edge_res.errors import ConfigError, EngineError, ModelError
 from edge_res.flow import Frames
 
@@ -45,23 +46,25 @@ def load_model(
     return kind(load_runner(bundle, engine, mode, threads), bundle.manifest.frames, bundle.manifest.hop)
 
 
-def choose_engine(name: str | None, preferred: str = DEFAULT_ENGINE) -> tuple[RunnerClass, str | None]:
-    """The engine asked for, or the preferred one; where LiteRT cannot be imported, tflite-runtime.
+def choose_engine(name: str | None, order: Sequence[str] = tuple(ENGINES)) -> tuple[RunnerClass, str | None]:
+    """The engine asked for, or the first of `order` that can be imported here.
 
-    Returns the engine and, where it is not the one preferred, the sentence that says so. An engine that was asked for
-    by name is never replaced.
+    Returns the engine and, where it is not the first, the sentence that says why. An engine that was asked for by name
+    is never replaced.
     """
     if name is not None:
         return load_engine(name), None
+    first, *others = order
     try:
-        return load_engine(preferred), None
+        return load_engine(first), None
     except EngineError as missing:
-        if preferred != "litert":
+        if not others:
             raise
         try:
-            return load_engine("tflite-runtime"), f"{missing} Running on tflite-runtime instead."
+            engine, instead = choose_engine(None, others)
         except EngineError:
             raise missing from None
+        return engine, f"{missing} {instead or f'Running on {others[0]} instead, the next in order.'}"
 
 
 def quantize(frames: Frames, spec: TensorSpec, out: NDArray[Any]) -> None:

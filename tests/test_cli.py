@@ -165,7 +165,7 @@ def test_damaged_bundles_are_refused_in_one_sentence(tmp_path: Path) -> None:
 
 
 NO_PORTAUDIO = "import ctypes.util; ctypes.util.find_library = lambda name: None"
-NO_LITERT = "import sys; sys.modules['ai_edge_litert'] = None; sys.modules['tflite_runtime'] = None"
+NO_ENGINE = "import sys; sys.modules.update(dict.fromkeys(['ai_edge_litert', 'tflite_runtime', 'onnxruntime']))"
 
 
 def test_mistakes_get_one_sentence_and_an_exit_code(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_mistakes_get_one_sentence_and_an_exit_code(tmp_path: Path) -> None:
         (("demo:", "--threshold", "yes"), b"", "", 2, "LABEL=VALUE"),
         (("demo:", "--engine", "abacus"), b"", "", 2, "abacus"),
         (("demo:", "--device", "toaster"), b"", "", 2, "toaster"),
-        (("demo:",), b"", NO_LITERT, 7, "ai-edge-litert"),
+        (("demo:",), b"", NO_ENGINE, 7, "ai-edge-litert"),
         (("mic:",), b"", NO_PORTAUDIO, 4, "libportaudio2"),
     ]
     for arguments, stdin, before, code, part in cases:

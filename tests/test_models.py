@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_res import models
-from edge_res.engines import RunnerClass, TensorSpec
+from edge_res.engines import ENGINES, RunnerClass, TensorSpec
 from edge_res.errors import EngineError
 from edge_res.flow import Frames
 from edge_res.models import WindowModel, choose_engine, quantize, softmax
@@ -97,20 +97,28 @@ def missing(*names: str) -> Any:
     return load
 
 
-def choice(name: str | None, preferred: str) -> tuple[RunnerClass | str, str | None]:
-    return choose_engine(name, preferred)
+def choice(name: str | None, *order: str) -> tuple[RunnerClass | str, str | None]:
+    return choose_engine(name, order or tuple(ENGINES))
 
 
-def test_an_engine_is_replaced_only_where_litert_is_missing_and_never_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_engine_of_the_order_that_is_here_runs_and_never_silently(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "load_engine", missing("litert"))
-    assert choice(None, "litert") == ("tflite-runtime", "litert is not installed. Running on tflite-runtime instead.")
+    told = "litert is not installed. Running on tflite-runtime instead, the next in order."
+    assert choice(None) == ("tflite-runtime", told)
+    assert choice(None, "onnxruntime", "litert") == ("onnxruntime", None)
     with pytest.raises(EngineError, match="litert is not installed"):
         choose_engine("litert")  # asked for by name
     monkeypatch.setattr(models, "load_engine", missing("onnxruntime"))
     with pytest.raises(EngineError, match="onnxruntime is not installed"):
-        choose_engine(None, "onnxruntime")
-    assert choice(None, "litert") == ("litert", None)
-    assert choice("tflite-runtime", "litert") == ("tflite-runtime", None)
+        choice(None, "onnxruntime")
+    assert choice(None) == ("litert", None)
+    assert choice("tflite-runtime") == ("tflite-runtime", None)
     monkeypatch.setattr(models, "load_engine", missing("litert", "tflite-runtime"))
+    found, said = choice(None)
+    assert (found, said) == (
+        "onnxruntime",
+        "litert is not installed. tflite-runtime is not installed. Running on onnxruntime instead, the next in order.",
+    )
+    monkeypatch.setattr(models, "load_engine", missing(*ENGINES))
     with pytest.raises(EngineError, match="litert is not installed"):
         choose_engine(None)

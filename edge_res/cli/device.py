@@ -27,7 +27,8 @@ def listen(
         str, typer.Option(help="A bundle, or `default`, the one that comes along; A+B: an ensemble.")
     ] = "default",
     device: Annotated[
-        str | None, typer.Option(help="raspberry-pi, jetson, generic, or a TOML file: engine and threads.")
+        str | None,
+        typer.Option(help="A device of `edgeres devices --known`, or a TOML file: engines, threads and cores."),
     ] = None,
     engine: Annotated[str | None, typer.Option(help="litert, onnxruntime or tflite-runtime.")] = None,
     mode: Annotated[
@@ -155,6 +156,9 @@ def profile(
         str | None,
         typer.Option(metavar="DEVICE", help="Measure nothing: an ESTIMATE for a device, a file, or `all`."),
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Stay on its cores, read its sensors; default: sensors of what is recognised.")
+    ] = None,
 ) -> None:
     """Measure what a model costs on this device: engines, modes, threads."""
     if compare:
@@ -167,7 +171,7 @@ def profile(
         return run_estimate(model, estimate, json)
     from edge_res.commands.profile import ProfileOptions, run
 
-    run(ProfileOptions(model, engine or [], mode or [], threads or [], seconds, tries, json, html, save))
+    run(ProfileOptions(model, engine or [], mode or [], threads or [], seconds, tries, json, html, save, device))
 
 
 @app.command()

@@ -45,5 +45,5 @@ def choose(
             return Chosen(load_engine(saved.engine), mode or saved.mode, threads or saved.threads, (found,))
         except EngineError as missing:
             told.append(f"{missing} So the settings from {path} are not followed; run `edgeres profile --save` again.")
-    loaded, instead = choose_engine(engine, device.engine)
+    loaded, instead = choose_engine(engine, device.engines)
     return Chosen(loaded, mode, threads or device.threads, (*told, *([instead] if instead else [])))

@@ -19,7 +19,7 @@ from edge_res.chain import Chain, merged, read_members
 from edge_res.commands.chosen import choose
 from edge_res.commands.sessions import Taps, start_recording
 from edge_res.decide import with_thresholds
-from edge_res.devices import describe_mismatch, load_profile
+from edge_res.devices import find_device, stay_on
 from edge_res.errors import ConfigError, OutputError
 from edge_res.listen import Stream, listen
 from edge_res.models import Model, load_model
@@ -69,12 +69,10 @@ def run(options: ListenOptions) -> None:
     bundles = read_members(options.model)
     manifest = merged([bundle.manifest for bundle in bundles])
     decide = with_thresholds(manifest.decide, read_thresholds(options.thresholds))
-    profile = load_profile(options.device or "generic")
-    if options.device and (mismatch := describe_mismatch(profile)):
-        say(mismatch)
+    device, which = find_device(options.device or "generic")
     follow = options.device is None
-    chosen = choose(bundles, profile, follow, options.engine, options.mode, options.threads)
-    for sentence in chosen.told:
+    chosen = choose(bundles, device, follow, options.engine, options.mode, options.threads)
+    for sentence in filter(None, (which, stay_on(device.affinity), *chosen.told)):
         say(sentence)
     models = [load_model(bundle, chosen.engine, chosen.mode, chosen.threads) for bundle in bundles]
     for bundle, model in zip(bundles, models, strict=True):

@@ -21,6 +21,7 @@ from edge_res.bundle import Bundle
 from edge_res.chain import merged, read_members
 from edge_res.commands.listen import ended_by_signal, say
 from edge_res.commands.profile_tables import print_profile
+from edge_res.devices import detect, find_device, stay_on
 from edge_res.engines import load_engine
 from edge_res.errors import ConfigError, EdgeResError, EngineError
 from edge_res.models import MODES
@@ -53,6 +54,7 @@ class ProfileOptions:
     json: bool
     html: Path | None
     save: bool
+    device: str | None
 
 
 def run(options: ProfileOptions) -> None:
@@ -60,10 +62,13 @@ def run(options: ProfileOptions) -> None:
     bundles = read_members(options.model)
     manifest = merged([bundle.manifest for bundle in bundles])
     hop_s = manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
+    device, which = find_device(options.device) if options.device else (detect(), None)
+    for sentence in filter(None, (which, stay_on(device.affinity) if options.device else None)):
+        say(sentence)
     tasks = tasks_of(options, bundles)
     if options.html is not None and not options.html.absolute().parent.is_dir():
         raise ConfigError(f"There is no folder {options.html.parent} for {options.html}; make it first.")
-    sensors = open_sensors()
+    sensors = open_sensors(device.reads)
     before = sensors.read()
     rows: list[Row] = []
     try:

@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 from edge_res.errors import ConfigError, EngineError, ModelError
 
-DEFAULT_ENGINE = "litert"
-
-ENGINES = {  # name: module:Class
+ENGINES = {  # name: module:Class; the first is what is used where nothing says otherwise
     "litert": "edge_res.engines.litert:LiteRtRunner",
     "tflite-runtime": "edge_res.engines.tflite_runtime:TfliteRuntimeRunner",
     "onnxruntime": "edge_res.engines.onnxruntime:OnnxRuntimeRunner",
@@ -91,7 +89,6 @@ def check_states(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) ->
 
 
 __all__ = [
-    "DEFAULT_ENGINE",
     "ENGINES",
     "EngineError",
     "Runner",

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_res.devices.board import read_board
+from edge_res.devices.detect import detect
 from edge_res.profiling.observe import limits
 
 
@@ -19,9 +21,10 @@ def machine_name(root: Path = Path("/")) -> str:
 
 
 def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
+    """All that a profile keeps of it; `file` is the device file that it is recognised by, at worst a generic one."""
     return {
         "name": machine_name(root),
-        "file": None,  # the device file that this machine is recognised by
+        "file": detect(root).name,
         "board": board(root),
         "processor": processor(root),
         "architecture": platform.machine(),
@@ -36,10 +39,7 @@ def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
 
 def board(root: Path) -> str:
     """The device tree's model; empty where there is none."""
-    try:
-        return (root / "proc/device-tree/model").read_text(errors="replace").strip("\0\n ")
-    except OSError:
-        return ""
+    return read_board(root).model
 
 
 def processor(root: Path) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_res.bundle import Bundle
+from edge_res.devices.profiles import user_folder
 from edge_res.errors import ConfigError, OutputError
 from edge_res.profiling.toml import tomllib
 from edge_res.sinks.health import replace_file
@@ -37,11 +37,8 @@ class Settings:
 
 
 def user_config() -> Path:
-    """`$XDG_CONFIG_HOME/edgeres/config.toml`, by default below `~/.config` (XDG Base Directory Specification)."""
-    home = os.environ.get("XDG_CONFIG_HOME", "")
-    # os.path's leaves "~" where a user has no home, pathlib's raises: then there is just no such file.
-    base = Path(home) if Path(home).is_absolute() else Path(os.path.expanduser("~/.config"))  # noqa: PTH111
-    return base / "edgeres" / "config.toml"
+    """`config.toml` in the user's folder."""
+    return user_folder() / "config.toml"
 
 
 def bundle_hash(bundles: Sequence[Bundle]) -> str:

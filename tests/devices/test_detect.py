@@ -1,70 +1,111 @@
-"""On trees with the texts of real boards: those of Linux' device trees and of the firmware."""
+"""Which device a machine is: on trees with the texts of real boards."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
 
-from edge_res.devices import describe_mismatch, load_profile
+from edge_res.devices import describe_mismatch, detect, find_device, known_profiles, load_profile
+from edge_res.errors import ConfigError
+from tests.devices.boards import BOARDS, OTHERS, device_tree, write
 
-PIS = [
-    ("Raspberry Pi 5 Model B Rev 1.0", "raspberrypi,5-model-b\0brcm,bcm2712"),
-    ("Raspberry Pi 4 Model B Rev 1.2", "raspberrypi,4-model-b\0brcm,bcm2711"),
-    ("Raspberry Pi Zero 2 W Rev 1.0", "raspberrypi,model-zero-2-w\0brcm,bcm2837"),
-]
-JETSONS = [
-    ("NVIDIA Jetson Nano Developer Kit", "nvidia,p3450-0000\0nvidia,tegra210"),
-    ("NVIDIA Jetson Xavier NX Developer Kit", "nvidia,p3509-0000+p3668-0000\0nvidia,tegra194"),
-    ("NVIDIA Jetson Orin Nano Developer Kit", "nvidia,p3768-0000+p3767-0005\0nvidia,p3767-0005\0nvidia,tegra234"),
-    ("NVIDIA Jetson AGX Thor Developer Kit", ""),
-    ("quill", "nvidia,quill\0nvidia,tegra186"),
-]
-OTHERS = [
-    ("Google Pixel C", "google,smaug-rev2\0google,smaug-rev1\0google,smaug\0nvidia,tegra210"),
-    ("Radxa ROCK Pi 4B", "radxa,rockpi4b\0radxa,rockpi4\0rockchip,rk3399"),
-]
+EACH = [(name, board) for name, boards in BOARDS.items() for board in boards]
+MEMBERS = [(name, board) for name, board in EACH if name not in ("jetson", "raspberry-pi")]
 
 
-def tree(root: Path, model: str, compatible: str) -> Path:
-    folder = root / "proc" / "device-tree"
-    folder.mkdir(parents=True)
-    (folder / "model").write_bytes(model.encode() + b"\0")
-    if compatible:
-        (folder / "compatible").write_bytes(compatible.encode() + b"\0")
-    return root
+@pytest.fixture(autouse=True)
+def no_files_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
-@pytest.mark.parametrize(
-    ("name", "board"),
-    [("raspberry-pi", board) for board in PIS]
-    + [("jetson", board) for board in JETSONS]
-    + [("generic", board) for board in PIS + JETSONS + OTHERS],
-)
-def test_a_board_is_recognised(tmp_path: Path, name: str, board: tuple[str, str]) -> None:
-    assert describe_mismatch(load_profile(name), tree(tmp_path, *board)) is None
+def family_of(name: str) -> str:
+    return next(family for family in ("jetson", "raspberry-pi") if name.startswith(family))
 
 
-@pytest.mark.parametrize(
-    ("name", "board"),
-    [("raspberry-pi", board) for board in JETSONS + OTHERS] + [("jetson", board) for board in PIS + OTHERS],
-)
+def test_no_device_file_is_without_a_real_board() -> None:
+    assert set(BOARDS) | {"generic", "generic-arm64", "generic-x86-64"} == set(known_profiles())
+
+
+@pytest.mark.parametrize(("name", "board"), EACH)
+def test_a_board_is_recognised_as_itself_and_nothing_else(tmp_path: Path, name: str, board: tuple[str, str]) -> None:
+    root = device_tree(tmp_path, *board)
+    assert detect(root).name == name
+    recognised = {other for other in BOARDS if describe_mismatch(load_profile(other), root) is None}
+    assert recognised == {name, family_of(name)}
+    assert find_device("generic", root, "aarch64")[0].name == "generic-arm64"
+
+
+@pytest.mark.parametrize(("name", "board"), MEMBERS)
+def test_a_family_becomes_the_member_and_says_so(tmp_path: Path, name: str, board: tuple[str, str]) -> None:
+    device, said = find_device(family_of(name), device_tree(tmp_path, *board))
+    assert device.name == name
+    assert said == f"this is {device.title}: device {name}"
+    assert find_device(name, tmp_path) == (device, None)
+
+
+@pytest.mark.parametrize("name", ["jetson", "raspberry-pi"])
+def test_a_member_without_a_file_gets_the_familys_plain_settings(tmp_path: Path, name: str) -> None:
+    ((model, compatible),) = BOARDS[name]
+    device, said = find_device(name, device_tree(tmp_path, model, compatible))
+    assert device.name == name
+    assert said == f"no device file is of {model!r}; it runs with the plain settings of {name}"
+
+
+@pytest.mark.parametrize("board", OTHERS)
+@pytest.mark.parametrize("name", BOARDS)
 def test_another_board_is_told_in_one_sentence(tmp_path: Path, name: str, board: tuple[str, str]) -> None:
-    said = describe_mismatch(load_profile(name), tree(tmp_path, *board))
+    root = device_tree(tmp_path, *board)
+    device, said = find_device(name, root)
+    assert device.name == name
     assert said is not None
-    assert f"its device tree says {board[0]!r}" in said
+    assert said.startswith(f"This machine is not recognised as {device.title}, its device tree says {board[0]!r};")
     assert f"settings of {name} " in said
     assert said.endswith(".")
     assert ". " not in said
     assert "\0" not in said
+    assert detect(root, "aarch64").name == "generic-arm64"
 
 
-def test_a_machine_without_a_device_tree(tmp_path: Path) -> None:
-    assert describe_mismatch(load_profile("generic"), tmp_path) is None
-    said = describe_mismatch(load_profile("jetson"), tmp_path)
+@pytest.mark.parametrize(("machine", "name"), [("x86_64", "generic-x86-64"), ("aarch64", "generic-arm64")])
+def test_a_machine_that_says_nothing_is_generic(tmp_path: Path, machine: str, name: str) -> None:
+    assert detect(tmp_path, machine).name == name
+    assert find_device("generic", tmp_path, machine) == (load_profile(name), None)
+    said = find_device("jetson", tmp_path, machine)[1]
     assert said is not None
     assert "it has no device tree" in said
 
 
+def test_an_architecture_without_a_file_is_the_family(tmp_path: Path) -> None:
+    assert detect(tmp_path, "riscv64").name == "generic"
+    assert find_device("generic", tmp_path, "riscv64") == (load_profile("generic"), None)
+
+
 def test_the_compatible_alone_is_enough(tmp_path: Path) -> None:
     """A carrier board's maker may put its own name into the model."""
-    own = tree(tmp_path, "Our Gateway", "maker,gateway\0raspberrypi,4-compute-module\0brcm,bcm2711")
-    assert describe_mismatch(load_profile("raspberry-pi"), own) is None
+    root = device_tree(tmp_path, "Our Gateway", "maker,gateway\0raspberrypi,4-compute-module\0brcm,bcm2711")
+    assert detect(root).name == "raspberry-pi-cm4"
+
+
+def test_dmi_tells_where_there_is_no_device_tree(tmp_path: Path) -> None:
+    """With UEFI's ACPI tables instead of a device tree, a Jetson is named by DMI."""
+    names = {"sys_vendor": "NVIDIA\n", "product_name": "NVIDIA Jetson AGX Orin Developer Kit\n"}
+    write(tmp_path, **{f"sys__class__dmi__id__{name}": value for name, value in names.items()})
+    assert detect(tmp_path).name == "jetson-agx-orin"
+    said = describe_mismatch(load_profile("raspberry-pi-5"), tmp_path)
+    assert said is not None
+    assert "it is 'NVIDIA NVIDIA Jetson AGX Orin Developer Kit'" in said
+
+
+def test_ones_own_file_comes_first(tmp_path: Path) -> None:
+    root = device_tree(tmp_path, *BOARDS["raspberry-pi-cm4"][0])
+    own = tmp_path / "config/edgeres/devices/gateway.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('title = "our gateway"\nrecognised_by = ["Compute Module 4"]\nthreads = 2\n')
+    assert detect(root).name == "gateway"
+    assert find_device("gateway", root) == (load_profile(own), None)
+    (own.parent / "jetson-nano.toml").write_text("threads = 3\n")
+    assert load_profile("jetson-nano").threads == 3
+    (own.parent / "jetson-nano.toml").write_text("treads = 3\n")
+    with pytest.raises(ConfigError, match="there is no key 'treads'"):
+        load_profile("jetson-nano")

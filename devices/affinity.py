@@ -1,0 +1,21 @@
+"""Staying on some of the cores, where a device has better ones and worse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+
+def stay_on(cores: Sequence[int]) -> str | None:
+    """Keep this process, its threads and its children on these cores (sched_setaffinity(2)); no cores: on all.
+
+    Returns the sentence that says so, also where none of them may be used, and all others stay.
+    """
+    if not cores:
+        return None
+    usable = os.sched_getaffinity(0) & set(cores)
+    listed = ", ".join(map(str, cores))
+    if not usable:
+        return f"none of the cores {listed}, which the device file names, can be used here: all others are"
+    os.sched_setaffinity(0, usable)
+    return f"staying on the cores {', '.join(map(str, sorted(usable)))}"

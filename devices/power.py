@@ -1,0 +1,87 @@
+"""What a board takes, of the rails that it measures itself.
+
+- `ina3221`: a Jetson's monitors, three channels a chip. Linux' driver shows millivolts and milliamperes
+  (Documentation/hwmon/ina3221.rst); that of JetPack 4 milliwatts, under /sys/bus/i2c.
+- `pmic`: a Raspberry Pi 5's power management chip, asked by `vcgencmd pmic_read_adc`. It knows neither what its own
+  losses are nor what USB devices take.
+- `rapl`: an x86 processor counts its energy (Documentation/power/powercap/powercap.rst), and since Linux 5.10 only root
+  may read the counter.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_res.devices.files import hwmons, number, text
+from edge_res.devices.vcgencmd import vcgencmd
+
+INA3221, PMIC, RAPL = WAYS = ("ina3221", "pmic", "rapl")
+
+
+@dataclass(frozen=True)
+class Rail:
+    """What flows into a part of the board, W."""
+
+    name: str
+    power_w: float
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A processor's energy so far, J; it starts again from 0 after `range_j`."""
+
+    name: str
+    energy_j: float
+    range_j: float
+
+
+def read_rails(root: Path = Path("/"), way: str = INA3221) -> tuple[Rail, ...]:
+    """All rails of that way; none where the board does not measure itself, and of `rapl`, which counts."""
+    if way == PMIC:
+        return _pmic(vcgencmd("pmic_read_adc", root=root))
+    return (*_hwmon_rails(root), *_iio_rails(root)) if way == INA3221 else ()
+
+
+def read_counters(root: Path = Path("/")) -> tuple[Counter, ...]:
+    """RAPL's, one a package."""
+    found = []
+    for folder in sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]*")):
+        energy = number(folder / "energy_uj", 1e-6)
+        if folder.name.count(":") == 1 and energy is not None:  # with two, a part of a package
+            found.append(Counter(text(folder / "name"), energy, number(folder / "max_energy_range_uj", 1e-6) or 0.0))
+    return tuple(found)
+
+
+def spent_j(before: Counter, after: Counter) -> float:
+    """Between two readings of a counter."""
+    return after.energy_j - before.energy_j + (before.range_j if after.energy_j < before.energy_j else 0.0)
+
+
+def _hwmon_rails(root: Path) -> list[Rail]:
+    found = []
+    for folder in hwmons(root, "ina3221"):
+        for channel in (1, 2, 3):
+            name = text(folder / f"in{channel}_label")
+            volts, amperes = number(folder / f"in{channel}_input", 1e-3), number(folder / f"curr{channel}_input", 1e-3)
+            if name not in ("", "NC") and volts is not None and amperes is not None:  # NC: not connected
+                found.append(Rail(name, volts * amperes))
+    return found
+
+
+def _iio_rails(root: Path) -> list[Rail]:
+    """Of JetPack 4: `rail_name_0` and `in_power0_input` in /sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0."""
+    found = []
+    for path in sorted((root / "sys/bus/i2c/drivers/ina3221x").glob("*/iio:device*/rail_name_*")):
+        watts = number(path.parent / f"in_power{path.name.removeprefix('rail_name_')}_input", 1e-3)
+        if watts is not None:
+            found.append(Rail(text(path), watts))
+    return found
+
+
+def _pmic(told: str) -> tuple[Rail, ...]:
+    """` 3V3_SYS_A current(1)=0.06245952A` and `3V3_SYS_V volt(9)=3.30632200V` are a rail; EXT5V has no current."""
+    values = {name: float(value) for name, value in re.findall(r"(\w+_[AV]) \w+\(\d+\)=([\d.]+)[AV]", told)}
+    names = [name.removesuffix("_A") for name in values if name.endswith("_A")]
+    return tuple(Rail(name, values[f"{name}_A"] * values[f"{name}_V"]) for name in names if f"{name}_V" in values)

@@ -1,0 +1,169 @@
+"""The rules of a device file: which keys there are, and what is allowed for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge_res.devices.clocks import CPUFREQ, FIRMWARE
+from edge_res.devices.power import WAYS as POWER_WAYS
+from edge_res.devices.throttling import WAYS as THROTTLING_WAYS
+from edge_res.errors import ConfigError
+
+ENGINES = ("litert", "tflite-runtime", "onnxruntime")
+_MOST = 256  # threads, cores
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, as a test and in words."""
+
+    fits: Callable[[Any], bool]
+    allowed: str
+    needed: bool = False
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= _MOST
+
+
+def _is_positive(value: object) -> bool:
+    return type(value) in (int, float) and 0 < value < float("inf")  # type: ignore[operator]
+
+
+def _is_core(value: object) -> bool:
+    return type(value) is int and 0 <= value < _MOST
+
+
+def _texts(needed: bool = False) -> Rule:
+    return Rule(lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of texts", needed)
+
+
+def _one_of(*names: str, needed: bool = False) -> Rule:
+    return Rule(lambda v: v in names, f"one of {', '.join(names)}", needed)
+
+
+def _some_of(*names: str, least: int = 0) -> Rule:
+    return Rule(
+        lambda v: isinstance(v, list) and len(v) >= least and all(part in names and v.count(part) == 1 for part in v),
+        f"a list of {', '.join(names)}{', at least one' if least else ''}, each once",
+    )
+
+
+_TEXT = Rule(_is_text, "a text")
+_NEEDED_TEXT = Rule(_is_text, "a text", True)
+_COUNT = Rule(_is_count, f"a whole number from 1 to {_MOST}")
+_POSITIVE = Rule(_is_positive, "a number above 0", True)
+
+# By table, "" for the keys before the first; the keys in the order in which a message lists them.
+RULES: dict[str, dict[str, Rule]] = {
+    "": {
+        "title": _TEXT,
+        "recognised_by": _texts(),
+        "architectures": _texts(),
+        "soc": _TEXT,
+        "memory_gb": Rule(lambda v: isinstance(v, list) and all(map(_is_positive, v)), "a list of numbers above 0"),
+        "engines": _some_of(*ENGINES, least=1),
+        "threads": _COUNT,
+        "affinity": Rule(
+            lambda v: isinstance(v, list) and all(map(_is_core, v)) and len(set(v)) == len(v),
+            "a list of the numbers of cores, from 0, each once",
+        ),
+        "traps": _texts(),
+    },
+    "clusters": {
+        "core": _NEEDED_TEXT,
+        "count": Rule(_is_count, f"a whole number from 1 to {_MOST}", True),
+        "clock_mhz": _POSITIVE,
+        "features": _texts(),
+    },
+    "peaks": dict.fromkeys(("clock_mhz", "int8_gmacs", "fp32_gflops", "memory_gbs"), _POSITIVE),
+    "reads": {
+        "temperature": _texts(),
+        "clock": _one_of(CPUFREQ, FIRMWARE),
+        "throttling": _some_of(*THROTTLING_WAYS),
+        "power": _one_of("none", *POWER_WAYS),
+        "rails": _texts(),
+    },
+    "providers": {
+        "name": _NEEDED_TEXT,
+        "use": _one_of("never", "untested", needed=True),
+        "why": _NEEDED_TEXT,
+        "model": _TEXT,
+        "options": Rule(lambda v: isinstance(v, dict), "a table"),
+    },
+}
+_LISTS = ("clusters", "providers")  # written [[clusters]], any number of them
+
+
+def check(body: Mapping[str, Any], text: str) -> None:
+    """Raise a `ConfigError` that ends a sentence: the key, its line in the `text`, and what is allowed."""
+    tables = [name for name in RULES if name]
+    for key in body:
+        if key not in RULES[""] and key not in tables:
+            raise ConfigError(_unknown(text, "", 0, key))
+    _check_table({key: value for key, value in body.items() if key not in tables}, "", 0, text)
+    for name in tables:
+        value = body.get(name, [] if name in _LISTS else {})
+        parts = value if name in _LISTS else [value]
+        if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+            written = f"[[{name}]]" if name in _LISTS else f"[{name}]"
+            raise ConfigError(
+                f"line {line_of(text, '', 0, name)}: {name!r} is {value!r}, allowed is a table {written}."
+            )
+        for place, part in enumerate(parts):
+            if part or name in body:
+                _check_table(part, name, place, text)
+
+
+def _check_table(part: Mapping[str, Any], name: str, place: int, text: str) -> None:
+    rules, of = RULES[name], f" of [{name}]" if name else ""
+    for key in part:
+        if key not in rules:
+            raise ConfigError(_unknown(text, name, place, key))
+    for key, rule in rules.items():
+        if key not in part:
+            if rule.needed:
+                line = line_of(text, name, place, "")
+                raise ConfigError(f"line {line}: the key {key!r}{of} is missing, which is {rule.allowed}.")
+        elif not rule.fits(part[key]):
+            line = line_of(text, name, place, key)
+            raise ConfigError(f"line {line}: the key {key!r}{of} is {part[key]!r}, allowed is {rule.allowed}.")
+
+
+def _unknown(text: str, name: str, place: int, key: str) -> str:
+    known: Sequence[str] = list(RULES[name])
+    tables = "" if name else f", and the tables {', '.join(table for table in RULES if table)}"
+    of = f" of [{name}]" if name else ""
+    line = line_of(text, name, place, key)
+    return f"line {line}: there is no key {key!r}{of}; allowed are {', '.join(known)}{tables}."
+
+
+def line_of(text: str, table: str, place: int, key: str) -> int:
+    """The line, from 1, on which a key of a table is set, the `place`th of that name; of no key, the table's header.
+
+    A TOML reader does not tell, so this is a look at the text: 1 where the key is written in a way that is not found.
+    """
+    start = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
+    inside, seen, quoted, header = "", -1, False, 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        if quoted or line.count('"""') % 2:
+            was, quoted = quoted, quoted != bool(line.count('"""') % 2)
+            if was:
+                continue
+        if found := _HEADER.match(line):
+            inside = found[2]
+            seen += inside == table
+            header = number if (inside, seen) == (table, place) else header
+            if not table and inside == key:  # the table itself
+                return number
+        elif inside == table and (not table or seen == place) and key and start.match(line):
+            return number
+    return header
