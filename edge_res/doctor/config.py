@@ -22,7 +22,7 @@ def check_config(root: Path) -> Iterator[Finding]:
 def judge_config(told: Mapping[str, Any]) -> Iterator[Finding]:
     """`told` is what `inside.saved` has found."""
     if "error" in told:
-        yield Finding("config", "problem", str(told["error"]))
+        yield Finding("config", "problem", str(told["error"]), f"mv {told['path']} {told['path']}.old")
     elif told["machine"] in told["machines"]:
         yield Finding("config", "ok", f"{told['path']} has settings for this machine.")
     elif told["machines"]:

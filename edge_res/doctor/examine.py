@@ -44,11 +44,11 @@ CHECKS = (
 )
 # Checks that would only say again what one of these findings has said.
 NEEDS: Mapping[Callable[[Path], Iterator[Finding]], tuple[str, ...]] = {
-    check_packages: ("python",),
+    check_packages: ("system", "python"),
     check_numpy: ("packages",),
     check_modules: ("packages", "numpy"),
     check_bundle: ("packages", "numpy"),
-    check_engine: ("packages", "numpy"),
+    check_engine: ("packages", "numpy", "bundle"),
     check_config: ("packages", "numpy"),
     check_portaudio: ("packages",),
     check_microphone: ("packages", "numpy", "portaudio"),

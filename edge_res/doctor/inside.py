@@ -86,19 +86,21 @@ def _heard() -> dict[str, Any]:
 
 
 def saved() -> dict[str, Any]:
-    """The machines that settings were saved for, this one, and whether what was saved can be read."""
+    """The machines that settings were saved for, and this one; an `error` where the file cannot be followed."""
     from edge_res.profiling.machine import machine_name
     from edge_res.profiling.saved import read_text, saved_settings, user_config
     from edge_res.profiling.toml import tomllib
 
     path = user_config()
-    saved_settings("")  # raises where the file is not TOML
-    tables = tomllib.loads(read_text(path)).get("measured", {})
-    tables = tables if isinstance(tables, dict) else {}
-    for key in tables:
-        saved_settings(key)
-    machines = sorted({str(table["machine"]) for table in tables.values()})
-    return {"path": str(path), "machine": machine_name(), "machines": machines}
+    found = {"path": str(path), "machine": machine_name()}
+    try:
+        saved_settings("")  # raises where the file is not TOML
+        tables = tomllib.loads(read_text(path)).get("measured", {})
+        keys = tables if isinstance(tables, dict) else ()
+        machines = {str(settings.machine) for key in keys if (settings := saved_settings(key))}
+    except EdgeResError as error:
+        return {**found, "error": str(error)}
+    return {**found, "machines": sorted(machines)}
 
 
 QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {

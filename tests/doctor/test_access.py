@@ -1,0 +1,102 @@
+"""Devices in a tree, opened by somebody who may not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_res.doctor import access
+from tests.edgeres import REPOSITORY
+
+# Imports come first: nobody may read neither this Python's files nor ours.
+AS_NOBODY = """
+import json, os, sys
+from dataclasses import asdict
+from pathlib import Path
+from edge_res.doctor.access import check_group, check_sensors
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+root = Path(sys.argv[1])
+print(json.dumps([asdict(found) for check in (check_group, check_sensors) for found in check(root)]))
+"""
+AUDIO, DIALOUT = 29, 20  # Debian's, base-passwd
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A tree that everybody can walk; tmp_path is closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        (path / "dev/snd").mkdir(parents=True)
+        yield path
+
+
+def node(path: Path, group: int, mode: int) -> None:
+    path.touch()
+    os.chown(path, 0, group)
+    path.chmod(mode)
+
+
+def found_by_nobody(root: Path) -> list[dict[str, str]]:
+    if os.getuid() != 0:
+        pytest.skip("needs the superuser, who can become nobody: run it as root")
+    command = [sys.executable, "-c", AS_NOBODY, str(root)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def test_the_groups_that_may_are_told_with_the_command_to_join(root: Path) -> None:
+    node(root / "dev/snd/pcmC1D0c", AUDIO, 0o660)
+    node(root / "dev/snd/pcmC1D0p", AUDIO, 0o660)  # plays
+    node(root / "dev/ttyUSB0", DIALOUT, 0o660)
+    node(root / "dev/ttyACM0", DIALOUT, 0o660)
+    sound, sensors = found_by_nobody(root)
+    assert sound == {
+        "what": "group",
+        "severity": "warning",
+        "sentence": "nobody may not open pcmC1D0c; join the group audio, and log in again.",
+        "command": "sudo usermod -aG audio nobody",
+    }
+    assert sensors["sentence"] == "nobody may not open ttyACM0, ttyUSB0; join the group dialout, and log in again."
+    assert sensors["command"] == "sudo usermod -aG dialout nobody"
+
+
+def test_a_group_that_may_not_either_is_not_to_be_joined(root: Path) -> None:
+    node(root / "dev/snd/pcmC0D0c", 0, 0o660)
+    node(root / "dev/iio:device0", AUDIO, 0o600)
+    sound, sensors = found_by_nobody(root)
+    assert "nor may its group, root" in sound["sentence"]
+    assert """'KERNEL=="pcmC0D0c", GROUP="audio", MODE="0660"'""" in sound["command"]
+    assert "nor may its group, audio" in sensors["sentence"]
+    assert """'KERNEL=="iio:device0", GROUP="plugdev", MODE="0660"'""" in sensors["command"]
+
+
+def test_what_may_be_opened_is_well(root: Path) -> None:
+    node(root / "dev/snd/pcmC0D0c", AUDIO, 0o666)
+    (found,) = found_by_nobody(root)
+    assert (found["severity"], found["sentence"]) == ("ok", "nobody may record from pcmC0D0c.")
+
+
+def test_nothing_is_said_of_devices_that_there_are_not(root: Path) -> None:
+    assert [*access.check_group(root), *access.check_sensors(root)] == []
+
+
+def test_a_group_joined_since_the_login_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = root / "dev/snd/pcmC0D0c"
+    path.touch()
+    path.chmod(0o660)
+    if os.getuid() == 0:
+        os.chown(path, 0, AUDIO)
+    monkeypatch.setattr(access, "_members", lambda group: [access.user()])
+    (found,) = access.judge_access("group", [path])
+    assert "it was joined, but not in this session: log in again" in found.sentence
