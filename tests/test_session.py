@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -53,6 +54,23 @@ def write(path: Path, items: list[Block | Health], header: Header = HEADER, ende
     assert writer._file
     writer._file.close()
     return path.read_bytes()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_disk_that_is_gone_ends_the_recording_with_a_sentence(tmp_path: Path, early: bool) -> None:
+    writer = SessionWriter(tmp_path / "a.edgerec", HEADER)
+    writer.open()
+    assert writer._file
+    gone = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(gone, writer._file.fileno())  # nothing can be written or cut off any more
+    os.close(gone)
+    if early:
+        writer.add(b"B", b"x")
+        assert "cannot be written any more" in writer.failure
+    writer.close()
+    assert writer.failure.startswith(f"{tmp_path}/a.edgerec cannot be written any more: ")
+    assert writer.failure.endswith(f"; the {len(HEADER.to_line())} bytes before are whole, make room for the next.")
+    assert writer._file.closed
 
 
 def same(one: Block | Health, other: Block | Health) -> bool:

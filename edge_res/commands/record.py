@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,6 +27,7 @@ from edge_res.takes import Progress, Take, fault_of, takes
 RATE_HZ = 16000  # what models of speech listen to
 _BLOCK_S = 0.05  # for a level that moves
 _MOST_REJECTED = 20  # in a row
+_FLAC_CHANNELS, _FLAC_HZ = 8, 655_350  # at most, RFC 9639
 
 
 @dataclass(frozen=True)
@@ -111,15 +113,22 @@ def open_one(options: RecordOptions) -> tuple[Source, str]:
     )
     source = open_source(options.source, want)
     device = str(getattr(source, "device", source.name))  # only a microphone has more to tell than its name
-    return (source if options.channel is None else Picked(source, read_pick(options.channel))), device
+    if options.channel is None:
+        return source, device
+    with ExitStack() as opening:
+        opening.push(source)
+        picked = Picked(source, read_pick(options.channel))
+        opening.pop_all()
+    return picked, device
 
 
 def make_clip(
     options: RecordOptions, store: ClipStore, take: Take, source: Source, group: str, device: str
 ) -> tuple[Clip, bytes]:
-    """A take as a row and a file: FLAC, or NumPy's where the samples have a unit."""
+    """A take as a row and a file: FLAC, or NumPy's of a sensor and where FLAC cannot."""
+    as_array = bool(source.unit) or source.channels > _FLAC_CHANNELS or source.rate_hz > _FLAC_HZ
     clip = Clip(
-        file=store.next_file(".npy" if source.unit else ".flac"),
+        file=store.next_file(".npy" if as_array else ".flac"),
         label=options.label,
         group=group,
         set=options.set,
@@ -131,7 +140,7 @@ def make_clip(
         device=device,
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-    return clip, npy_of(take.samples) if source.unit else flac_of(take.samples, source.rate_hz)
+    return clip, npy_of(take.samples) if as_array else flac_of(take.samples, source.rate_hz)
 
 
 def user() -> str:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from time import monotonic_ns
@@ -57,11 +58,15 @@ class SessionWriter:
 
     def close(self) -> None:
         """End the file, once."""
-        if self._file is not None and not self._file.closed:
-            if not self.failure:
-                self._cut(self._file)  # an interrupt may have left a part of a record
-            self.add(b"E", b"")
-            self._file.close()
+        if self._file is None or self._file.closed:
+            return
+        try:
+            with self._file as file:
+                if not self.failure:
+                    self._cut(file)  # an interrupt may have left a part of a record
+                self.add(b"E", b"")
+        except OSError as error:
+            self._fail(error)
 
     def _append(self, record: bytes) -> None:
         if self.failure or self._file is None:
@@ -72,11 +77,15 @@ class SessionWriter:
                 written += self._file.write(record[written:])
             self._size += len(record)
         except OSError as error:
-            self._cut(self._file)
-            self.failure = (
-                f"{self.path} cannot be written any more: {error.strerror}; the {self._size} bytes before are whole, "
-                "make room for the next."
-            )
+            with suppress(OSError):  # where the disk is gone
+                self._cut(self._file)
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = self.failure or (
+            f"{self.path} cannot be written any more: {error.strerror}; the {self._size} bytes before are whole, "
+            "make room for the next."
+        )
 
     def _cut(self, file: FileIO) -> None:
         file.truncate(self._size)

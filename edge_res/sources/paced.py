@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from edge_res.flow import Block, Health
-from edge_res.sources import Source
+from edge_res.sources import TICK_S, Source
 
 
 class Paced:
     """Plays another source, such as a file, at its own pace: a block comes when its last sample would have been heard.
 
     Each block is due at a time counted from the start, so errors do not add up; a consumer that was late catches up.
+    In a gap it ticks, as a live source does.
     """
 
     def __init__(self, source: Source) -> None:
@@ -34,8 +35,14 @@ class Paced:
 
     def __iter__(self) -> Iterator[Block | Health]:
         started_s = time.monotonic()
+        at = 0
         for item in self._source:
             if isinstance(item, Block):
-                due_s = started_s + (item.at + len(item.samples)) / self.rate_hz
-                time.sleep(max(0.0, due_s - time.monotonic()))
+                end = item.at + len(item.samples)
+                due_s = started_s + end / self.rate_hz
+                while (left_s := due_s - time.monotonic()) > TICK_S:
+                    time.sleep(TICK_S)
+                    yield Block(self.name, at, item.samples[:0])
+                time.sleep(max(0.0, left_s))
+                at = end
             yield item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +29,7 @@ class Playlist:
         self.name = text
         self.rate_hz = want.rate_hz
         self._folder = Path(text)
-        files = [path.relative_to(text) for path in sorted(self._folder.rglob("*")) if path.is_file()]
-        shown = [path for path in files if not any(part.startswith(".") for part in path.parts)]
+        shown = [path for path in self._files() if not any(part.startswith(".") for part in path.parts)]
         self._paths = [path for path in shown if path.suffix.lower() in SUFFIXES]
         others = [str(path) for path in shown if path.suffix.lower() not in SUFFIXES]
         if others:
@@ -67,6 +67,16 @@ class Playlist:
             except EdgeResError as error:
                 self._tell(f"the rest of {path} is skipped: {str(error).removesuffix('.')}")
 
+    def _files(self) -> list[Path]:
+        """All files in the folder and below, sorted; no pipes and the like, which would be waited for."""
+
+        def cannot(error: OSError) -> None:
+            self._tell(f"{error.filename} is skipped: {error.strerror}")
+
+        walked = os.walk(self._folder, onerror=cannot)
+        found = [Path(folder, name) for folder, _, names in walked for name in names]
+        return sorted(path.relative_to(self._folder) for path in found if _is_regular(path))
+
     def _samples_of(self, source: Source) -> Iterator[Samples]:
         """All of one recording, at the rate of the playlist."""
         resampler = Resampler(source.rate_hz, self.rate_hz, self.channels)
@@ -84,3 +94,11 @@ class Playlist:
 
     def _tell(self, what: str) -> None:
         logging.getLogger("edge_res").warning("%s: %s.", self.name, what)
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether it is a file, or may be one: what cannot be looked at is told when it is opened."""
+    try:
+        return path.is_file() or not path.exists()
+    except PermissionError:
+        return True

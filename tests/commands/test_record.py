@@ -167,6 +167,14 @@ def test_a_sensor_with_a_unit_gives_arrays(tmp_path: Path) -> None:
         assert np.abs(values).max() == pytest.approx(float(row["peak"]), abs=1e-6)
 
 
+def test_what_flac_cannot_hold_becomes_an_array(tmp_path: Path) -> None:
+    source, clips = tmp_path / "a.wav", tmp_path / "clips"
+    samples = sound(source, 0.5, channels=9)
+    assert edgeres("record", clips, source, "--label", "x", "--pause", "0", "--count", "1").returncode == 0
+    (row,) = rows(clips)
+    np.testing.assert_array_equal(np.load(clips / row["file"]), samples)
+
+
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     clips = tmp_path / "clips"
     samples = (8000 * np.random.default_rng(0).standard_normal(4 * 16000)).clip(-30000, 30000).astype("<i2")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,6 +134,28 @@ def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
             (tmp_path / text).write_text("x")
         with pytest.raises(SourceError, match=r"holds no recording that can be played; put WAV, FLAC, OGG or NumPy"):
             open_source(str(tmp_path), WANT)
+
+
+def test_what_may_not_be_read_is_told_and_skipped_and_a_pipe_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "closed").mkdir()
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "gone.wav").symlink_to("nowhere")
+    soundfile.write(tmp_path / "z.wav", np.full((100, 1), 0.25), 16000)
+    scandir = os.scandir
+
+    def closed(path: str) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)  # the superuser may always
+    assert list(played(tmp_path, WANT)) == ["z.wav"]
+    assert caplog.messages[:2] == [
+        f"{tmp_path}: {tmp_path}/closed is skipped: Permission denied.",
+        f"{tmp_path}: gone.wav is skipped: There is no file {tmp_path}/gone.wav; check the path.",
+    ]
 
 
 def test_the_model_starts_anew_with_each_recording(tmp_path: Path) -> None:

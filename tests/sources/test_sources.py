@@ -13,7 +13,7 @@ import pytest
 
 from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block
-from edge_res.sources import SOURCES, Wanted, open_source
+from edge_res.sources import SOURCES, TICK_S, Wanted, open_source
 from edge_res.sources.paced import Paced
 from tests.sources.blocks import blocks_of
 
@@ -81,6 +81,10 @@ class Recorded:
 
     def __init__(self) -> None:
         self.did: list[str] = []
+        self.blocks = [
+            Block(self.name, 100 * i + 50 * (i >= 100), np.zeros((100, 1), np.float32), 50 * (i == 100))
+            for i in range(200)
+        ]
 
     def __enter__(self) -> Recorded:
         self.did.append("open")
@@ -90,8 +94,7 @@ class Recorded:
         self.did.append("close")
 
     def __iter__(self) -> Iterator[Block]:
-        for i in range(200):
-            yield Block(self.name, 100 * i + 50 * (i >= 100), np.zeros((100, 1), np.float32), 50 * (i == 100))
+        yield from self.blocks
 
 
 def test_pacing_does_not_drift_and_a_late_reader_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,3 +113,15 @@ def test_pacing_does_not_drift_and_a_late_reader_catches_up(monkeypatch: pytest.
     assert recorded.did == ["open", "close"]
     assert min(clock.slept_s) == 0
     assert clock.now_s - 1000 == pytest.approx(20.05, abs=0.002)
+
+
+def test_pacing_ticks_in_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    recorded = Recorded()
+    recorded.blocks = [Block("recorded", at, np.zeros((100, 1), np.float32), lost) for at, lost in ((0, 0), (900, 800))]
+    came = [(block.at, block.lost, len(block.samples), clock.now_s - 1000) for block in blocks_of(Paced(recorded))]
+    assert [block[:3] for block in came] == [(0, 0, 100), *3 * [(100, 0, 0)], (900, 800, 100)]
+    assert came[-1][3] == pytest.approx(1.0, abs=0.01)
+    assert max(clock.slept_s) <= TICK_S
