@@ -1,0 +1,78 @@
+"""The checks together: one that fails hides no other."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_res.doctor.examine import CHECKS, NEEDS, examine
+from edge_res.doctor.finding import Finding
+from edge_res.doctor.packages import check_engine, check_numpy
+from edge_res.doctor.system import check_python
+from tests.doctor.broken import find_first, install
+from tests.edgeres import REPOSITORY
+
+OLD_PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.[89].*/bin/python"))
+
+
+def check_lamp(root: Path) -> Iterator[Finding]:
+    yield Finding("lamp", "ok", "It is lit.")
+    raise ValueError("broken glass")
+
+
+def check_oil(root: Path) -> Iterator[Finding]:
+    import no_such_wick  # type: ignore[import-not-found]
+
+    yield no_such_wick.finding
+
+
+def test_a_check_that_fails_is_told_and_the_others_run(tmp_path: Path) -> None:
+    lamp, failed, oil, python = examine(tmp_path, (check_lamp, check_oil, check_python))
+    assert (lamp.what, python.what) == ("lamp", "python")
+    assert failed == Finding(
+        "lamp", "unknown", "The check lamp itself has failed (ValueError: broken glass); please report this."
+    )
+    assert oil == Finding("oil", "unknown", "The check oil needs the package no_such_wick.")
+
+
+def test_what_needs_something_broken_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "numpy", "raise ImportError('gone')")
+    find_first(tmp_path, monkeypatch)
+    numpy, engine = examine(tmp_path, (check_numpy, check_engine))
+    assert (numpy.what, numpy.severity) == ("numpy", "problem")
+    assert engine == Finding("engine", "unknown", "Not looked at until the problem with numpy is mended.")
+
+
+def test_what_a_check_needs_comes_before_it() -> None:
+    names = [check.__name__.removeprefix("check_") for check in CHECKS]
+    for check, needs in NEEDS.items():
+        place = CHECKS.index(check)
+        assert set(needs) <= set(names[:place]), check.__name__
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "edge_res/doctor").glob("*.py")), ids=lambda path: str(path.name))
+def test_it_is_written_for_old_pythons(path: Path) -> None:
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+
+
+@pytest.mark.may_skip_in_ci("a machine need not have a Python that is too old")
+def test_an_old_python_with_nothing_installed_is_told_that_it_is_too_old() -> None:
+    if not OLD_PYTHONS:
+        pytest.skip("needs Python 3.8 or 3.9, by pyenv")
+    command = [str(OLD_PYTHONS[0]), "-m", "edge_res.doctor"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert "is too old: 3.10 to 3.13 are wanted" in done.stdout
+    assert "unknown  packages: Not looked at until the problem with python is mended." in done.stdout
+    assert done.stderr == ""
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = "import sys, edge_res.doctor, edge_res.commands.doctor; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert not {"numpy", "sounddevice", "onnxruntime", "ai_edge_litert"} & set(done.stdout.split())
