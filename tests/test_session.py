@@ -198,7 +198,7 @@ def test_what_is_no_session_is_refused(tmp_path: Path, line: bytes) -> None:
 
 
 def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"gone\.edgerec cannot be read: No such file or directory\.$"):
+    with pytest.raises(SourceError, match=r"There is no file .*gone\.edgerec; check the path\.$"):
         open_source(str(tmp_path / "gone.edgerec"), WANT)
     with pytest.raises(OutputError, match=r"cannot be written: No such file or directory; name another file\.$"):
         SessionWriter(tmp_path / "gone" / "a.edgerec", HEADER).open()

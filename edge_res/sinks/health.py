@@ -150,7 +150,7 @@ class HealthReport:
 
 def replace_file(path: Path, text: str) -> None:
     """Write a file so that who reads it has the old one or the new one; raises `OutputError`."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.parent / f".{path.name}.{os.getpid()}"
     try:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)

@@ -14,7 +14,7 @@ from edge_res.flow import Block, Frames, Health
 from edge_res.models import ModelWithLogits, decode, encode, quantize
 from edge_res.session import Record, Session, block_of, health_of
 from edge_res.sources import Wanted
-from edge_res.sources.checks import check_any, check_channels, check_given_channels
+from edge_res.sources.checks import check_any, check_channels, check_given_channels, check_readable
 
 
 class Replayed:
@@ -24,6 +24,7 @@ class Replayed:
     """
 
     def __init__(self, text: str, want: Wanted, session: Session | None = None, place: int = 0) -> None:
+        check_readable(text)
         self.session = session or Session(text)
         self.place = place
         self._source = self.session.header.sources[place]
@@ -52,6 +53,7 @@ class Replayed:
 
 def open_session(text: str, want: Wanted) -> list[Replayed]:
     """All sources of a recorded session. Raises `SourceError`, `SignalError` and `ConfigError`."""
+    check_readable(text)
     session = Session(text)
     check_any(text, sum(session.samples.values()))
     return [Replayed(text, want, session, place) for place in range(len(session.header.sources))]

@@ -71,7 +71,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start(sources: list[Sou
         HealthReport(Path("/nowhere/health.json")).start(sources, read_bundle("default").manifest)
 
 
-@pytest.mark.parametrize("path", ["/nowhere/health.json", "/etc/passwd/health.json"])
+@pytest.mark.parametrize("path", ["/nowhere/health.json", "/etc/passwd/health.json", "."])
 def test_nothing_more_is_said_of_it_at_the_end(path: str, sources: list[Source]) -> None:
     report = HealthReport(Path(path))
     with pytest.raises(OutputError, match=f"^{path} cannot be written: "):
