@@ -11,10 +11,13 @@ from pathlib import Path
 
 from edge_res.devices.files import text
 
+# By the major release of L4T (https://developer.nvidia.com/embedded/jetpack-archive).
+_JETPACKS = {"32": "4", "34": "5", "35": "5", "36": "6", "38": "7", "39": "7"}
+
 
 @dataclass(frozen=True)
 class System:
-    """What os-release(5) says; Pi OS; on a Jetson the release of L4T (Jetson Linux), such as 36.4.3."""
+    """What os-release(5) says; Pi OS; on a Jetson the release of L4T (Jetson Linux), such as 36.4.3, and JetPack, 6."""
 
     name: str
     id: str
@@ -22,17 +25,19 @@ class System:
     codename: str
     is_pi_os: bool
     l4t: str
+    jetpack: str
     kernel: str
     machine: str
     bits: int  # of this Python
 
     def __str__(self) -> str:
         own = ", Raspberry Pi OS" if self.is_pi_os else ""
-        return f"{self.name or 'Linux'}{own}{f', L4T {self.l4t}' if self.l4t else ''}, kernel {self.kernel}"
+        tegra = f", JetPack {self.jetpack or '?'} (L4T {self.l4t})" if self.l4t else ""
+        return f"{self.name or 'Linux'}{own}{tegra}, kernel {self.kernel}"
 
 
 def read_system(root: Path = Path("/")) -> System:
-    release = _release(root)
+    release, l4t = _release(root), _l4t(root)
     return System(
         name=release.get("PRETTY_NAME", ""),
         id=release.get("ID", ""),
@@ -40,7 +45,8 @@ def read_system(root: Path = Path("/")) -> System:
         codename=release.get("VERSION_CODENAME", ""),
         # The 64-bit Pi OS calls itself Debian; pi-gen, which makes its images, leaves this file (stage 2).
         is_pi_os=release.get("ID") == "raspbian" or (root / "etc/rpi-issue").is_file(),
-        l4t=_l4t(root),
+        l4t=l4t,
+        jetpack=_JETPACKS.get(l4t.partition(".")[0], ""),
         kernel=text(root / "proc/sys/kernel/osrelease") or platform.release(),
         machine=platform.machine(),
         bits=64 if sys.maxsize > 1 << 32 else 32,

@@ -175,6 +175,18 @@ def profile(
 
 
 @app.command()
+def devices(
+    known: Annotated[bool, typer.Option("--known", help="The device files that there are.")] = False,
+    device: Annotated[str | None, typer.Option(help="What the file of a device says.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Tell what this machine is and has: board, cores, engines, microphones, clocks, throttling, power."""
+    from edge_res.commands.devices import run
+
+    run(known, device, json)
+
+
+@app.command()
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """Find what keeps `listen` from working on this machine, and the command that mends it."""
     from edge_res.commands.doctor import run

@@ -51,6 +51,28 @@ def engine(name: str) -> dict[str, Any]:
     return {"checks": [check.to_dict() for check in verify(found, *read_golden(found), [name])]}
 
 
+def kernels(name: str) -> dict[str, Any]:
+    """What an engine calls itself once it has loaded a small model, and ONNX Runtime's execution providers."""
+    from edge_res.bundle import read_bundle
+    from edge_res.engines import load_engine
+    from edge_res.models import load_runner
+
+    found: dict[str, Any] = {"runs": load_runner(read_bundle("tiny"), load_engine(name), "window").engine}
+    if name == "onnxruntime":
+        from edge_res.engines.onnxruntime import providers
+
+        found["providers"] = providers()
+    return found
+
+
+def inputs() -> dict[str, Any]:
+    """PortAudio's inputs, without listening to one, or the `reason` why there is none."""
+    from edge_res.sources.cards import why_not
+    from edge_res.sources.portaudio import PORTAUDIO
+
+    return {"inputs": [str(device) for device in PORTAUDIO.inputs()[0]], "reason": why_not(None)}
+
+
 def microphones() -> dict[str, Any]:
     """PortAudio's inputs, or the `reason` why there is none; what the default one delivers in half a second."""
     from edge_res.sources.cards import why_not
@@ -107,6 +129,8 @@ QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "version": version,
     "bundle": bundle,
     "engine": engine,
+    "kernels": kernels,
+    "inputs": inputs,
     "microphones": microphones,
     "saved": saved,
 }

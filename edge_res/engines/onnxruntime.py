@@ -91,6 +91,11 @@ class OnnxRuntimeRunner:
             self._bindings.append(binding)
 
 
+def providers() -> list[str]:
+    """The execution providers that this build of ONNX Runtime has, in its own order."""
+    return list(ort.get_available_providers())
+
+
 def op_times(model: bytes, threads: int, runs: int) -> dict[str, float]:
     """Mean microseconds a run of each kind of operator, on zeros, as ONNX Runtime's own profiler has them.
 

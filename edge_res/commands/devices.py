@@ -1,0 +1,228 @@
+"""`edgeres devices`."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles, load_profile
+from edge_res.devices.accelerators import read_accelerators
+from edge_res.devices.board import read_board
+from edge_res.devices.clocks import read_clocks
+from edge_res.devices.cores import read_cores, read_memory_bytes
+from edge_res.devices.power import RAPL, read_counters, read_rails
+from edge_res.devices.profiles import is_own
+from edge_res.devices.system import read_system
+from edge_res.devices.thermal import read_temperatures
+from edge_res.devices.throttling import read_flags
+from edge_res.doctor.probe import ask
+from edge_res.engines import ENGINES
+from edge_res.sinks.writing import writing
+
+SCHEMA = 1
+_PACKAGES = {"litert": "ai-edge-litert"}  # where they are called otherwise than the engine
+_ROOT = Path("/")
+
+
+def run(known: bool, name: str | None, as_json: bool) -> None:
+    """Print what this machine is; or the files that are known; or what one says."""
+    if known:
+        here = detect()
+        files = [load_profile(each) for each in sorted(known_profiles())]
+        print_known(files, here.name) if not as_json else print_json([described(file) for file in files])
+    elif name is not None:
+        device, _ = find_device(name)
+        print_facts(device) if not as_json else print_json(described(device))
+    else:
+        found = survey(_ROOT)
+        print_survey(found) if not as_json else print_json(found)
+
+
+def print_json(body: Any) -> None:
+    with writing():
+        print(json.dumps(body, ensure_ascii=False), flush=True)
+
+
+def described(device: DeviceProfile) -> dict[str, Any]:
+    """A file, and whether it is of this machine."""
+    return {**asdict(device), "here": describe_mismatch(device) is None}
+
+
+def survey(root: Path) -> dict[str, Any]:
+    """What the machine with that file system says, as `docs/devices.md` has it; engines and inputs are of this one."""
+    device = detect(root)
+    reads = device.reads
+    rails: list[dict[str, Any]] = [asdict(rail) for rail in read_rails(root, reads.power)]
+    if reads.power == RAPL:
+        rails = [{"name": counter.name, "power_w": None} for counter in read_counters(root)]
+    return {
+        "edgeres_devices": SCHEMA,
+        "device": {"name": device.name, "title": device.title, "traps": device.traps},
+        "board": asdict(read_board(root)),
+        "cores": [asdict(cores) for cores in read_cores(root)],
+        "memory_bytes": read_memory_bytes(root),
+        "system": {**asdict(read_system(root)), "told": str(read_system(root))},
+        "python": platform.python_version(),
+        "engines": {name: engine(name) for name in ENGINES},
+        "audio": audio(),
+        "accelerators": [asdict(found) for found in read_accelerators(root)],
+        "temperatures_c": read_temperatures(root),
+        "clocks": [asdict(clock) for clock in read_clocks(root)],
+        "throttling": [{**asdict(flag), "what": flag.what, "told": str(flag)} for flag in read_flags(root)],
+        "rails": rails,
+    }
+
+
+def engine(name: str) -> dict[str, Any]:
+    """Its version; and, where it is installed, what it runs a small model as, tried where it may crash."""
+    try:
+        version = metadata.version(_PACKAGES.get(name, name))
+    except metadata.PackageNotFoundError:
+        return {"version": None, "runs": None, "providers": [], "why": "not installed"}
+    answer = ask("kernels", name)
+    told = answer.told or {}
+    return {
+        "version": version,
+        "runs": told.get("runs"),
+        "providers": told.get("providers", []),
+        "why": told.get("error", answer.why),
+    }
+
+
+def audio() -> dict[str, Any]:
+    """PortAudio's inputs, or why there are none."""
+    answer = ask("inputs")
+    told = answer.told or {}
+    why = told.get("error", answer.why) or told.get("reason") or ""
+    return {"inputs": told.get("inputs", []), "why": why if not told.get("inputs") else ""}
+
+
+def print_survey(found: dict[str, Any]) -> None:
+    rows = grid()
+    for name, value in lines(found):
+        rows.add_row(Text(name, style="bold"), Text(value))
+    with writing():
+        Console().print(rows)
+
+
+def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The survey for a person, one line a fact."""
+    board, device = found["board"], found["device"]
+    yield "board", board["model"] or f"{board['vendor']} {board['product']}".strip() or "it does not tell"
+    yield "device file", f"{device['name']}: {device['title']}"
+    for cores in found["cores"]:
+        features = ", ".join(cores["features"]) or "none that matters to int8"
+        yield "cores", f"{len(cores['cores'])} × {cores['name']} ({ranges(cores['cores'])}): {features}"
+    if found["memory_bytes"]:
+        yield "memory", f"{found['memory_bytes'] / 2**30:.1f} GiB"
+    yield "system", f"{found['system']['told']}, {found['system']['machine']}"
+    yield "Python", f"{found['python']}, {found['system']['bits']} bits"
+    for name, one in found["engines"].items():
+        providers = f"; providers: {', '.join(one['providers'])}" if one["providers"] else ""
+        yield name, f"{one['runs']}{providers}" if one["runs"] else f"{one['version'] or ''} {one['why']}".strip()
+    for told in found["audio"]["inputs"] or [f"none: {found['audio']['why'] or 'PortAudio knows no input'}"]:
+        yield "audio input", told
+    for one in found["accelerators"]:
+        yield "accelerator", f"{one['name']}, {one['where']} (not used by edge-res)"
+    zones = ", ".join(f"{name} {value:.1f}" for name, value in found["temperatures_c"].items())
+    yield "temperatures", f"{zones} °C" if zones else "not told here"
+    for clock in found["clocks"]:
+        limits = f"{mhz(clock['lowest_mhz'])} to {mhz(clock['highest_mhz'])} of {mhz(clock['hardware_mhz'])} MHz"
+        yield f"clock {ranges(clock['cores'])}", f"{mhz(clock['now_mhz'])} MHz, {limits}, governor {clock['governor']}"
+    if not found["clocks"]:
+        yield "clocks", "not told here"
+    for flag in found["throttling"]:
+        yield "throttling", flag["told"]
+    if not found["throttling"]:
+        yield "throttling", "nothing is told"
+    for rail in found["rails"]:
+        yield "power rail", f"{rail['name']}" + ("" if rail["power_w"] is None else f" {rail['power_w']:.3f} W")
+    if not found["rails"]:
+        yield "power rails", "none can be read here"
+    for trap in device["traps"]:
+        yield "trap", trap
+
+
+def print_facts(device: DeviceProfile) -> None:
+    rows = grid()
+    for name, value in facts(device):
+        rows.add_row(Text(name, style="bold"), Text(value))
+    with writing():
+        Console().print(rows)
+
+
+def facts(device: DeviceProfile) -> Iterator[tuple[str, str]]:
+    """A file for a person, one line a fact; what it leaves out is left out."""
+    yield "device", f"{device.name}: {device.title}"
+    yield "this machine", "is none" if describe_mismatch(device) else "is one"
+    yield "recognised by", ", ".join(device.recognised_by) or f"{', '.join(device.architectures) or 'any machine'}"
+    if device.soc:
+        yield "SoC", device.soc
+    for cluster in device.clusters:
+        features = ", ".join(cluster.features)
+        yield (
+            "cores",
+            f"{cluster.count} × {cluster.core}, up to {cluster.clock_mhz:g} MHz{f': {features}' * bool(features)}",
+        )
+    if device.memory_gb:
+        yield "memory", f"{', '.join(f'{size:g}' for size in device.memory_gb)} GB"
+    if peaks := device.peaks:
+        yield (
+            "peaks of a core",
+            f"{peaks.int8_gmacs:g} int8 GMAC/s, {peaks.fp32_gflops:g} fp32 GFLOP/s, {peaks.memory_gbs:g} GB/s",
+        )
+    yield "engines", f"{', '.join(device.engines)}: the first that is installed; threads: {device.threads}"
+    if device.affinity:
+        yield "stays on cores", ranges(device.affinity)
+    reads = device.reads
+    yield "temperature", f"zones {', '.join(reads.temperature)}" if reads.temperature else "all zones"
+    yield "clock, power", f"{reads.clock}, {reads.power}{f': {chr(43).join(reads.rails)}' if reads.rails else ''}"
+    yield "throttling", ", ".join(reads.throttling)
+    for provider in device.providers:
+        yield provider.name.replace("ExecutionProvider", ""), f"{provider.use}: {provider.why}"
+    for trap in device.traps:
+        yield "trap", trap
+    if device.soc and not is_own(device.name):
+        yield "sources", "documents, named in its file; nothing was ever run on one"
+
+
+def print_known(files: Sequence[DeviceProfile], here: str) -> None:
+    """A line a file; this machine's is marked."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold underline")
+    table.add_column("device", no_wrap=True)
+    for title in ("what", "cores"):
+        table.add_column(title, overflow="fold")
+    for device in files:
+        cores = " + ".join(f"{cluster.count} × {cluster.core}" for cluster in device.clusters)
+        name = Text(f"{device.name} ← this" if device.name == here else device.name)
+        table.add_row(name, Text(device.soc or device.title), Text(cores), style="bold" if device.name == here else "")
+    with writing():
+        Console().print(table)
+
+
+def grid() -> Table:
+    return Table(show_header=False, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """`0-3, 6` for 0, 1, 2, 3, 6."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
+
+
+def mhz(value: float | None) -> str:
+    return "?" if value is None else f"{value:.0f}"

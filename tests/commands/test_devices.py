@@ -1,0 +1,123 @@
+"""`edgeres devices`, and `--device` of listen and profile."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_res.commands.devices import engine, lines, ranges, survey
+from edge_res.devices import detect, known_profiles
+from tests.devices.boards import BOARDS, device_tree, write_file
+from tests.devices.readings import READINGS
+from tests.edgeres import edgeres, sentence
+from tests.edgeres import lines as objects
+
+
+@pytest.fixture(autouse=True)
+def no_files_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def test_this_machine_as_json_and_as_a_table() -> None:
+    (body,) = objects(edgeres("devices", "--json"))
+    assert body["edgeres_devices"] == 1
+    assert body["device"]["name"] == detect().name
+    assert sum(len(cores["cores"]) for cores in body["cores"]) == os.cpu_count()
+    assert body["engines"]["litert"]["runs"].startswith("LiteRT ")
+    assert body["engines"]["onnxruntime"]["providers"]
+    assert set(body["audio"]) == {"inputs", "why"}
+    for key in ("board", "memory_bytes", "system", "accelerators", "temperatures_c", "clocks", "throttling", "rails"):
+        assert key in body
+    told = edgeres("devices")
+    assert told.returncode == 0
+    assert b"\x1b" not in told.stdout
+    for part in ("device file", "LiteRT ", "Python", "audio input", "throttling"):
+        assert part in told.stdout.decode()
+
+
+def test_a_boards_survey_is_of_its_tree(tmp_path: Path) -> None:
+    for build in READINGS["raspberry-pi-5"][0]:
+        build(tmp_path)
+    found = survey(device_tree(tmp_path, *BOARDS["raspberry-pi-5"][0]))
+    assert found["device"]["name"] == "raspberry-pi-5"
+    assert len(found["rails"]) == 12
+    told = list(lines(found))
+    assert ("board", "Raspberry Pi 5 Model B Rev 1.0") in told
+    assert ("temperatures", "cpu-thermal 61.3 °C") in told
+    assert ("clock 0-3", "2400 MHz, 600 to 2400 of 2400 MHz, governor ondemand") in told
+    assert ("throttling", "now: the supply voltage is too low") in told
+    assert ("power rail", "VDD_CORE 9.761 W") in told
+
+
+def test_an_engine_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine("abacus") == {"version": None, "runs": None, "providers": [], "why": "not installed"}
+    write_file(tmp_path / "python", "#!/bin/sh\nkill -ILL $$\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    found = engine("litert")
+    assert found["runs"] is None
+    assert found["why"] == "it was ended by SIGILL: it uses an instruction that this processor lacks"
+    told = lines({**survey(tmp_path), "engines": {"litert": found}})
+    assert ("litert", f"{found['version']} {found['why']}") in told
+
+
+def test_the_files_that_are_known(tmp_path: Path) -> None:
+    write_file(tmp_path / "config/edgeres/devices/gateway.toml", 'title = "our gateway"\n')
+    told = edgeres("devices", "--known").stdout.decode()
+    assert [line.split()[0] for line in told.splitlines()[1:] if not line.startswith(" ")] == sorted(known_profiles())
+    assert "our gateway" in told
+    assert told.count("← this") == 1
+    done = edgeres("devices", "--known", "--json")
+    body = json.loads(done.stdout)
+    assert {one["name"] for one in body} == set(known_profiles())
+    assert {one["name"] for one in body if one["soc"] and one["here"]} <= {detect().name}
+
+
+def test_the_facts_of_a_file() -> None:
+    told = edgeres("devices", "--device", "jetson-tx2").stdout.decode()
+    for part in ("NVIDIA Tegra X2", "4 × Cortex-A57", "untested:", "nothing was ever run on"):
+        assert part in told
+    assert "stays on cores 0, 3-5" in " ".join(told.split())
+    (body,) = objects(edgeres("devices", "--device", "jetson-tx2", "--json"))
+    assert body["affinity"] == [0, 3, 4, 5]
+    assert body["peaks"]["int8_gmacs"] == 16
+    assert "toaster" in sentence(edgeres("devices", "--device", "toaster"))
+
+
+def test_ranges() -> None:
+    assert ranges([0, 3, 4, 5, 7]) == "0, 3-5, 7"
+    assert ranges([]) == ""
+
+
+WHERE = "import atexit, os; atexit.register(lambda: os.write(2, b'cores %r' % sorted(os.sched_getaffinity(0))))"
+
+
+def test_listen_stays_on_the_cores_and_takes_the_first_engine_that_is_here(tmp_path: Path) -> None:
+    last = max(os.sched_getaffinity(0))
+    own = tmp_path / "own.toml"
+    own.write_text(f'engines = ["tflite-runtime", "onnxruntime"]\nthreads = 2\naffinity = [{last}, 200]\n')
+    done = edgeres("listen", "demo:", "--model", "tiny", "--device", own, before=WHERE)
+    assert f"cores [{last}]" in done.stderr.decode()
+    said = done.stderr.decode()
+    assert f"staying on the cores {last}\n" in said
+    assert "Running on onnxruntime instead, the next in order." in said
+    assert "ONNX Runtime" in said
+    assert "2 threads" in said
+
+
+def test_profile_stays_on_the_cores_and_reads_the_sensors_that_a_file_names(tmp_path: Path) -> None:
+    last = max(os.sched_getaffinity(0))
+    own = tmp_path / "own.toml"
+    own.write_text(f'recognised_by = ["no such board"]\naffinity = [{last}]\n')
+    arguments = ("--engine", "litert", "--mode", "step", "--seconds", "0.1", "--tries", "1", "--json")
+    done = edgeres("profile", "tiny", "--device", own, *arguments, before=WHERE)
+    (body,) = objects(done)
+    assert [row["threads"] for row in body["rows"]] == [1]  # of one core
+    assert f"staying on the cores {last}" in done.stderr.decode()
+    assert f"cores [{last}]" in done.stderr.decode()
+    assert "not recognised as own" in done.stderr.decode()
+    assert body["device"]["file"] == detect().name

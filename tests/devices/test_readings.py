@@ -1,0 +1,168 @@
+"""What each board tells of itself, read from a tree with the files that such a board has."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, astuple
+from pathlib import Path
+
+import pytest
+
+from edge_res.devices import known_profiles, load_profile
+from edge_res.devices.clocks import Clock, mean_clock_mhz, read_clocks
+from edge_res.devices.power import Counter, Rail, read_counters, read_rails, spent_j
+from edge_res.devices.thermal import hottest_c, read_temperatures
+from edge_res.devices.throttling import (
+    CAPPED,
+    HOT,
+    OVER_CURRENT,
+    SOFT_LIMIT,
+    THROTTLED,
+    UNDER_VOLTAGE,
+    WAYS,
+    Flag,
+    read_flags,
+)
+from edge_res.devices.vcgencmd import vcgencmd
+from edge_res.profiling.sensors import BoardSensors
+from tests.devices.boards import hwmon, policy, program, write_file, zones
+from tests.devices.readings import DRIVER, PMIC, PMIC_W, READINGS
+
+
+def test_no_device_file_is_without_readings() -> None:
+    assert set(READINGS) == {name for name in known_profiles() if not name.startswith("generic")}
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_a_boards_sensors_are_read_where_its_file_says(tmp_path: Path, name: str) -> None:
+    builders, flags, expected = READINGS[name]
+    for build in builders:
+        build(tmp_path)
+    device = load_profile(name)
+    assert read_flags(tmp_path, device.reads.throttling) == flags
+    sensors = BoardSensors(device.reads, tmp_path)
+    found = asdict(sensors.read())
+    assert found["throttled"] == expected.throttled
+    for key in ("temperature_c", "clock_mhz", "power_w"):
+        assert found[key] == pytest.approx(getattr(expected, key), abs=1e-4), key
+    assert bool(sensors.rail) == (expected.power_w is not None)
+    assert all(rail in sensors.rail for rail in device.reads.rails if expected.power_w is not None) or name == "jetson"
+
+
+@pytest.mark.parametrize(
+    ("told", "codes"),
+    [
+        ("0x0", []),
+        ("0x1", [(UNDER_VOLTAGE, True)]),
+        ("0x50000", [(UNDER_VOLTAGE, False), (THROTTLED, False)]),
+        ("0x50005", [(UNDER_VOLTAGE, True), (THROTTLED, True)]),
+        ("0x20002", [(CAPPED, True)]),
+        ("0x80008", [(SOFT_LIMIT, True)]),
+        ("0xe0006", [(CAPPED, True), (THROTTLED, True), (SOFT_LIMIT, False)]),
+    ],
+)
+def test_the_bits_of_a_pis_firmware(tmp_path: Path, told: str, codes: list[tuple[str, bool]]) -> None:
+    expected = tuple(Flag(code, now) for code, now in codes)
+    program(tmp_path, get_throttled=f"throttled={told}")
+    assert read_flags(tmp_path) == expected
+    write_file(tmp_path / DRIVER / "soc:firmware/get_throttled", told.removeprefix("0x") + "\n")
+    (tmp_path / "usr/bin/vcgencmd").unlink()
+    assert read_flags(tmp_path) == expected
+
+
+def test_the_file_spares_the_program(tmp_path: Path) -> None:
+    program(tmp_path, get_throttled="throttled=0x50005")
+    write_file(tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled", "0\n")
+    assert read_flags(tmp_path) == ()
+
+
+def test_a_program_that_fails_hangs_or_may_not_run_tells_nothing(tmp_path: Path) -> None:
+    assert vcgencmd("get_throttled", root=tmp_path) == ""
+    program(tmp_path, version="2024")
+    assert read_flags(tmp_path) == ()  # `error=1 error_msg="Command not registered"`
+    path = tmp_path / "usr/bin/vcgencmd"
+    path.write_text("#!/bin/sh\necho VCHI initialization failed; exit 1\n")
+    assert vcgencmd("get_throttled", root=tmp_path) == ""
+    path.write_text("#!/bin/sh\nexec sleep 30\n")
+    assert vcgencmd("get_throttled", root=tmp_path) == ""
+    path.chmod(0o644)
+    assert vcgencmd("get_throttled", root=tmp_path) == ""
+
+
+def test_other_ways_to_throttle(tmp_path: Path) -> None:
+    hwmon(tmp_path, 0, "rpi_volt", in0_lcrit_alarm="1")
+    hwmon(tmp_path, 4, "soctherm_oc", oc1_event_cnt="0", oc2_event_cnt="15", oc3_event_cnt="37")
+    write_file(tmp_path / "sys/class/thermal/cooling_device2/type", "cpufreq-cpu0\n")
+    write_file(tmp_path / "sys/class/thermal/cooling_device2/cur_state", "4\n")
+    for core, count in ((0, 3), (1, 4)):
+        path = tmp_path / f"sys/devices/system/cpu/cpu{core}/thermal_throttle/core_throttle_count"
+        write_file(path, f"{count}\n")
+    counted = (Flag(OVER_CURRENT, False, 15), Flag(OVER_CURRENT, False, 37))
+    heat = Flag(HOT, True), Flag(HOT, False, 7)
+    assert read_flags(tmp_path) == (Flag(UNDER_VOLTAGE, True), *counted, *heat)
+    assert [str(flag) for flag in (*counted[:1], heat[0])] == [
+        "since the start: the board takes more current than its power mode allows (15 times)",
+        "now: heat lowers the clock",
+    ]
+    assert read_flags(tmp_path, ["cooling"]) == heat[:1]
+    assert read_flags(tmp_path, WAYS[-1:]) == heat[1:]
+
+
+def test_an_alarm_that_two_ways_tell_is_told_once(tmp_path: Path) -> None:
+    program(tmp_path, get_throttled="throttled=0x10001")
+    hwmon(tmp_path, 0, "rpi_volt", in0_lcrit_alarm="1")
+    assert read_flags(tmp_path) == (Flag(UNDER_VOLTAGE, True),)
+
+
+def test_clocks(tmp_path: Path) -> None:
+    assert read_clocks(tmp_path) == ()
+    assert mean_clock_mhz(tmp_path) is None
+    policy(tmp_path, 10, "10", (800000, 115200, 1000000, 2000000), "powersave")
+    policy(tmp_path, 0, "0 3 4 5", (2000000, 115200, 2035200, 2035200), "schedutil")
+    assert read_clocks(tmp_path) == (
+        Clock("policy0", (0, 3, 4, 5), 2000.0, 115.2, 2035.2, 2035.2, "schedutil"),
+        Clock("policy10", (10,), 800.0, 115.2, 1000.0, 2000.0, "powersave"),
+    )
+    assert mean_clock_mhz(tmp_path) == pytest.approx((4 * 2000 + 800) / 5)
+    assert mean_clock_mhz(tmp_path, "vcgencmd") == pytest.approx(1760)  # there is no such program
+    program(tmp_path, measure_clock="frequency(48)=1500398464")
+    assert mean_clock_mhz(tmp_path, "vcgencmd") == pytest.approx(1500.398464)
+    assert mean_clock_mhz(tmp_path) == pytest.approx(1760)
+
+
+def test_temperatures(tmp_path: Path) -> None:
+    assert hottest_c(tmp_path) is None
+    zones(tmp_path, AO_therm=41.5, CPU_therm=34.0, GPU_therm=31.0, PLL_therm=31.5, PMIC_Die=100.0)
+    write_file(tmp_path / "sys/class/thermal/thermal_zone9/type", "gpu-thermal\n")  # asleep: it cannot be read
+    hwmon(tmp_path, 2, "k10temp", temp1_input="52125")
+    assert read_temperatures(tmp_path)["PMIC-Die"] == 100
+    assert "gpu-thermal" not in read_temperatures(tmp_path)
+    assert hottest_c(tmp_path, ("CPU-therm", "GPU-therm")) == 34
+    assert hottest_c(tmp_path, ("k10temp",)) == 52.125
+    assert hottest_c(tmp_path, ("cpu-thermal",)) is None
+    assert hottest_c(tmp_path) == 100
+
+
+def test_power_rails(tmp_path: Path) -> None:
+    assert read_rails(tmp_path) == read_rails(tmp_path, "pmic") == read_rails(tmp_path, "none") == ()
+    program(tmp_path, pmic_read_adc=PMIC)
+    rails = read_rails(tmp_path, "pmic")
+    assert len(rails) == 12  # EXT5V and BATT are voltages only
+    assert rails[7].name == "VDD_CORE"
+    assert rails[7].power_w == pytest.approx(10.87674 * 0.8974594)
+    assert sum(rail.power_w for rail in rails) == pytest.approx(PMIC_W, abs=1e-4)
+    hwmon(tmp_path, 3, "ina3221", in1_label="VDD_IN", in1_input="4984", curr1_input="1856", in2_label="VDD_SOC")
+    assert read_rails(tmp_path) == (Rail("VDD_IN", 4.984 * 1.856),)
+    assert read_rails(tmp_path, "rapl") == ()
+
+
+def test_energy_counters(tmp_path: Path) -> None:
+    folder = tmp_path / "sys/class/powercap"
+    for name, told in (("intel-rapl:0", "package-0"), ("intel-rapl:0:0", "core"), ("intel-rapl:1", "psys")):
+        write_file(folder / name / "name", told + "\n")
+        write_file(folder / name / "max_energy_range_uj", "262143328850\n")
+    write_file(folder / "intel-rapl:0/energy_uj", "260000000000\n")
+    write_file(folder / "intel-rapl:0:0/energy_uj", "1\n")
+    (counter,) = read_counters(tmp_path)  # the second may not be read
+    assert astuple(counter) == ("package-0", pytest.approx(260000.0), pytest.approx(262143.32885))
+    assert spent_j(counter, Counter("package-0", 260010.0, 262143.32885)) == pytest.approx(10)
+    assert spent_j(counter, Counter("package-0", 5.0, 262143.32885)) == pytest.approx(2148.32885)  # it began again
