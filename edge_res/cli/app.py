@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 from typing import Annotated, NoReturn
 
@@ -25,6 +26,8 @@ def main() -> None:
             raise EdgeResError(
                 "This is a 32-bit system, for which numpy and the engines have no builds; use a 64-bit OS."
             )
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not be UTF-8
         app()
     except ModuleNotFoundError as error:
         fail(EngineError(missing_package(error)))

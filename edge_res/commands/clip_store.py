@@ -84,7 +84,7 @@ class ClipStore:
         writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
-        return text.getvalue().encode()
+        return text.getvalue().encode(errors="backslashreplace")
 
 
 def npy_of(samples: Samples) -> bytes:

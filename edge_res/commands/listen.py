@@ -30,7 +30,8 @@ from edge_res.sinks.jsonl import JsonLines
 from edge_res.sinks.table import Lines, LiveTable
 from edge_res.sinks.tee import Tee
 from edge_res.sources import Source, Wanted, kind_of, open_source
-from edge_res.sources.loop import Loop, can_loop
+from edge_res.sources.address import masked
+from edge_res.sources.loop import Loop, can_be_paced, can_loop
 from edge_res.sources.paced import Paced
 from edge_res.sources.picked import Picked, read_pick
 from edge_res.sources.session import open_session
@@ -134,7 +135,9 @@ def open_sources(options: ListenOptions, manifest: Manifest, closing: ExitStack)
     sources: list[Source] = []
     for text in options.sources:
         if options.loop and not can_loop(text):
-            raise ConfigError(f"--loop plays recordings again and again, and {text} is none; leave it out.")
+            raise ConfigError(f"--loop plays recordings again and again, and {masked(text)} is none; leave it out.")
+        if options.realtime and not can_be_paced(text):
+            raise ConfigError(f"--realtime plays recordings at their pace, and {masked(text)} is live; leave it out.")
         if kind_of(text) == SUFFIX:
             sources += open_session(text, want)  # leaves nothing open
         else:
@@ -149,7 +152,7 @@ def open_sources(options: ListenOptions, manifest: Manifest, closing: ExitStack)
 def refuse_twice(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"The source {name} is named twice; name each once.")
+            raise ConfigError(f"The source {masked(name)} is named twice; name each once.")
 
 
 def adapted(source: Source, options: ListenOptions) -> Source:

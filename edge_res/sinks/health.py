@@ -152,7 +152,7 @@ def replace_file(path: Path, text: str) -> None:
     """Write a file so that who reads it has the old one or the new one; raises `OutputError`."""
     draft = path.parent / f".{path.name}.{os.getpid()}"
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
         draft.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -167,4 +167,4 @@ def notify(message: str) -> None:
         return
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     with sock, suppress(OSError):  # whoever started us may not read any more; the program's work goes on
-        sock.sendto(message.encode(), "\0" + address[1:] if address[0] == "@" else address)
+        sock.sendto(message.encode(errors="backslashreplace"), "\0" + address[1:] if address[0] == "@" else address)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from edge_res.errors import ConfigError
 from edge_res.flow import Block, Health
+from edge_res.sources.address import masked
 
 TICK_S = 0.25  # a live source that waits for samples yields an empty block as often: the loop is never stuck in it
 
@@ -109,5 +110,5 @@ def kind_of(text: str) -> str:
         return scheme + colon
     kind = "FOLDER" if text and os.path.isdir(text) else Path(text).suffix.lower()  # noqa: PTH112 (a NUL in it)
     if kind not in SOURCES:
-        raise ConfigError(f"There is no kind of source for {text!r}; known are {', '.join(SOURCES)}.")
+        raise ConfigError(f"There is no kind of source for {masked(text)!r}; known are {', '.join(SOURCES)}.")
     return kind

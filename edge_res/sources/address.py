@@ -36,6 +36,13 @@ def read_address(text: str, options: type[Options], example: str) -> tuple[str, 
     return target, options(**given)
 
 
+def masked(text: str) -> str:
+    """An address without what may be a password."""
+    before, at, behind = text.rpartition("@")
+    scheme, slashes, _ = before.partition("//")
+    return f"{scheme}//…@{behind}" if at and slashes else text
+
+
 def _convert(text: str, name: str, value: str, kind: Any) -> Any:
     if isinstance(kind, types.UnionType):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))

@@ -18,6 +18,11 @@ def can_loop(text: str) -> bool:
     return kind in ("FOLDER", "demo:") or (kind.startswith(".") and kind != SUFFIX)
 
 
+def can_be_paced(text: str) -> bool:
+    """Whether a source has no pace of its own, or may have none, as what is piped in."""
+    return can_loop(text) or kind_of(text) in ("-", SUFFIX)
+
+
 class Loop:
     """Plays the recording that `open_again` opens for ever, opened anew each time; positions go on.
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block, Health
 from edge_res.sources import Wanted
-from edge_res.sources.address import read_address
+from edge_res.sources.address import masked, read_address
 from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.messages import FORMATS, Messages
@@ -73,7 +73,9 @@ class Mqtt:
     """
 
     def __init__(self, text: str, want: Wanted, buffer_s: float = BUFFER_S) -> None:
-        _, options = read_address(_masked(text), Options, EXAMPLE)
+        read_broker(text)  # first: an address that is none may have its password anywhere
+        address, mark, query = text.partition("?")
+        _, options = read_address(f"{masked(address)}{mark}{query}", Options, EXAMPLE)
         self._broker = read_broker(text, options.tls)
         self.name = f"{text.partition(':')[0]}://{self._broker.host}:{self._broker.port}/{self._broker.topic}"
         self.unit = read_unit(options.unit)
@@ -94,7 +96,7 @@ class Mqtt:
         self._let_in = self._subscribed = self._stale_told = False
         self._refused = ""
         self._in_s = 0.0  # when it let us in
-        self._client_name = options.client or f"edgeres-{socket.gethostname()}-{zlib.crc32(self.name.encode()):08x}"
+        self._client_name = options.client or f"edgeres-{socket.gethostname()}-{zlib.crc32(os.fsencode(self.name)):08x}"
         self._client = self._connect(options)
         try:
             self.rate_hz = declared_hz or self._measure(options.format)
@@ -258,24 +260,18 @@ def read_broker(text: str, tls: bool = False) -> Broker:
         parts = urlsplit(target)
         host, port = parts.hostname, parts.port or _PORTS[tls]
     except ValueError:
-        raise ConfigError(f"{_masked(text)} has no port that can be; give it as in {EXAMPLE}.") from None
+        raise ConfigError(f"{masked(text)} has no port that can be; give it as in {EXAMPLE}.") from None
     topic = unquote(parts.path.removeprefix("/"))
     if not host or not target.startswith("//"):
-        raise ConfigError(f"{_masked(text)} names no broker; give it as in {EXAMPLE}.")
+        raise ConfigError(f"{masked(text)} names no broker; give it as in {EXAMPLE}.")
     if not topic:
-        raise ConfigError(f"{_masked(text)} names no topic; give it as in {EXAMPLE}.")
+        raise ConfigError(f"{masked(text)} names no topic; give it as in {EXAMPLE}.")
     if {"+", "#"} & set(topic):
         raise ConfigError(
             f"The topic {topic} means several senders, and a stream has one; listen to several sources, one a topic."
         )
     password = unquote(parts.password) if parts.password is not None else os.environ.get(PASSWORD)
     return Broker(host, port, topic, unquote(parts.username) if parts.username else None, password, tls)
-
-
-def _masked(text: str) -> str:
-    """An address without what may be a password."""
-    before, at, behind = text.rpartition("@")
-    return f"{before.partition('//')[0]}//…@{behind}" if at else text
 
 
 def _reason(error: Exception) -> str:

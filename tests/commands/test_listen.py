@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gc
+import json
+import os
 import socket
 from pathlib import Path
 
-from tests.edgeres import DEMO, edgeres_here
+import numpy as np
+import pytest
+
+from tests.edgeres import DEMO, edgeres, edgeres_here, lines, sentence
 
 
 def free_port() -> int:
@@ -21,3 +26,29 @@ def test_what_was_opened_is_closed_where_another_source_cannot_be(tmp_path: Path
     for others in (["none.wav"], [DEMO, "--record", str(DEMO)], [DEMO, "--channel", "3"]):
         assert edgeres_here("listen", sensor, *others).returncode != 0
         gc.collect()  # an open socket warns then
+
+
+def test_a_name_need_not_be_utf_8(tmp_path: Path) -> None:
+    name = tmp_path / os.fsdecode(b"a\xff.npy")
+    np.save(name, np.random.default_rng(0).standard_normal(40000) / 10)
+    health = tmp_path / "health.json"
+    options = ["--rate", "16000", "--health-file", str(health)]
+    scores = lines(edgeres("listen", name, *options, "--format", "jsonl", "--scores"))
+    assert {line["source"] for line in scores} == {str(name)}
+    assert json.loads(health.read_text())["sources"][0]["source"] == str(name)
+    assert edgeres("listen", tmp_path, *options, "--scores").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["mqtt://u:pw@h/x", "mqtt://u:pw@h/x"], "The source mqtt://…@h/x is named twice; name each once."),
+        (["mqqt://u:pw@h/x"], "There is no kind of source for 'mqqt://…@h/x'; known are "),
+        (["mqtt://u:pw@h/x", "--loop"], "--loop plays recordings again and again, and mqtt://…@h/x is none; leave"),
+        (["udp://:5005?rate=9", "--realtime"], "--realtime plays recordings at their pace, and udp://:5005?rate=9 is"),
+    ],
+)
+def test_mistakes_with_what_is_asked_of_a_source(arguments: list[str], said: str) -> None:
+    result = edgeres("listen", *arguments)
+    assert sentence(result).startswith(said)
+    assert result.returncode == 2

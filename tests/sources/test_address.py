@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from edge_res.errors import ConfigError
-from edge_res.sources.address import read_address
+from edge_res.sources.address import masked, read_address
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,12 @@ def test_target_and_options() -> None:
         Options(1000.0, 3, "m/s²", True, 8),
     )
     assert read("lamp://host:5005/a/b?rate=5") == ("//host:5005/a/b", Options(5.0))
+
+
+def test_no_password_is_shown() -> None:
+    assert masked("mqtt://ear:a@b?c/d@host/x?rate=5") == "mqtt://…@host/x?rate=5"
+    for text in ("me@home.wav", "mqtt://host/x", "/dev/x"):
+        assert masked(text) == text
 
 
 REFUSED = {
