@@ -121,6 +121,7 @@ class PortAudio:
         self._lock = threading.Lock()
         self._streams = 0  # open ones
         self._cards: list[Card] | None = None  # when it was initialised
+        self._runs = True  # sounddevice initialises it
 
     def inputs(self, again: bool = False) -> tuple[list[Device], int]:
         """All inputs, and the index of the default one, -1 where there is none.
@@ -130,13 +131,15 @@ class PortAudio:
         """
         with self._alone() as sounddevice:
             cards = read_cards()
-            if not self._streams and self._cards is not None and (again or cards != self._cards):
-                self._cards = None
-                # Not by sounddevice, which for as long as it takes sends file descriptor 2 to /dev/null.
+            # Not by sounddevice, which for as long as it takes sends file descriptor 2 to /dev/null.
+            if self._runs and not self._streams and self._cards is not None and (again or cards != self._cards):
                 sounddevice._lib.Pa_Terminate()
+                self._runs, self._cards = False, None
+            if not self._runs:
                 if sounddevice._lib.Pa_Initialize() != 0:
                     self.forget()
                     raise MicrophoneError("PortAudio does not start; check the sound server.")
+                self._runs = True
             if self._cards is None:
                 self._cards = cards
             known = {card.number: card for card in self._cards}

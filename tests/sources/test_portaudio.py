@@ -9,7 +9,7 @@ import pytest
 
 from edge_res.errors import MicrophoneError
 from edge_res.sources.cards import Card
-from edge_res.sources.portaudio import Call, Device, choose_device, find_again
+from edge_res.sources.portaudio import Call, Device, PortAudio, choose_device, find_again
 
 
 def usb(index: int, card: int, port: str, name: str = "USB PnP: Audio") -> Device:
@@ -100,3 +100,40 @@ def test_what_a_call_raises_is_raised() -> None:
     assert call.done(5)
     with pytest.raises(MicrophoneError, match=r"^no$"):
         call.check()
+
+
+class Unwilling:
+    """A sounddevice of which PortAudio does not start the first two times that it is asked to again."""
+
+    PortAudioError = ValueError
+
+    def __init__(self) -> None:
+        self.runs, self.asked = True, 0
+        self._lib = self
+
+    def Pa_Terminate(self) -> int:  # noqa: N802
+        self.runs = False
+        return 0
+
+    def Pa_Initialize(self) -> int:  # noqa: N802
+        self.asked += 1
+        self.runs = self.asked > 2
+        return 0 if self.runs else -9999
+
+    def query_devices(self, kind: str | None = None) -> list[object]:
+        if kind or not self.runs:
+            raise ValueError("PortAudio not initialized")
+        return []
+
+
+def test_portaudio_that_does_not_start_again_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    unwilling = Unwilling()
+    monkeypatch.setattr("edge_res.sources.portaudio._import_sounddevice", lambda: unwilling)
+    portaudio = PortAudio()
+    monkeypatch.setattr(portaudio, "forget", lambda: None)
+    assert portaudio.inputs() == ([], -1)
+    for _ in range(2):
+        with pytest.raises(MicrophoneError, match=r"^PortAudio does not start; check the sound server\.$"):
+            portaudio.inputs(again=True)
+    assert portaudio.inputs() == ([], -1)
+    assert unwilling.asked == 3
