@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edge_res.devices.files import number, text
 from edge_res.devices.vcgencmd import vcgencmd
+from edge_res.devices.ways import CPUFREQ, FIRMWARE
 
-CPUFREQ, FIRMWARE = "cpufreq", "vcgencmd"  # the ways to read a clock
 _MHZ = 1e-3  # a kHz
 
 

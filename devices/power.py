@@ -16,8 +16,7 @@ from pathlib import Path
 
 from edge_res.devices.files import hwmons, number, text
 from edge_res.devices.vcgencmd import vcgencmd
-
-INA3221, PMIC, RAPL = WAYS = ("ina3221", "pmic", "rapl")
+from edge_res.devices.ways import INA3221, PMIC
 
 
 @dataclass(frozen=True)

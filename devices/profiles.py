@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_res.devices.clocks import CPUFREQ
 from edge_res.devices.schema import ENGINES, check
-from edge_res.devices.throttling import WAYS
+from edge_res.devices.ways import CPUFREQ, THROTTLING_WAYS
 from edge_res.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -47,7 +46,7 @@ class Reads:
 
     temperature: tuple[str, ...] = ()
     clock: str = CPUFREQ
-    throttling: tuple[str, ...] = WAYS
+    throttling: tuple[str, ...] = THROTTLING_WAYS
     power: str = "none"
     rails: tuple[str, ...] = ()
 

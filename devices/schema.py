@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_res.devices.clocks import CPUFREQ, FIRMWARE
-from edge_res.devices.power import WAYS as POWER_WAYS
-from edge_res.devices.throttling import WAYS as THROTTLING_WAYS
+from edge_res.devices.ways import CLOCK_WAYS, POWER_WAYS, THROTTLING_WAYS
 from edge_res.errors import ConfigError
 
 ENGINES = ("litert", "tflite-runtime", "onnxruntime")
@@ -87,7 +85,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "peaks": dict.fromkeys(("clock_mhz", "int8_gmacs", "fp32_gflops", "memory_gbs"), _POSITIVE),
     "reads": {
         "temperature": _texts(),
-        "clock": _one_of(CPUFREQ, FIRMWARE),
+        "clock": _one_of(*CLOCK_WAYS),
         "throttling": _some_of(*THROTTLING_WAYS),
         "power": _one_of("none", *POWER_WAYS),
         "rails": _texts(),

@@ -23,11 +23,11 @@ from pathlib import Path
 
 from edge_res.devices.files import hwmons, number, text
 from edge_res.devices.vcgencmd import vcgencmd
+from edge_res.devices.ways import THROTTLING_WAYS
 
 UNDER_VOLTAGE, CAPPED, THROTTLED, SOFT_LIMIT, OVER_CURRENT, HOT = (
     "under-voltage", "capped", "throttled", "soft-limit", "over-current", "hot",
 )  # fmt: skip
-WAYS = ("get_throttled", "rpi_volt", "soctherm_oc", "cooling", "thermal_throttle")
 
 _BITS = (UNDER_VOLTAGE, CAPPED, THROTTLED, SOFT_LIMIT)  # from bit 0 of now, from bit 16 since the start
 _EVENTS = {"oc1": UNDER_VOLTAGE, "oc2": OVER_CURRENT, "oc3": OVER_CURRENT}
@@ -59,7 +59,7 @@ class Flag:
         return f"{'now' if self.now else 'since the start'}: {self.what}{times}"
 
 
-def read_flags(root: Path = Path("/"), ways: Collection[str] = WAYS) -> tuple[Flag, ...]:
+def read_flags(root: Path = Path("/"), ways: Collection[str] = THROTTLING_WAYS) -> tuple[Flag, ...]:
     """All that is set, each once; nothing where nothing is, and where the machine does not tell."""
     readers = {
         "get_throttled": _firmware,
@@ -68,7 +68,7 @@ def read_flags(root: Path = Path("/"), ways: Collection[str] = WAYS) -> tuple[Fl
         "cooling": _cooling,
         "thermal_throttle": _thermal_throttle,
     }
-    return tuple(dict.fromkeys(flag for way in WAYS if way in ways for flag in readers[way](root)))
+    return tuple(dict.fromkeys(flag for way in THROTTLING_WAYS if way in ways for flag in readers[way](root)))
 
 
 def _firmware(root: Path) -> Iterator[Flag]:

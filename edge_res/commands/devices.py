@@ -19,11 +19,12 @@ from edge_res.devices.accelerators import read_accelerators
 from edge_res.devices.board import read_board
 from edge_res.devices.clocks import read_clocks
 from edge_res.devices.cores import read_cores, read_memory_bytes
-from edge_res.devices.power import RAPL, read_counters, read_rails
+from edge_res.devices.power import read_counters, read_rails
 from edge_res.devices.profiles import is_own
 from edge_res.devices.system import read_system
 from edge_res.devices.thermal import read_temperatures
 from edge_res.devices.throttling import read_flags
+from edge_res.devices.ways import RAPL
 from edge_res.doctor.probe import ask
 from edge_res.engines import ENGINES
 from edge_res.sinks.writing import writing

@@ -11,7 +11,6 @@ import numpy as np
 
 from edge_res.devices.board import read_board
 from edge_res.devices.detect import detect
-from edge_res.profiling.observe import limits
 
 
 def machine_name(root: Path = Path("/")) -> str:
@@ -22,6 +21,8 @@ def machine_name(root: Path = Path("/")) -> str:
 
 def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
     """All that a profile keeps of it; `file` is the device file that it is recognised by, at worst a generic one."""
+    from edge_res.profiling.observe import limits  # `listen` asks for the name only, and need not load all that
+
     return {
         "name": machine_name(root),
         "file": detect(root).name,

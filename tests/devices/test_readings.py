@@ -18,11 +18,11 @@ from edge_res.devices.throttling import (
     SOFT_LIMIT,
     THROTTLED,
     UNDER_VOLTAGE,
-    WAYS,
     Flag,
     read_flags,
 )
 from edge_res.devices.vcgencmd import vcgencmd
+from edge_res.devices.ways import THROTTLING_WAYS
 from edge_res.profiling.sensors import BoardSensors
 from tests.devices.boards import hwmon, policy, program, write_file, zones
 from tests.devices.readings import DRIVER, PMIC, PMIC_W, READINGS
@@ -104,7 +104,7 @@ def test_other_ways_to_throttle(tmp_path: Path) -> None:
         "now: heat lowers the clock",
     ]
     assert read_flags(tmp_path, ["cooling"]) == heat[:1]
-    assert read_flags(tmp_path, WAYS[-1:]) == heat[1:]
+    assert read_flags(tmp_path, THROTTLING_WAYS[-1:]) == heat[1:]
 
 
 def test_an_alarm_that_two_ways_tell_is_told_once(tmp_path: Path) -> None:
