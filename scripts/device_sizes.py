@@ -1,4 +1,4 @@
-"""What an installation takes on an arm64 device: sizes of the wheels, and of what they unpack to.
+"""What an installation takes on an arm64 device: what pip fetches, and what that takes on the disk.
 
 `python scripts/device_sizes.py --glibc 2.36` asks the package index as pip on such a device would, for the figures of
 docs/raspberry-pi.md and docs/jetson.md. Run it with the device's version of Python. glibc is 2.36 on Debian 12, 2.41 on
@@ -11,57 +11,51 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = ("", "[onnxruntime]", "[tflite-runtime]", "[serial,mqtt]")
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 
-def platforms(glibc: str) -> list[str]:
-    """The tags of wheels that run there (PEP 600): each manylinux from 2.17 to its own glibc."""
+def tags(glibc: str) -> list[str]:
+    """Wheels that run there (PEP 600): of each manylinux from 2.17 to its own glibc."""
     newest = int(glibc.split(".")[1])
-    tags = ["manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, newest + 1))]
-    return [word for tag in tags for word in ("--platform", tag)]
+    names = ["manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, newest + 1))]
+    return ["--only-binary", ":all:", *(word for name in names for word in ("--platform", name))]
 
 
-def download(wheel: Path, extra: str, glibc: str, folder: Path) -> str:
-    """Fetch the wheel's dependencies for such a device; returns why pip could not, else nothing."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(folder)]
-    command += ["--only-binary", ":all:", *platforms(glibc), f"{wheel}{extra}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.stderr.strip().splitlines()[-1] if done.returncode else ""
+def megabytes(folder: Path) -> int:
+    """What the files of a folder take on the disk."""
+    return round(sum(path.lstat().st_blocks * 512 for path in folder.rglob("*")) / 1e6)
 
 
-def sizes(folder: Path) -> tuple[int, int, list[str]]:
-    """Bytes of all wheels in a folder, of what they unpack to, and the version of each."""
-    packed = unpacked = 0
-    names = []
-    for path in sorted(folder.glob("*.whl")):
-        packed += path.stat().st_size
-        with zipfile.ZipFile(path) as archive:
-            unpacked += sum(entry.file_size for entry in archive.infolist())
-        names.append(" ".join(path.name.split("-")[:2]))
-    return packed, unpacked, names
+def measure(requirement: str, glibc: str, folder: Path) -> str:
+    """One line: sizes and versions, or why pip could not."""
+    wheels, target = folder / "wheels", folder / "installed"
+    fetched = subprocess.run(
+        [*PIP, "download", "--dest", str(wheels), *tags(glibc), requirement], capture_output=True, text=True
+    )
+    if fetched.returncode:
+        return fetched.stderr.strip().splitlines()[-1]
+    files = sorted(str(path) for path in wheels.glob("*.whl"))
+    install = [*PIP, "install", "--no-deps", "--root-user-action=ignore", "--target", str(target), *tags(glibc), *files]
+    subprocess.run(install, check=True)  # bytecode included, as on the device
+    names = ", ".join(" ".join(Path(file).name.split("-")[:2]) for file in files)
+    return f"{megabytes(wheels)} MB of wheels, {megabytes(target)} MB on the disk ({names})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--glibc", default="2.36")
-    arguments = parser.parse_args()
-    print(f"Python {sys.version_info[0]}.{sys.version_info[1]}, arm64, glibc {arguments.glibc}")
+    glibc = parser.parse_args().glibc
+    print(f"Python {sys.version_info[0]}.{sys.version_info[1]}, arm64, glibc {glibc}")
     with tempfile.TemporaryDirectory() as built:
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*command, "--wheel-dir", built, str(ROOT)], check=True)
+        subprocess.run([*PIP, "wheel", "--no-deps", "--wheel-dir", built, str(ROOT)], check=True)
         (wheel,) = Path(built).glob("*.whl")
         for extra in EXTRAS:
             with tempfile.TemporaryDirectory() as folder:
-                if why := download(wheel, extra, arguments.glibc, Path(folder)):
-                    print(f"edge-res{extra}: {why}")
-                    continue
-                packed, unpacked, names = sizes(Path(folder))
-                print(f"edge-res{extra}: {packed / 1e6:.0f} MB of wheels, {unpacked / 1e6:.0f} MB unpacked")
-                print("   ", ", ".join(names))
+                print(f"edge-res{extra}: {measure(f'{wheel}{extra}', glibc, Path(folder))}", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from edge_res.doctor.finding import Finding
 OLDEST, NEWEST = (3, 10), (3, 13)
 OLDEST_GLIBC = (2, 27)  # of the wheels for arm64 of LiteRT and numpy: scripts/device_sizes.py --glibc 2.27
 MACHINES = ("x86_64", "aarch64")  # for which LiteRT has wheels
-# A Python of its own, where the system's does not fit; uv's wheel needs glibc 2.17 and no Python of a certain version.
+# A Python of its own, where the system's does not fit; uv brings it (https://docs.astral.sh/uv).
 NEW_PYTHON = (
-    "python3 -m pip install --user uv && ~/.local/bin/uv venv --seed --python 3.12 .venv && .venv/bin/pip install ."
+    "curl -LsSf https://astral.sh/uv/install.sh | sh && "
+    "~/.local/bin/uv venv --seed --python 3.12 .venv && .venv/bin/pip install ."
 )
 _NEEDED_BYTES = 150_000_000  # twice what `edgeres listen` takes
 _SPARE_BYTES = 50_000_000
