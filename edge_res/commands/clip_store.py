@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +58,17 @@ class ClipStore:
         self._rows, self._columns = _read(folder / MANIFEST)
         try:
             (folder / label).mkdir(parents=True, exist_ok=True)
+            there = list((folder / label).iterdir())
         except OSError as error:
             raise OutputError(f"{folder / label} cannot be made: {error.strerror}; name another folder.") from None
         numbered = re.compile(re.escape(group) + r"_nohash_(\d+)\.\w+")
-        numbers = [int(found[1]) for path in (folder / label).iterdir() if (found := numbered.fullmatch(path.name))]
-        self._next = max(numbers, default=-1) + 1
+        clips = {path.name: int(found[1]) for path in there if (found := numbered.fullmatch(path.name))}
+        self._next = max(clips.values(), default=-1) + 1
+        if lone := sorted(clips.keys() - {Path(row["file"] or "").name for row in self._rows if row["label"] == label}):
+            logging.getLogger("edge_res").warning(
+                "%s has no row of %s%s; add one, or train on the folder.",
+                folder / MANIFEST, lone[0], f" and {len(lone) - 1} more clips of {group!r}" * (len(lone) > 1),
+            )  # fmt: skip
 
     def next_file(self, suffix: str) -> str:
         """The name of the next clip, in the folder."""

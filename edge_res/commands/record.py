@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
+import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -65,8 +66,9 @@ def run(options: RecordOptions) -> None:
     try:
         with ended_by_signal(), source, shown:
             for take in good_takes(options, source, shown):
-                clip, content = make_clip(options, store, take, source, group, device)
-                store.keep(content, clip)
+                with uninterrupted():
+                    clip, content = make_clip(options, store, take, source, group, device)
+                    store.keep(content, clip)
                 kept += 1
                 shown.kept(clip.file, take)
                 if options.json:
@@ -141,6 +143,21 @@ def make_clip(
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     return clip, npy_of(take.samples) if as_array else flac_of(take.samples, source.rate_hz)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait: a clip has its row, and what interrupts a callback of libsndfile's would be lost."""
+    came: list[int] = []
+    ended_by = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, frame: came.append(number)) for number in ended_by]
+    try:
+        yield
+    finally:
+        for number, handler in zip(ended_by, before, strict=True):
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def user() -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from edge_res.commands.record import uninterrupted
 from edge_res.export.entries import read_entries
 from edge_res.flow import Samples
 from edge_res.sources.files import flac_of
@@ -212,3 +213,35 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     assert result.returncode == 10
     assert "nohash_0.flac cannot be written: File too large; make room, and run it again to go on." in told(result)
     assert list((clips / "x").iterdir()) == []
+
+
+def test_a_clip_without_a_row_is_told(tmp_path: Path) -> None:
+    """As one leaves that was killed while it wrote the row."""
+    source, clips = tmp_path / "a.wav", tmp_path / "clips"
+    sound(source, 0.5, 0.5)
+    options = ["--label", "yes", "--group", "ann", "--pause", "0", "--count", "1"]
+    assert "no row" not in told(edgeres("record", clips, source, *options))
+    for name, more in (("ann_nohash_1.flac", ""), ("ann_nohash_2.flac", " and 1 more clips of 'ann'")):
+        (clips / "yes" / name).write_bytes(b"x")
+        result = edgeres("record", clips, source, *options, "--channel", "9")
+        assert f"{clips}/manifest.csv has no row of ann_nohash_1.flac{more}; add one, or train on" in told(result)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_interrupts_a_clip_waits_for_its_row(number: signal.Signals) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        with uninterrupted():
+            signal.raise_signal(number)
+            done.append("all of it")
+
+    before, done = signal.signal(number, interrupt), list[str]()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert signal.getsignal(number) is interrupt
+    finally:
+        signal.signal(number, before)
+    assert done == ["all of it"]
