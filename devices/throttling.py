@@ -2,9 +2,10 @@
 
 The ways to find out, of which a device file lists its own:
 
-- `get_throttled`: a Raspberry Pi's firmware tells bits, of now and since the start. Pi OS's kernel has them in a file,
-  elsewhere `vcgencmd get_throttled` prints them (`throttled=0x50005`).
-  https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
+- `get_throttled`: a Raspberry Pi's firmware tells bits, of now and since the start, by `vcgencmd get_throttled`
+  (`throttled=0x50005`). https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
+  Older kernels of Pi OS have a file of that name, which is not read: it puts a warning with a backtrace into the
+  kernel's log, and is gone since 2025 (raspberrypi/linux#6697).
 - `rpi_volt`: the alarm of Linux' drivers/hwmon/raspberrypi-hwmon.c, which asks the firmware every 2 s.
 - `soctherm_oc`: a Jetson Orin counts what its power supply made it throttle for: 1 is too low a voltage, 2 too high a
   mean and 3 too high a momentary current (Jetson Linux Developer Guide, Platform Power and Performance, "Jetson
@@ -72,13 +73,7 @@ def read_flags(root: Path = Path("/"), ways: Collection[str] = THROTTLING_WAYS) 
 
 
 def _firmware(root: Path) -> Iterator[Flag]:
-    # The firmware is a device below soc, in the device tree of a Pi 5 below axi: its driver knows it wherever it is.
-    files = [
-        *(root / "sys/bus/platform/drivers/raspberrypi-firmware").glob("*/get_throttled"),
-        *(root / "sys/devices/platform/soc").glob("*firmware/get_throttled"),
-    ]
-    told = text(files[0]) if files else vcgencmd("get_throttled", root=root)
-    found = re.search(r"(?:=0x|^)([0-9a-f]+)\s*$", told)
+    found = re.search(r"throttled=0x([0-9a-f]+)", vcgencmd("get_throttled", root=root))
     bits = int(found[1], 16) if found else 0
     for place, code in enumerate(_BITS):
         if bits >> place & 1:

@@ -31,8 +31,7 @@ def check_throttling(root: Path) -> Iterator[Finding]:
     yield from judge_flags(flags)
     if flags:
         return
-    files = root / "sys/bus/platform/drivers/raspberrypi-firmware"
-    if any(files.glob("*/get_throttled")) or vcgencmd("get_throttled", root=root) or any(hwmons(root, "soctherm_oc")):
+    if "throttled=0x" in vcgencmd("get_throttled", root=root) or any(hwmons(root, "soctherm_oc")):
         yield Finding("throttling", "ok", "Nothing slows the board now, nor has since its start.")
     elif read_board(root).model.startswith("Raspberry Pi"):
         told = (

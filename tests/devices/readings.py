@@ -41,8 +41,6 @@ PMIC = """ 3V7_WL_SW_A current(0)=0.00000000A
       BATT_V volt(25)=3.01110800V"""
 PMIC_W = 10.7999  # the sum of the twelve rails' volts times amperes
 
-DRIVER = "sys/bus/platform/drivers/raspberrypi-firmware"
-
 
 def pi(clock_mhz: int, pmic: bool) -> Callable[[Path], None]:
     """Too weak a supply now, which throttles; the clock is lower than Linux has set it."""
@@ -51,9 +49,12 @@ def pi(clock_mhz: int, pmic: bool) -> Callable[[Path], None]:
         zones(root, cpu_thermal=61.3)
         khz = 1000 * clock_mhz
         policy(root, 0, "0 1 2 3", (khz, 600000, khz, khz), "ondemand")
-        write_file(root / DRIVER / "soc:firmware/get_throttled", "50005\n")
         hwmon(root, 1, "rpi_volt", in0_lcrit_alarm="1")
-        told = {"measure_clock": "frequency(48)=600117184", "measure_temp": "temp=61.3'C"}
+        told = {
+            "get_throttled": "throttled=0x50005",
+            "measure_clock": "frequency(48)=600117184",
+            "measure_temp": "temp=61.3'C",
+        }
         program(root, **told, **({"pmic_read_adc": PMIC} if pmic else {}))
 
     return build

@@ -25,7 +25,7 @@ from edge_res.devices.vcgencmd import vcgencmd
 from edge_res.devices.ways import THROTTLING_WAYS
 from edge_res.profiling.sensors import BoardSensors
 from tests.devices.boards import hwmon, policy, program, write_file, zones
-from tests.devices.readings import DRIVER, PMIC, PMIC_W, READINGS
+from tests.devices.readings import PMIC, PMIC_W, READINGS
 
 
 def test_no_device_file_is_without_readings() -> None:
@@ -61,18 +61,8 @@ def test_a_boards_sensors_are_read_where_its_file_says(tmp_path: Path, name: str
     ],
 )
 def test_the_bits_of_a_pis_firmware(tmp_path: Path, told: str, codes: list[tuple[str, bool]]) -> None:
-    expected = tuple(Flag(code, now) for code, now in codes)
     program(tmp_path, get_throttled=f"throttled={told}")
-    assert read_flags(tmp_path) == expected
-    write_file(tmp_path / DRIVER / "soc:firmware/get_throttled", told.removeprefix("0x") + "\n")
-    (tmp_path / "usr/bin/vcgencmd").unlink()
-    assert read_flags(tmp_path) == expected
-
-
-def test_the_file_spares_the_program(tmp_path: Path) -> None:
-    program(tmp_path, get_throttled="throttled=0x50005")
-    write_file(tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled", "0\n")
-    assert read_flags(tmp_path) == ()
+    assert read_flags(tmp_path) == tuple(Flag(code, now) for code, now in codes)
 
 
 def test_a_program_that_fails_hangs_or_may_not_run_tells_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from edge_res.doctor.power import (
     read_modes,
 )
 
-FIRMWARE = "sys/devices/platform/soc/soc:firmware"
 # Jetson Orin Nano 8GB Developer Kit Super, JetPack 6.2, /etc/nvpmodel.conf: the lines of the modes, and one of what
 # they set
 NVPMODEL = """< PARAM TYPE=FILE NAME=CPU_ONLINE >
@@ -35,6 +34,11 @@ def write(path: Path, content: str | bytes) -> None:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
+def firmware(root: Path, told: str) -> None:
+    write(root / "usr/bin/vcgencmd", f"#!/bin/sh\necho {told}\n")
+    (root / "usr/bin/vcgencmd").chmod(0o755)
+
+
 @pytest.mark.parametrize(
     ("bits", "expected"),
     [
@@ -44,7 +48,7 @@ def write(path: Path, content: str | bytes) -> None:
     ],
 )
 def test_flags_of_a_raspberry_pi(bits: str, expected: list[tuple[str, str]], tmp_path: Path) -> None:
-    write(tmp_path / FIRMWARE / "get_throttled", f"{bits}\n")
+    firmware(tmp_path, f"throttled=0x{bits}")
     found = list(check_throttling(tmp_path))
     assert [(one.what, one.severity) for one in found] == expected
     if expected[0][0] == "supply":
@@ -53,12 +57,13 @@ def test_flags_of_a_raspberry_pi(bits: str, expected: list[tuple[str, str]], tmp
 
 
 def test_a_raspberry_pi_that_nothing_slows(tmp_path: Path) -> None:
-    write(tmp_path / "sys/bus/platform/drivers/raspberrypi-firmware/soc:firmware/get_throttled", "0\n")
+    firmware(tmp_path, "throttled=0x0")
     assert [one.severity for one in check_throttling(tmp_path)] == ["ok"]
 
 
 def test_a_raspberry_pi_whose_firmware_does_not_answer_this_user(tmp_path: Path) -> None:
     write(tmp_path / "proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0")
+    firmware(tmp_path, "VCHI initialization failed")
     (found,) = check_throttling(tmp_path)
     assert (found.severity, found.command) == ("unknown", "sudo usermod -aG video $USER")
 

@@ -22,6 +22,11 @@ def write(path: Path, content: str) -> None:
     path.write_text(content)
 
 
+def firmware(root: Path, bits: str) -> None:
+    write(root / "usr/bin/vcgencmd", f"#!/bin/sh\necho throttled={bits}\n")
+    (root / "usr/bin/vcgencmd").chmod(0o755)
+
+
 @pytest.fixture
 def time() -> Time:
     return Time()
@@ -50,18 +55,17 @@ def test_what_throttled_before_is_no_fault_of_this_run(tmp_path: Path, time: Tim
     folder = tmp_path / "sys/class/hwmon/hwmon0"
     write(folder / "name", "soctherm_oc")
     write(folder / "oc1_event_cnt", "5")
-    path = tmp_path / "sys/bus/platform/drivers/raspberrypi-firmware/soc:firmware/get_throttled"
-    write(path, "40000")
+    firmware(tmp_path, "0x40000")
     sensors = BoardSensors(Reads(), tmp_path, time)
     assert sensors.read().throttled == ()
     time.now_s += 1
     write(folder / "oc1_event_cnt", "6")
-    write(path, "60000")
+    firmware(tmp_path, "0x60000")
     assert sensors.read().throttled == ("the firmware caps the clock", "the supply voltage is too low")
     time.now_s += 1
     assert sensors.read().throttled == ()
     time.now_s += 1
-    write(path, "60004")
+    firmware(tmp_path, "0x60004")
     assert sensors.read().throttled == ("the firmware throttles the processor",)
 
 
