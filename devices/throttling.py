@@ -11,7 +11,8 @@ The ways to find out, of which a device file lists its own:
   mean and 3 too high a momentary current (Jetson Linux Developer Guide, Platform Power and Performance, "Jetson
   Orin…", Over-Current Throttling).
 - `cooling`: Linux lowers the clock of a zone that is too hot (Documentation/driver-api/thermal/sysfs-api.rst); the
-  cooling device `cpufreq-cpu0` is then in another state than 0.
+  cooling device `cpufreq-cpu0` (`thermal-cpufreq-0` before Linux 5.12, `cpu-balanced` in L4T's 4.9) is then in another
+  state than 0.
 - `thermal_throttle`: x86 cores count how often heat slowed them (arch/x86/kernel/cpu/mce/therm_throt.c).
 """
 
@@ -30,6 +31,7 @@ UNDER_VOLTAGE, CAPPED, THROTTLED, SOFT_LIMIT, OVER_CURRENT, HOT = (
     "under-voltage", "capped", "throttled", "soft-limit", "over-current", "hot",
 )  # fmt: skip
 
+_COOLED = ("cpufreq-", "thermal-cpufreq-", "cpu-balanced")
 _BITS = (UNDER_VOLTAGE, CAPPED, THROTTLED, SOFT_LIMIT)  # from bit 0 of now, from bit 16 since the start
 _EVENTS = {"oc1": UNDER_VOLTAGE, "oc2": OVER_CURRENT, "oc3": OVER_CURRENT}
 _SENTENCES = {
@@ -96,7 +98,7 @@ def _soctherm_oc(root: Path) -> Iterator[Flag]:
 
 def _cooling(root: Path) -> Iterator[Flag]:
     for device in (root / "sys/class/thermal").glob("cooling_device[0-9]*"):
-        if text(device / "type").startswith(("cpufreq-", "thermal-cpufreq-")) and number(device / "cur_state"):
+        if text(device / "type").startswith(_COOLED) and number(device / "cur_state"):
             yield Flag(HOT, now=True)
 
 

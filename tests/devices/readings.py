@@ -210,8 +210,12 @@ READINGS: dict[str, Reading] = {
         Sensed(40.0, 2601.0, (), 16.0),
     ),
     "jetson": (
-        (tegra(OLD, 2265600, ("0 1", "2 3")), ina3221(1, VDD_IN=(19000, 500), NC=(0, 0)), cooling(0)),
+        (
+            tegra(OLD, 2265600, ("0 1", "2 3")),
+            ina3221(1, GPU=(19000, 50), CPU=(19000, 30), SOC=(19000, 70)),
+            cooling(0),
+        ),
         (),
-        Sensed(40.0, 2265.6, (), 9.5),
+        Sensed(40.0, 2265.6, (), None),  # a family does not know which rails are all of this member
     ),
 }
