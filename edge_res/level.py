@@ -11,6 +11,7 @@ from edge_res.flow import Samples
 
 FLOOR_DB = -80.0
 _FULL_SCALE = 32767 / 32768  # what a 16-bit converter gives at its end
+_FLAT_SAMPLES = 100  # at least: a slow sensor may well give the same a few times
 _CLIPPED_SHARE = 0.001
 _DC_SHARE = 0.05
 _JUDGED_S = 5.0  # how much is heard before DC offset and clipping are judged
@@ -33,7 +34,7 @@ class Level:
         self._name = name
         self._rate_hz = rate_hz
         self._audio = audio
-        self._flat_needed = flat_s * rate_hz
+        self._flat_needed = max(flat_s * rate_hz, _FLAT_SAMPLES)
         self._flat = self._heard = self._clipped = 0
         self._last = math.nan
         self._sum = 0.0

@@ -55,6 +55,14 @@ def test_a_sensor_may_be_flat_only_in_all_channels() -> None:
     assert "flat line" in told
 
 
+def test_a_slow_sensor_may_give_the_same_a_few_times() -> None:
+    level = Level("x", 10, audio=False)
+    told = [sentence for _ in range(10) for sentence in level.push(np.full((10, 1), 21.5, np.float32))]
+    assert told == [
+        "x is a flat line: each sample of the last 10.0 s is 21.5; check that it is not muted and that it is wired."
+    ]
+
+
 def test_clipping_is_said_once_with_its_share() -> None:
     loud = noise(12)
     loud[::100] = 32767 / 32768
