@@ -91,9 +91,8 @@ def judge_onnxruntime(versions: Mapping[str, str]) -> Iterator[Finding]:
     found = [name for name in ONNXRUNTIMES if name in versions]
     if len(found) < 2:
         return
-    keep = found[-1]
-    told = f"{' and '.join(found)} are both installed, and overwrite each other's files; keep one, such as {keep}"
-    command = f"{PIP} uninstall -y {' '.join(found)} && {PIP} install {keep}"
+    told = f"{' and '.join(found)} own the same files: the one installed last runs; keep one, the CPU's"
+    command = f"{PIP} uninstall -y {' '.join(found)} && {PIP} install onnxruntime"
     yield Finding("onnxruntime", "warning", f"{told}.", command)
 
 

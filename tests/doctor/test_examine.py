@@ -12,7 +12,7 @@ import pytest
 
 from edge_res.doctor.examine import CHECKS, NEEDS, examine
 from edge_res.doctor.finding import Finding
-from edge_res.doctor.packages import check_engine, check_numpy
+from edge_res.doctor.packages import check_engine, check_numpy, check_packages
 from edge_res.doctor.system import check_python
 from tests.doctor.broken import find_first, install
 from tests.edgeres import REPOSITORY
@@ -46,6 +46,13 @@ def test_what_needs_something_broken_is_not_looked_at(tmp_path: Path, monkeypatc
     numpy, engine = examine(tmp_path, (check_numpy, check_engine))
     assert (numpy.what, numpy.severity) == ("numpy", "problem")
     assert engine == Finding("engine", "unknown", "Not looked at until the problem with numpy is mended.")
+
+
+def test_what_was_not_looked_at_is_missing_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_res.doctor.system.OLDEST", (9, 9))
+    python, packages, numpy = examine(tmp_path, (check_python, check_packages, check_numpy))
+    assert [found.severity for found in (python, packages, numpy)] == ["problem", "unknown", "unknown"]
+    assert numpy.sentence == "Not looked at until the problem with packages is mended."
 
 
 def test_what_a_check_needs_comes_before_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_no_room_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     problem, home = check_disk(tmp_path)
     assert (problem.severity, home.severity) == ("problem", "ok")
     assert "Temporary files cannot be written (No such file or directory)" in problem.sentence
+
+
+def test_temporary_files_that_cannot_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a full disk: a file can be made there, and nothing be written into it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        problem = next(check_disk(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (problem.severity, problem.command) == ("problem", "df -h /tmp")
 
 
 def test_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
