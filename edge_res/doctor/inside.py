@@ -1,4 +1,4 @@
-"""What is asked in a process of its own: `python -m edge_res.doctor.inside NAME ARGUMENT...` prints one line of JSON.
+"""What `probe.ask` asks in a process of its own, which prints one line of JSON.
 
 An `EdgeResError` is told as {"error": its sentence}; everything else that goes wrong ends the process, as it would end
 `edgeres listen`.
@@ -19,8 +19,7 @@ _LISTEN_S = 0.5
 _PATIENCE_S = 3.0
 
 
-def main() -> None:
-    name, *arguments = sys.argv[1:]
+def main(name: str, *arguments: str) -> None:
     try:
         told = QUESTIONS[name](*arguments)
     except EdgeResError as error:
@@ -134,6 +133,3 @@ QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "microphones": microphones,
     "saved": saved,
 }
-
-if __name__ == "__main__":
-    main()

@@ -14,6 +14,15 @@ import edge_res
 
 TIMEOUT_S = 60.0
 _MEANING = {"SIGILL": ": it uses an instruction that this processor lacks", "SIGKILL": ": is the memory full?"}
+# It finds packages where `edgeres` does: not in the working folder, and in a clone only where that is not installed.
+_START = """
+import sys
+sys.path = [folder for folder in sys.path if folder]
+if sys.argv[1] not in sys.path:
+    sys.path.insert(0, sys.argv[1])
+from edge_res.doctor.inside import main
+main(*sys.argv[2:])
+"""
 
 
 @dataclass(frozen=True)
@@ -27,14 +36,11 @@ class Answer:
 
 def ask(name: str, *arguments: str, timeout_s: float = TIMEOUT_S) -> Answer:
     """What the function `name` of `edge_res.doctor.inside` returns in a new process."""
-    command = [sys.executable, "-m", "edge_res.doctor.inside", name, *arguments]
-    # Python looks for modules in the working folder first: there, only ours may lie.
-    folder = Path(edge_res.__file__).parent.parent
+    command = [sys.executable, "-c", _START, str(Path(edge_res.__file__).parent.parent), name, *arguments]
     try:
         done = subprocess.run(
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            timeout=timeout_s,
-        )  # fmt: skip
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout_s
+        )
     except subprocess.TimeoutExpired:
         return Answer(None, f"nothing has come back for {timeout_s:.0f} s", hangs=True)
     if done.returncode == 0:
