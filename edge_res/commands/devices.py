@@ -100,11 +100,10 @@ def engine(name: str) -> dict[str, Any]:
 
 
 def audio() -> dict[str, Any]:
-    """PortAudio's inputs, or why there are none."""
+    """PortAudio's inputs, and why one that should be there is not."""
     answer = ask("inputs")
     told = answer.told or {}
-    why = told.get("error", answer.why) or told.get("reason") or ""
-    return {"inputs": told.get("inputs", []), "why": why if not told.get("inputs") else ""}
+    return {"inputs": told.get("inputs", []), "why": told.get("error", answer.why) or told.get("reason") or ""}
 
 
 def print_survey(found: dict[str, Any]) -> None:

@@ -209,6 +209,13 @@ def test_a_mistake_is_told_with_its_line_and_what_is_allowed(
     assert said in refusal(tmp_path, FILE.replace(before, after, 1))
 
 
+@pytest.mark.parametrize(
+    ("table", "key"), [("[[clusters]]", "core"), ("[peaks]", "clock_mhz"), ("[[providers]]", "name")]
+)
+def test_an_empty_table_lacks_something(tmp_path: Path, table: str, key: str) -> None:
+    assert refusal(tmp_path, f"\n{table}\n").startswith(f"line 2: the key {key!r} of [{table.strip('[]')}] is missing")
+
+
 def test_a_line_within_a_long_text_is_none(tmp_path: Path) -> None:
     text = 'title = """\nthreads = 0\n[peaks]\nclock_mhz = 0\n"""\nthreads = 0\n'
     assert refusal(tmp_path, text).startswith("line 6: the key 'threads' is 0")

@@ -72,7 +72,7 @@ def test_a_program_that_fails_hangs_or_may_not_run_tells_nothing(tmp_path: Path)
     path = tmp_path / "usr/bin/vcgencmd"
     path.write_text("#!/bin/sh\necho VCHI initialization failed; exit 1\n")
     assert vcgencmd("get_throttled", root=tmp_path) == ""
-    path.write_text("#!/bin/sh\nexec sleep 30\n")
+    path.write_text("#!/bin/sh\nsleep 5; echo throttled=0x1\n")
     assert vcgencmd("get_throttled", root=tmp_path) == ""
     path.chmod(0o644)
     assert vcgencmd("get_throttled", root=tmp_path) == ""
@@ -97,6 +97,11 @@ def test_other_ways_to_throttle(tmp_path: Path) -> None:
     assert read_flags(tmp_path, THROTTLING_WAYS[-1:]) == heat[1:]
 
 
+def test_an_alarm_of_another_monitor_is_none(tmp_path: Path) -> None:
+    hwmon(tmp_path, 0, "nvme", in0_lcrit_alarm="1", oc1_event_cnt="7")
+    assert read_flags(tmp_path) == ()
+
+
 def test_an_alarm_that_two_ways_tell_is_told_once(tmp_path: Path) -> None:
     program(tmp_path, get_throttled="throttled=0x10001")
     hwmon(tmp_path, 0, "rpi_volt", in0_lcrit_alarm="1")
@@ -107,9 +112,9 @@ def test_clocks(tmp_path: Path) -> None:
     assert read_clocks(tmp_path) == ()
     assert mean_clock_mhz(tmp_path) is None
     policy(tmp_path, 10, "10", (800000, 115200, 1000000, 2000000), "powersave")
-    policy(tmp_path, 0, "0 3 4 5", (2000000, 115200, 2035200, 2035200), "schedutil")
+    policy(tmp_path, 2, "0 3 4 5", (2000000, 115200, 2035200, 2035200), "schedutil")
     assert read_clocks(tmp_path) == (
-        Clock("policy0", (0, 3, 4, 5), 2000.0, 115.2, 2035.2, 2035.2, "schedutil"),
+        Clock("policy2", (0, 3, 4, 5), 2000.0, 115.2, 2035.2, 2035.2, "schedutil"),
         Clock("policy10", (10,), 800.0, 115.2, 1000.0, 2000.0, "powersave"),
     )
     assert mean_clock_mhz(tmp_path) == pytest.approx((4 * 2000 + 800) / 5)
@@ -134,13 +139,14 @@ def test_temperatures(tmp_path: Path) -> None:
 
 def test_power_rails(tmp_path: Path) -> None:
     assert read_rails(tmp_path) == read_rails(tmp_path, "pmic") == read_rails(tmp_path, "none") == ()
-    program(tmp_path, pmic_read_adc=PMIC)
+    program(tmp_path, pmic_read_adc=f"{PMIC}\n    ORPHAN_A current(30)=1.00000000A")
     rails = read_rails(tmp_path, "pmic")
     assert len(rails) == 12  # EXT5V and BATT are voltages only
     assert rails[7].name == "VDD_CORE"
     assert rails[7].power_w == pytest.approx(10.87674 * 0.8974594)
     assert sum(rail.power_w for rail in rails) == pytest.approx(PMIC_W, abs=1e-4)
     hwmon(tmp_path, 3, "ina3221", in1_label="VDD_IN", in1_input="4984", curr1_input="1856", in2_label="VDD_SOC")
+    hwmon(tmp_path, 4, "ina3221", in1_label="NC", in1_input="5000", curr1_input="8")
     assert read_rails(tmp_path) == (Rail("VDD_IN", 4.984 * 1.856),)
     assert read_rails(tmp_path, "rapl") == ()
 
