@@ -28,33 +28,33 @@ def check_throttling(root: Path) -> Iterator[Finding]:
     from edge_res.devices.vcgencmd import vcgencmd
 
     flags = [(flag.code, flag.now, str(flag)) for flag in read_flags(root)]
-    yield from judge_flags(flags)
+    is_pi = read_board(root).model.startswith("Raspberry Pi")
+    yield from judge_flags(flags, is_pi)
     if flags:
         return
     if "throttled=0x" in vcgencmd("get_throttled", root=root) or any(hwmons(root, "soctherm_oc")):
         yield Finding("throttling", "ok", "Nothing slows the board now, nor has since its start.")
-    elif read_board(root).model.startswith("Raspberry Pi"):
+    elif is_pi:
         told = (
             "The firmware does not tell this user whether it slows the board; join the group video, and log in again."
         )
         yield Finding("throttling", "unknown", told, "sudo usermod -aG video $USER")
 
 
-def judge_flags(flags: Collection[tuple[str, bool, str]]) -> Iterator[Finding]:
-    """Each flag as its code, whether it is set now, and its sentence."""
+def judge_flags(flags: Collection[tuple[str, bool, str]], is_pi: bool) -> Iterator[Finding]:
+    """Each flag as its code, whether it is set now, and its sentence, which begins with when it was."""
     for code, now, sentence in flags:
         severity: Severity = "problem" if now else "warning"
+        told = sentence[0].upper() + sentence[1:]
         if code == "under-voltage":
-            told = (
-                f"The board has too weak a power supply, {sentence}; use the one made for it, on a short, thick cable"
-            )
-            yield Finding("supply", severity, f"{told}.", "vcgencmd get_throttled")
+            told += "; use the power supply made for this board, with a short and thick cable"
+            yield Finding("supply", severity, f"{told}.", "vcgencmd get_throttled" if is_pi else "tegrastats")
         elif code == "over-current":
-            told = f"The board slows itself, {sentence}; choose a power mode that suits its supply"
-            yield Finding("throttling", severity, f"{told}.", "sudo nvpmodel -q")
+            told += "; choose a mode that suits the power supply"
+            yield Finding("supply", severity, f"{told}.", "sudo nvpmodel -q; grep POWER_MODEL /etc/nvpmodel.conf")
         else:
-            told = f"The board slows itself, {sentence}; give it a heat sink or a fan"
-            yield Finding("throttling", severity, f"{told}.", "vcgencmd measure_temp")
+            told += "; give it a heat sink or a fan"
+            yield Finding("throttling", severity, f"{told}.", "grep . /sys/class/thermal/thermal_zone*/temp")
 
 
 def check_supply(root: Path) -> Iterator[Finding]:

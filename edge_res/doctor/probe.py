@@ -12,7 +12,7 @@ from typing import Any
 
 import edge_res
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0  # a slow card, or emulation
 _MEANING = {"SIGILL": ": it uses an instruction that this processor lacks", "SIGKILL": ": is the memory full?"}
 # It finds packages where `edgeres` does: not in the working folder, and in a clone only where that is not installed.
 _START = """

@@ -52,8 +52,20 @@ def test_flags_of_a_raspberry_pi(bits: str, expected: list[tuple[str, str]], tmp
     found = list(check_throttling(tmp_path))
     assert [(one.what, one.severity) for one in found] == expected
     if expected[0][0] == "supply":
-        assert "too weak a power supply" in found[0].sentence
-        assert "use the one made for it" in found[0].sentence
+        assert "the supply voltage is too low; use the power supply made for this board" in found[0].sentence
+    assert all(one.sentence.startswith("Now: " if one.severity == "problem" else "Since the start: ") for one in found)
+
+
+def test_a_weak_supply_of_a_jetson(tmp_path: Path) -> None:
+    folder = tmp_path / "sys/class/hwmon/hwmon3"
+    write(folder / "name", "soctherm_oc\n")
+    for event, count in (("oc1", 0), ("oc2", 0), ("oc3", 4)):
+        write(folder / f"{event}_event_cnt", f"{count}\n")
+    (found,) = check_throttling(tmp_path)
+    assert (found.what, found.severity) == ("supply", "warning")
+    assert "choose a mode that suits the power supply" in found.sentence
+    write(folder / "oc3_event_cnt", "0\n")
+    assert [one.severity for one in check_throttling(tmp_path)] == ["ok"]
 
 
 def test_a_raspberry_pi_that_nothing_slows(tmp_path: Path) -> None:
