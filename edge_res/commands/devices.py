@@ -39,7 +39,7 @@ def run(known: bool, name: str | None, as_json: bool) -> None:
     if known:
         here = detect()
         files = [load_profile(each) for each in sorted(known_profiles())]
-        print_known(files, here.name) if not as_json else print_json([described(file) for file in files])
+        print_known(files, here.name) if not as_json else print_json({"devices": [described(file) for file in files]})
     elif name is not None:
         device, _ = find_device(name)
         print_facts(device) if not as_json else print_json(described(device))

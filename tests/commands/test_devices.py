@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -71,10 +70,9 @@ def test_the_files_that_are_known(tmp_path: Path) -> None:
     assert [line.split()[0] for line in told.splitlines()[1:] if not line.startswith(" ")] == sorted(known_profiles())
     assert "our gateway" in told
     assert told.count("← this") == 1
-    done = edgeres("devices", "--known", "--json")
-    body = json.loads(done.stdout)
-    assert {one["name"] for one in body} == set(known_profiles())
-    assert {one["name"] for one in body if one["soc"] and one["here"]} <= {detect().name}
+    (body,) = objects(edgeres("devices", "--known", "--json"))
+    assert {one["name"] for one in body["devices"]} == set(known_profiles())
+    assert {one["name"] for one in body["devices"] if one["soc"] and one["here"]} <= {detect().name}
 
 
 def test_the_facts_of_a_file() -> None:
