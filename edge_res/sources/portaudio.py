@@ -213,28 +213,25 @@ class PortAudio:
 
     @contextmanager
     def _alone(self) -> Iterator[Any]:
-        """The package, for this thread only, and without what PortAudio and ALSA print of what is not there.
-
-        It is C's `stderr` that leads to nowhere meanwhile, not file descriptor 2: others have something to say there.
-        """
+        """The package, for this thread only."""
         with self._lock:
-            stderr, nowhere = _c_stderr()
-            kept, stderr.value = stderr.value, nowhere
-            try:
-                yield _import_sounddevice()
-            finally:
-                stderr.value = kept
+            _silence()
+            yield _import_sounddevice()
 
 
 PORTAUDIO = PortAudio()  # as sounddevice itself: one a process
 
 
 @cache
-def _c_stderr() -> tuple[ctypes.c_void_p, int | None]:
-    """C's variable `stderr`, and a `FILE *` that swallows all."""
+def _silence() -> None:
+    """From now on, swallow what PortAudio and ALSA print of what is not there, or is there no more.
+
+    It is C's `stderr` that leads to nowhere, not file descriptor 2: others have something to say there. They print from
+    threads of their own too, so it stays that way.
+    """
     libc = ctypes.CDLL(None)
     libc.fopen.restype = ctypes.c_void_p
-    return ctypes.c_void_p.in_dll(libc, "stderr"), libc.fopen(b"/dev/null", b"w")
+    ctypes.c_void_p.in_dll(libc, "stderr").value = libc.fopen(b"/dev/null", b"w")
 
 
 def _import_sounddevice() -> Any:
