@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tests.edgeres import CLIPS
 from tests.jack import Jack
 from tests.pulse import RATE_HZ, Pulse, pulse
+from tests.sources.board import wait_for
 
 __all__ = ["pulse"]  # the fixture
 
@@ -95,3 +97,14 @@ def test_a_microphone_that_comes_back_is_listened_to_again(pulse: Pulse) -> None
     (gap,) = [e for e in events if e["event"] == "gap"]
     assert 0.5 < gap["gap_s"] < 5
     assert "samples lost in 1 gap" in told
+
+
+def test_ctrl_c_ends_many_with_a_frozen_server_as_fast_as_one(pulse: Pulse, tmp_path: Path) -> None:
+    health = tmp_path / "health.json"
+    microphones = ["mic:", "mic:pul", "mic:0", "mic:1"]  # all the same
+    with listening(pulse, *microphones, "--health-file", str(health)) as process:
+        wait_for(health.exists, 20)  # then all are entered
+        pulse.freeze()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=3)
+    assert process.returncode == 0, told

@@ -78,8 +78,9 @@ class Microphone:
 
     def __exit__(self, *exception: object) -> None:
         self._leaving.set()
-        until_s = monotonic() + CLOSE_S
-        if self._call.done(CLOSE_S):
+        within_s = 0.0 if PORTAUDIO.hangs else CLOSE_S  # with many microphones once for all
+        until_s = monotonic() + within_s
+        if self._call.done(within_s):
             self._call = Call(self._close)
         if not self._call.done(until_s - monotonic()):
             PORTAUDIO.forget()

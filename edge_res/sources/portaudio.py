@@ -122,6 +122,7 @@ class PortAudio:
         self._streams = 0  # open ones
         self._cards: list[Card] | None = None  # when it was initialised
         self._runs = True  # sounddevice initialises it
+        self.hangs = False  # a call has not returned in time: none that follows need be waited for
 
     def inputs(self, again: bool = False) -> tuple[list[Device], int]:
         """All inputs, and the index of the default one, -1 where there is none.
@@ -208,6 +209,7 @@ class PortAudio:
 
     def forget(self) -> None:
         """Where a call hangs, the end of the process must not wait for PortAudio either."""
+        self.hangs = True
         if handler := getattr(sys.modules.get("sounddevice"), "_exit_handler", None):
             atexit.unregister(handler)
 
