@@ -92,3 +92,10 @@ def test_a_program_that_hangs_is_alarmed_and_ctrl_c_ends_at_once() -> None:
         writer.kill()
     assert listener.returncode == 0
     assert b"interrupted 1 time, alarmed at the end" in told
+
+
+def test_a_stdin_that_is_closed_is_not_another_source_s_file() -> None:
+    command = 'exec "$0" -m edge_res.cli listen "$1" - --format jsonl <&-'
+    done = subprocess.run(["sh", "-c", command, sys.executable, DEMO], capture_output=True, timeout=60)
+    assert done.returncode == 3
+    assert done.stderr == b"edgeres: stdin is closed; pipe samples into it, as `arecord` writes them.\n"

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import select
+import sys
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
@@ -48,6 +49,8 @@ class RawPcm:
         self._dtype = DTYPES[pcm_format]
         self._give_up_s = want.give_up_s
         self._most = want.block_length(self.rate_hz)
+        if fd == 0 and sys.stdin is None:  # another file may be file descriptor 0 by now
+            raise SourceError("stdin is closed; pipe samples into it, as `arecord` writes them.")
         try:
             self._input = io.FileIO(fd, closefd=False)
         except OSError as error:
