@@ -48,6 +48,8 @@ def read_frames(payload: bytes, channels: int) -> list[Piece]:
             raise ValueError(f"byte {at} begins no frame; see its CRC")
         pieces.append((frame.number, frame.samples))
         at = end
+    if not pieces:
+        raise ValueError("it is empty")
     return pieces
 
 

@@ -1,8 +1,10 @@
-"""Messages that come again, or begin anew."""
+"""Messages that come again, that begin anew, or that are none."""
 
 from __future__ import annotations
 
-from edge_res.sources.messages import Messages
+import pytest
+
+from edge_res.sources.messages import FORMATS, Messages
 from tests.broker import numbered
 
 
@@ -41,3 +43,18 @@ def test_only_so_many_are_remembered() -> None:
     stream = messages()
     heard(stream, range(0, 100_000, 10), 0.0)
     assert len(stream._repeated._places) == 4096
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"", b"\0", b"null", b'"x"', b"1e999", b"[1e999, 1, 2, 3]", b"[[1, 2], [3]]", b"[" * 100_000, b"\xff\xfe",
+        b'{"samples": []}', b'{"samples": {"a": 1}}', b'{"seq": -1, "samples": [[1, 2, 3]]}', b"[" + b"9" * 5000 + b"]",
+    ],
+)  # fmt: skip
+def test_what_is_no_message_is_told_and_lost(kind: str, payload: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    messages = Messages("mqtt:", kind, 3, 1000, 1.0)
+    assert list(messages.push(payload, 0.0)) == []
+    (said,) = caplog.messages
+    assert said.startswith(f"mqtt:: a message cannot be read as {kind} (")
