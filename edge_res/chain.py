@@ -31,9 +31,8 @@ class Chain:
 
     def push(self, samples: Samples) -> Iterator[NDArray[np.float32] | None]:
         """For each hop that float32 `(samples, channels)` complete, scores `(labels,)`, or None: not ready yet."""
-        frames = self.front_end.push(samples)
-        for at in range(0, len(frames), self.manifest.hop):
-            yield self.model.push(frames[at : at + self.manifest.hop])
+        for frames in self.front_end.push(samples):  # a group of the front-end is a hop
+            yield self.model.push(frames)
 
 
 def push_all(chains: Sequence[Chain], samples: Samples) -> Iterator[NDArray[np.float32] | None]:

@@ -6,6 +6,7 @@ travels in the bundle.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -149,36 +150,28 @@ class FrontEnd:
         """Start a new stream: the next sample pushed is its first."""
         self._stft.reset()
 
-    def push(self, samples: Samples) -> Frames:
-        """Take float32 `(n, channels)` of finite samples; return the frames of the groups that they complete.
+    def push(self, samples: Samples) -> Iterator[Frames]:
+        """Take float32 `(n, channels)` of finite samples; give the frames of each group that they complete.
 
-        Float32 `(k * group, bins, channels)`, new at each call; k may be 0.
+        Float32 `(group, bins, channels)`, each new, and computed when it is asked for; ask for all of them.
         """
         if samples.ndim != 2 or samples.shape[1] != self.params.channels:
             raise SignalError(
                 f"A block of samples has the shape {samples.shape}, the model listens to (samples, "
                 f"{self.params.channels})."
             )
-        whole = self._stft.frames_after(len(samples)) // self.group * self.group
-        frames = np.empty((whole, self.params.bins, self.params.channels), np.float32)
-        done = taken = 0
+        taken = 0
         while taken < len(samples):
             taken += self._stft.push(samples[taken:])
             while self._stft.frames_after(0) >= self.group:
-                self._compute(frames[done : done + self.group])
-                done += self.group
-        return frames
+                yield self._take(self.group)
 
     def flush(self) -> Frames:
         """The frames of the group that is not whole, at the end of the stream; only `reset` may follow."""
-        frames = np.empty((self._stft.frames_after(0), self.params.bins, self.params.channels), np.float32)
-        if len(frames):
-            self._compute(frames)
-        return frames
+        return self._take(self._stft.frames_after(0))
 
-    def _compute(self, out: Frames) -> None:
-        """The next frames, as many as `out` has room for."""
-        n = len(out)
+    def _take(self, n: int) -> Frames:
+        """The next `n` frames, at most a group."""
         spectra = self._stft.take(n)
         squares, log = self._squares, self._log
         parts = spectra.view(np.float32).reshape(n, *squares.shape[1:])
@@ -196,10 +189,11 @@ class FrontEnd:
         np.log(log, out=log)
         np.subtract(log, self._mean, out=log)
         np.multiply(log, self._gain, out=log)
-        out[...] = log[:n].transpose(0, 2, 1)
+        frames: Frames = log[:n].transpose(0, 2, 1).copy()
+        return frames
 
 
 def compute_frames(params: FrontEndParams, samples: Samples, group: int = 8) -> Frames:
     """All frames of a whole recording, `(samples, channels)` to `(frames, bins, channels)`, computed as a stream."""
     front_end = FrontEnd(params, group)
-    return np.concatenate([front_end.push(samples), front_end.flush()])
+    return np.concatenate([*front_end.push(samples), front_end.flush()])

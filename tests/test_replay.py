@@ -95,9 +95,9 @@ def test_another_front_end_is_counted_and_does_not_matter_where_frames_were_reco
 ) -> None:
     session, told = recorded
     other = (
-        "import numpy as np, edge_res.frontend as f; compute = f.FrontEnd._compute\n"
-        "def shifted(self, out):\n    compute(self, out); out += np.float32(0.01)\n"
-        "f.FrontEnd._compute = shifted"
+        "import numpy as np, edge_res.frontend as f; take = f.FrontEnd._take\n"
+        "def shifted(self, n):\n    return take(self, n) + np.float32(0.05)\n"
+        "f.FrontEnd._take = shifted"
     )
     result = edgeres("listen", session, *HEARD, before=other)
     again = lines(result)
@@ -113,9 +113,9 @@ def test_what_differs_is_counted_where_only_samples_were_recorded(tmp_path: Path
     session = tmp_path / "demo.edgerec"
     edgeres("listen", "demo:", "--record", session, "--format", "jsonl")
     other = (
-        "import numpy as np, edge_res.frontend as f; compute = f.FrontEnd._compute\n"
-        "def shifted(self, out):\n    compute(self, out); out += np.float32(0.05)\n"
-        "f.FrontEnd._compute = shifted; np.__version__ = '9.9'"
+        "import numpy as np, edge_res.frontend as f; take = f.FrontEnd._take\n"
+        "def shifted(self, n):\n    return take(self, n) + np.float32(0.05)\n"
+        "f.FrontEnd._take = shifted; np.__version__ = '9.9'"
     )
     told = edgeres("listen", session, before=other).stderr.decode().splitlines()
     counted, why = told[-2:]

@@ -37,6 +37,8 @@ from edge_res.sources.picked import Picked, read_pick
 from edge_res.sources.session import open_session
 from edge_res.verify import prove
 
+_AT_ONCE = 8  # hops that a recording is read in
+
 
 @dataclass(frozen=True)
 class ListenOptions:
@@ -177,7 +179,7 @@ def read_thresholds(texts: Sequence[str]) -> dict[str, float]:
 
 
 def wanted(options: ListenOptions, manifest: Manifest) -> Wanted:
-    """What the model and the user want of the source; a block is about a hop."""
+    """What the model and the user want of the source; a block is a hop, of a recording at full speed several."""
     params = manifest.front_end
     return Wanted(
         rate_hz=params.sample_rate_hz,
@@ -187,6 +189,7 @@ def wanted(options: ListenOptions, manifest: Manifest) -> Wanted:
         given_channels=options.channels,
         pcm_format=options.pcm_format,
         give_up_s=options.give_up_s,
+        at_once=1 if options.realtime else _AT_ONCE,
     )
 
 

@@ -61,8 +61,8 @@ def frames_of(bundle: Bundle, audio: Path, engine: str) -> NDArray[np.int8]:
     resampler = Resampler(source.rate_hz, params.sample_rate_hz, params.channels)
     front_end = FrontEnd(params, manifest.hop)
     with source:
-        parts = [front_end.push(resampler.push(block.samples)) for block in source]
-    frames = np.concatenate([*parts, front_end.push(resampler.flush()), front_end.flush()])
+        parts = [frames for block in source for frames in front_end.push(resampler.push(block.samples))]
+    frames = np.concatenate([*parts, *front_end.push(resampler.flush()), front_end.flush()])
     if len(frames) < manifest.frames:
         raise ModelError(
             f"{audio} has {len(frames)} frames, and a window of {manifest.name!r} needs {manifest.frames}."

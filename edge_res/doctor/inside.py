@@ -66,16 +66,16 @@ def kernels(name: str) -> dict[str, Any]:
 
 def inputs() -> dict[str, Any]:
     """PortAudio's inputs, without listening to one, or the `reason` why there is none."""
-    from edge_res.sources.cards import why_not
-    from edge_res.sources.portaudio import PORTAUDIO
+    from edge_res.sources.mic.cards import why_not
+    from edge_res.sources.mic.portaudio import PORTAUDIO
 
     return {"inputs": [str(device) for device in PORTAUDIO.inputs()[0]], "reason": why_not(None)}
 
 
 def microphones() -> dict[str, Any]:
     """PortAudio's inputs, or the `reason` why there is none; what the default one delivers in half a second."""
-    from edge_res.sources.cards import why_not
-    from edge_res.sources.portaudio import PORTAUDIO
+    from edge_res.sources.mic.cards import why_not
+    from edge_res.sources.mic.portaudio import PORTAUDIO
 
     devices, default = PORTAUDIO.inputs()
     found: dict[str, Any] = {"inputs": [str(device) for device in devices], "default": default, "reason": why_not(None)}

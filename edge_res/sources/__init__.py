@@ -43,8 +43,9 @@ SOURCES = {  # scheme or suffix: module:Class
 class Wanted:
     """What the model and the command line ask of a source.
 
-    `rate_hz` and `channels` are the model's, `block_s` is the preferred length of a block, about one hop. Where
-    `channels` is None, the source gives all it has: somebody behind it picks or mixes.
+    `rate_hz` and `channels` are the model's, `block_s` is the preferred length of a block, about one hop; a recording,
+    which nobody waits for, gives `at_once` of them as one. Where `channels` is None, the source gives all it has:
+    somebody behind it picks or mixes.
     `given_rate_hz`, `given_channels` and `pcm_format` ("s16le", the default, or "f32le") are the user's word on samples
     that do not say it themselves. A live source that is lost tries to come back for `give_up_s`; None: for ever.
     """
@@ -56,10 +57,15 @@ class Wanted:
     given_channels: int | None = None
     pcm_format: str | None = None
     give_up_s: float | None = None
+    at_once: int = 1
 
     def block_length(self, rate_hz: int) -> int:
         """Samples of a block of `block_s` at `rate_hz`, at least 1."""
         return max(1, round(self.block_s * rate_hz))
+
+    def recording_length(self, rate_hz: int) -> int:
+        """Samples of a block of a recording."""
+        return self.at_once * self.block_length(rate_hz)
 
 
 class Source(Protocol):

@@ -37,7 +37,7 @@ class NumpyFile:
         self.channels = self._values.shape[1]
         check_given_channels(path, self.channels, want.given_channels)
         check_channels(path, self.channels, want.channels, "axis 0 must be time and axis 1 the model's channels")
-        self._length = want.block_length(self.rate_hz)
+        self._length = want.recording_length(self.rate_hz)
 
     def __enter__(self) -> NumpyFile:
         return self
@@ -76,7 +76,7 @@ class CsvFile:
         except (ConfigError, SignalError):
             self._file.close()
             raise
-        self._length = want.block_length(self.rate_hz)
+        self._length = want.recording_length(self.rate_hz)
 
     def __enter__(self) -> CsvFile:
         return self

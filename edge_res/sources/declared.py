@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edge_res.errors import ConfigError
+from edge_res.errors import ConfigError, SignalError
 from edge_res.flow import Samples
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_channels
@@ -28,6 +28,15 @@ def read_channels(name: str, channels: int | None, want: Wanted, example: str) -
         raise ConfigError(f"{name} says channels={found}; there may be 1 to {MOST_CHANNELS}.")
     check_channels(name, found, want.channels, "pick some with --channel, or choose a model made for it")
     return found
+
+
+def check_width(name: str, found: int, declared: int) -> None:
+    """Raise a `SignalError` where samples come that are whole, and have other channels than declared."""
+    if found != declared:
+        raise SignalError(
+            f"{name} sends {found} channel{'s' * (found != 1)}, and {declared} {'is' if declared == 1 else 'are'} "
+            f"expected; say channels={found}, and where the model has others, pick with --channel."
+        )
 
 
 def read_unit(unit: str) -> str:

@@ -83,7 +83,7 @@ class AudioFile:
         self._frames = self._file.frames if self._file.frames < _UNKNOWN else None
         check_any(self.name, self._file.frames)
         check_channels(self.name, self.channels, want.channels, "pick some with --channel 0, or --channel mix")
-        self._buffer = np.empty((want.block_length(self.rate_hz), self.channels), np.float32)
+        self._buffer = np.empty((want.recording_length(self.rate_hz), self.channels), np.float32)
 
     def __enter__(self) -> AudioFile:
         return self

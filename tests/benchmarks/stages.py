@@ -88,7 +88,7 @@ def measure(bundle: Bundle, engine: str, mode: str) -> dict[str, float]:
     front_end = FrontEnd(params, manifest.hop)
     decider = Decide(manifest.decide, manifest.labels, manifest.delay_s, "")
     # Blocks that end where a frame ends, so that each brings a whole hop.
-    front_end.push(np.zeros((params.win_length - params.hop_length, params.channels), np.float32))
+    assert not list(front_end.push(np.zeros((params.win_length - params.hop_length, params.channels), np.float32)))
 
     whole_ring = Ring(8 * n, params.channels, n)
     source = Synthetic(params.sample_rate_hz, params.channels)
@@ -103,7 +103,7 @@ def measure(bundle: Bundle, engine: str, mode: str) -> dict[str, float]:
         ring.write(samples)
         view = ring.view(n)
         t1 = perf_counter_ns()
-        frames = front_end.push(view)
+        (frames,) = front_end.push(view)
         t2 = perf_counter_ns()
         ring.advance(n)
         values = model.push(frames)

@@ -14,7 +14,7 @@ import pytest
 from edge_res.errors import ConfigError, SourceError
 from edge_res.sources import TICK_S, Wanted
 from edge_res.sources.iio import Iio
-from edge_res.sources.iio_tree import write
+from edge_res.sources.iio.tree import write
 from tests.sources.board import Heard, signal
 from tests.sources.iio_tree import FakeIio
 
@@ -58,7 +58,7 @@ def test_it_is_set_up_in_the_order_that_the_kernel_wants(device: FakeIio, monkey
         set_up.append(f"{path.name} {text}")
         write(path, text, way_out)
 
-    monkeypatch.setattr("edge_res.sources.iio_readers.write", note)
+    monkeypatch.setattr("edge_res.sources.iio.readers.write", note)
     with open_iio(device):
         pass
     assert set_up[0] == "enable 0"  # nothing can be set while it runs

@@ -19,7 +19,7 @@ from edge_res.sources import Wanted
 from edge_res.sources.address import masked, read_address
 from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
-from edge_res.sources.messages import FORMATS, Messages
+from edge_res.sources.mqtt.messages import FORMATS, Messages
 from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, read_rate, take_rate
 
 EXAMPLE = "mqtt://broker/room/accelerometer?rate=1000&channels=3"

@@ -19,10 +19,10 @@ from edge_res.sources.address import read_address
 from edge_res.sources.checks import check_channels, check_given_channels
 from edge_res.sources.declared import read_alarm, read_scale, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
-from edge_res.sources.iio_rate import read_poll_rate, settle_rate
-from edge_res.sources.iio_readers import BufferReader, PollReader, Reader
-from edge_res.sources.iio_time import Timeline
-from edge_res.sources.iio_tree import Channel, Device, channels_of, find_device, listed, pick_channels
+from edge_res.sources.iio.rate import read_poll_rate, settle_rate
+from edge_res.sources.iio.readers import BufferReader, PollReader, Reader
+from edge_res.sources.iio.timeline import Timeline
+from edge_res.sources.iio.tree import Channel, Device, channels_of, find_device, listed, pick_channels
 from edge_res.sources.rate import RateWatch
 
 EXAMPLE = "iio:bmi160?rate=100&only=accel"

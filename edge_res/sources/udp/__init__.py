@@ -12,14 +12,13 @@ from edge_res.errors import ConfigError
 from edge_res.flow import Block, Health, Samples
 from edge_res.sources import Wanted
 from edge_res.sources.address import read_address
-from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
+from edge_res.sources.declared import RAW, check_width, read_alarm, read_channels, read_scale, read_unit, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
-from edge_res.sources.formats import check_width
 from edge_res.sources.framing import Frame, read_frame
 from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, read_rate, take_rate
 from edge_res.sources.reorder import Reorder
 from edge_res.sources.sequence import Sequence
-from edge_res.sources.udp_socket import EXAMPLE, bind, drain, read_endpoint, receive
+from edge_res.sources.udp.endpoint import EXAMPLE, bind, drain, read_endpoint, receive
 
 _GATHER_S = 0.005  # between two looks: fewer, larger pieces
 _MOST_WINDOW = 1000

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_res.sources.iio_time import Timeline
+from edge_res.sources.iio.timeline import Timeline
 
 MS = 1_000_000  # ns
 

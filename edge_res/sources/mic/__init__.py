@@ -14,9 +14,9 @@ from edge_res.errors import MicrophoneError, SourceError
 from edge_res.flow import Block, Health, Samples
 from edge_res.ring import Ring
 from edge_res.sources import TICK_S, Wanted
-from edge_res.sources.cards import read_cards
-from edge_res.sources.continuity import Continuity, Pace
-from edge_res.sources.portaudio import PORTAUDIO, Call, Device, choose_device, find_again
+from edge_res.sources.mic.cards import read_cards
+from edge_res.sources.mic.continuity import Continuity, Pace
+from edge_res.sources.mic.portaudio import PORTAUDIO, Call, Device, choose_device, find_again
 from edge_res.sources.watchdog import Watchdog
 
 ALARM_S = 0.6  # without a callback

@@ -7,22 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from edge_res.errors import SignalError
 from edge_res.flow import Samples
+from edge_res.sources.declared import check_width
 from edge_res.sources.framing import MOST_BYTES, Decoder
-from edge_res.sources.lines import Lines
 from edge_res.sources.sequence import Sequence, lost_by_clock
+from edge_res.sources.serial_line.lines import Lines
 
 _MISFITS = 50  # lines in a row of another width: these are no damaged ones
-
-
-def check_width(name: str, found: int, declared: int) -> None:
-    """Raise a `SignalError` where samples come that are whole, and have other channels than declared."""
-    if found != declared:
-        raise SignalError(
-            f"{name} sends {found} channel{'s' * (found != 1)}, and {declared} {'is' if declared == 1 else 'are'} "
-            f"expected; say channels={found}, and where the model has others, pick with --channel."
-        )
 
 
 class Garbage:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_res.errors import ConfigError
-from edge_res.sources.iio_tree import Channel, Device, attributes, read_text, write
+from edge_res.sources.iio.tree import Channel, Device, attributes, read_text, write
 
 _SAME = 0.01  # by which a rate may be off the whole number that it is called
 _MOST_POLLED_HZ = 1000

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_res.sources.iio_scan import Element, lay_out, read_element, unpack
+from edge_res.sources.iio.scan import Element, lay_out, read_element, unpack
 
 BY_HAND = [  # type, bytes of a value, the value
     ("le:s12/16>>4", "f0 7f", 2047),  # 0x7ff0 >> 4

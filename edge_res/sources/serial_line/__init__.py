@@ -15,9 +15,9 @@ from edge_res.sources import Wanted
 from edge_res.sources.address import read_address
 from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
-from edge_res.sources.formats import FORMATS
 from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, read_rate, take_rate
-from edge_res.sources.serial_port import SerialPort
+from edge_res.sources.serial_line.formats import FORMATS
+from edge_res.sources.serial_line.port import SerialPort
 
 EXAMPLE = "serial:/dev/ttyUSB0?rate=1000&channels=3"
 _GATHER_S = 0.005  # between two reads: fewer, larger pieces; the kernel's 4 kB hold it up to 800 kB/s

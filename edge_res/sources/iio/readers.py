@@ -18,9 +18,9 @@ from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Samples
 from edge_res.sources.access import way_in
 from edge_res.sources.holders import by_whom, device_holders
-from edge_res.sources.iio_scan import Element, lay_out, read_element, unpack
-from edge_res.sources.iio_time import Times
-from edge_res.sources.iio_tree import BUS, Channel, Device, read_text, write
+from edge_res.sources.iio.scan import Element, lay_out, read_element, unpack
+from edge_res.sources.iio.timeline import Times
+from edge_res.sources.iio.tree import BUS, Channel, Device, read_text, write
 
 _GATHER_S = 0.02  # between two reads: fewer, larger pieces
 _HELD_S = 2.0  # what the kernel's buffer is to hold

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_res.sources.messages import FORMATS, Messages
+from edge_res.sources.mqtt.messages import FORMATS, Messages
 from tests.broker import numbered
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.sources.cards import Card, read_cards, why_not
+from edge_res.sources.mic.cards import Card, read_cards, why_not
 
 RUNNING = """state: RUNNING
 owner_pid   : 4711
@@ -88,7 +88,7 @@ def test_who_holds_a_card_is_told(root: Path) -> None:
 def test_the_group_that_may_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = root / "dev/snd/pcmC1D0c"
     monkeypatch.setattr(os, "access", lambda path, mode: path != closed)  # the superuser may always
-    monkeypatch.setattr("edge_res.sources.cards.way_in", lambda path: f"see who may open {path}")
+    monkeypatch.setattr("edge_res.sources.mic.cards.way_in", lambda path: f"see who may open {path}")
     onboard, first, _ = read_cards(root)
     assert why_not(first, root) == why_not(None, root)
     assert why_not(first, root) == f"pcmC1D0c may not be opened: permission denied; see who may open {closed}"

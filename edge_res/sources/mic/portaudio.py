@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_res.errors import MicrophoneError
-from edge_res.sources.cards import Card, read_cards, why_not
+from edge_res.sources.mic.cards import Card, read_cards, why_not
 
 
 @dataclass(frozen=True)

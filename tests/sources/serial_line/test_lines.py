@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_res.flow import Samples
-from edge_res.sources.lines import Lines, read_line
+from edge_res.sources.serial_line.lines import Lines, read_line
 
 GOOD = {
     b"1,2,3": [1, 2, 3],

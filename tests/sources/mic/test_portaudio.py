@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge_res.errors import MicrophoneError
-from edge_res.sources.cards import Card
-from edge_res.sources.portaudio import Call, Device, PortAudio, choose_device, find_again
+from edge_res.sources.mic.cards import Card
+from edge_res.sources.mic.portaudio import Call, Device, PortAudio, choose_device, find_again
 
 
 def usb(index: int, card: int, port: str, name: str = "USB PnP: Audio") -> Device:
@@ -128,7 +128,7 @@ class Unwilling:
 
 def test_portaudio_that_does_not_start_again_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     unwilling = Unwilling()
-    monkeypatch.setattr("edge_res.sources.portaudio._import_sounddevice", lambda: unwilling)
+    monkeypatch.setattr("edge_res.sources.mic.portaudio._import_sounddevice", lambda: unwilling)
     portaudio = PortAudio()
     monkeypatch.setattr(portaudio, "forget", lambda: None)
     assert portaudio.inputs() == ([], -1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from edge_res.sources.continuity import Continuity, Loss, Pace
+from edge_res.sources.mic.continuity import Continuity, Loss, Pace
 
 RATE_HZ = 16000
 BLOCK = 160  # 10 ms
