@@ -2,6 +2,14 @@
 
 A source is opened by its constructor, as a file is by `open`, so that its rate and channels are known and mistakes are
 told at once. Entering it starts it, leaving it closes it.
+
+Live ones: `mic/`, `serial_line/`, `udp/`, `mqtt/`, `iio/` and `pcm`, stdin. Recordings: `files` (`containers`),
+`arrays`, `playlist`, `session` (a replay) and `demo`. Around any of them: `picked` channels, `paced`, `loop`, and
+`merging` for several at once.
+
+Shared by live ones: `watchdog`, the states; by sensors: `address` and `declared`, what the user says; `framing`,
+`reorder`, `sequence` and `rate`, what is missing; `feed`, from their thread to the loop. `access` and `holders` say who
+may open a device and who has it.
 """
 
 from __future__ import annotations

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from time import monotonic
 
 import numpy as np
 
-from edge_res.errors import EdgeResError, SourceError
+from edge_res.errors import ConfigError, EdgeResError, SourceError
 from edge_res.flow import Block, Health, Samples
 from edge_res.ring import Ring
 from edge_res.sources import TICK_S, Wanted
@@ -17,6 +18,7 @@ from edge_res.sources.watchdog import Watchdog
 BUFFER_S = 8.0  # what the loop may be late without a loss
 _GAPS = 4096  # and with how many before it: 5 % of 10,000 frames a second
 _ROOM_S = 0.01
+_RETRY_S = 0.25  # between tries to open a device again
 _JOIN_S = 1.0  # that a thread may take to end; one that waits for a network ends by itself
 
 
@@ -74,6 +76,28 @@ class Feed:
         """No sample can come, for this reason; until the next one does, the source is recovering."""
         self._trouble = reason
         self._news.set()
+
+    def read_again_and_again(self, read: Callable[[], None], gone: Callable[[], None]) -> None:
+        """Work for `start`: `read` opens a device, unless it is open, and puts in what it delivers until `stopping`.
+
+        What `read` raises is why it does not open, a `SourceError` or `ConfigError`, which is told where that is more
+        than being away; or it is another `OSError`, of a device that is gone: `gone` is called, to close it.
+        """
+        told = ""
+        while not self.stopping.is_set():
+            try:
+                read()
+            except (SourceError, ConfigError) as error:
+                reason = str(error)
+                if reason != told and not reason.startswith("There is no "):
+                    logging.getLogger("edge_res").warning("%s", reason)
+                told = reason
+                self.trouble(reason.rstrip("."))
+            except OSError as error:
+                gone()
+                why = f" ({error.strerror})" if error.strerror else ""
+                self.trouble(f"{self._name} is gone{why}; it is opened again when it is back")
+            self.stopping.wait(_RETRY_S)
 
     # the loop's side
 

@@ -115,7 +115,7 @@ def test_unplugged_and_back(board: Board, back: str) -> None:
         board.send(b"".join(frames(first, 500, 3)))
         heard.until(lambda heard: heard.received == 1000)
     assert heard.named == ["recovering", "healthy"]
-    assert heard.states[0].reason == f"{board.path} is gone; it is opened again when it is back"
+    assert heard.states[0].reason == f"serial:{board.path} is gone; it is opened again when it is back"
     if back == "goes on":
         assert heard.gaps == [first - 500]
         heard.check_signal()

@@ -26,7 +26,6 @@ from edge_res.sources.iio.tree import Channel, Device, channels_of, find_device,
 from edge_res.sources.rate import RateWatch
 
 EXAMPLE = "iio:bmi160?rate=100&only=accel"
-_RETRY_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -78,14 +77,13 @@ class Iio:
             )
         self._timeline = Timeline(self.rate_hz, alarm_s)
         self._watch = RateWatch(self.name, self.rate_hz, alarm_s, way_out="give the rate that it has with rate=")
-        self._reason = ""  # why it did not open the last time
         self._feed = Feed(self.name, self.rate_hz, self.channels, want, alarm_s, buffer_s)
 
     def __enter__(self) -> Iio:
         with suppress(OSError):  # if it is gone already, reading finds out
             assert self._reader
             self._reader.drop()  # what came while others got ready
-        self._feed.start(self._receive)
+        self._feed.start(lambda: self._feed.read_again_and_again(self._read, self._gone))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -95,28 +93,19 @@ class Iio:
     def __iter__(self) -> Iterator[Block | Health]:
         return iter(self._feed)
 
-    def _receive(self) -> None:
-        """In a thread of its own: read, and open again what is gone."""
+    def _read(self) -> None:
+        """In a thread of its own."""
+        self._reader = self._reader or self._reopen()
         while not self._feed.stopping.is_set():
-            try:
-                self._reader = self._reader or self._reopen()
-                self._read(self._reader)
-            except (SourceError, ConfigError) as error:
-                self._cannot(str(error))
-            except OSError as error:
-                self._close()
-                self._timeline.interrupted()
-                why = f" ({error.strerror})" if error.strerror else ""
-                self._feed.trouble(f"{self.name} is gone{why}; it is opened again when it is back")
-            self._feed.stopping.wait(_RETRY_S)
-
-    def _read(self, reader: Reader) -> None:
-        while not self._feed.stopping.is_set():
-            samples, times = reader.read(self._feed.stopping)
+            samples, times = self._reader.read(self._feed.stopping)
             for lost, piece in self._timeline.push(samples, times, monotonic()):
                 self._feed.put(scaled(piece, self._scale), lost)
-                for sentence in self._watch.push(len(piece)):
+                for sentence in self._watch.push(lost + len(piece)):
                     logging.getLogger("edge_res").warning("%s", sentence)
+
+    def _gone(self) -> None:
+        self._close()
+        self._timeline.interrupted()
 
     def _reopen(self) -> Reader:
         device = find_device(self._target, self._root)
@@ -130,13 +119,6 @@ class Iio:
                 f"{self.rate_hz} Hz; start again."
             )
         return reader
-
-    def _cannot(self, reason: str) -> None:
-        """It does not open; told where that is more than being away."""
-        if reason != self._reason and not reason.startswith("There is no"):
-            logging.getLogger("edge_res").warning("%s", reason)
-        self._reason = reason
-        self._feed.trouble(reason.rstrip("."))
 
     def _pick(self, device: Device) -> list[Channel]:
         channels = channels_of(device, self._scanned)

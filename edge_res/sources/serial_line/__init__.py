@@ -6,11 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 
-from edge_res.errors import ConfigError, SourceError
-from edge_res.flow import Block, Health, Samples
+from edge_res.errors import ConfigError
+from edge_res.flow import Block, Health
 from edge_res.sources import Wanted
 from edge_res.sources.address import read_address
 from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
@@ -21,7 +20,6 @@ from edge_res.sources.serial_line.port import SerialPort
 
 EXAMPLE = "serial:/dev/ttyUSB0?rate=1000&channels=3"
 _GATHER_S = 0.005  # between two reads: fewer, larger pieces; the kernel's 4 kB hold it up to 800 kB/s
-_RETRY_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -68,14 +66,13 @@ class SerialLine:
         alarm_s = read_alarm(self.name, options.alarm, self.rate_hz)
         self._format = FORMATS[options.format](self.name, self.channels, self.rate_hz, alarm_s)
         self._watch = RateWatch(self.name, self.rate_hz, alarm_s)
-        self._reason = ""  # why it did not open the last time
         self._feed = Feed(self.name, self.rate_hz, self.channels, want, alarm_s, buffer_s)
 
     def __enter__(self) -> SerialLine:
         with suppress(OSError):  # if it is gone already, reading finds out
             assert self._port
             self._port.drop_input()  # what came while others got ready
-        self._feed.start(self._receive)
+        self._feed.start(lambda: self._feed.read_again_and_again(self._read, self._gone))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -85,37 +82,20 @@ class SerialLine:
     def __iter__(self) -> Iterator[Block | Health]:
         return iter(self._feed)
 
-    def _receive(self) -> None:
-        """In a thread of its own: read, and open again what is gone."""
+    def _read(self) -> None:
+        """In a thread of its own."""
+        self._port = self._port or SerialPort(self._path, self._baud)
         while not self._feed.stopping.is_set():
-            try:
-                self._port = self._port or SerialPort(self._path, self._baud)
-                for lost, samples in self._pieces(self._port):
-                    self._feed.put(scaled(samples, self._scale), lost)
-            except SourceError as error:
-                self._cannot(str(error))
-            except OSError as error:
-                self._close()
-                self._format.reset()
-                why = f" ({error.strerror})" if error.strerror else ""
-                self._feed.trouble(f"{self._path} is gone{why}; it is opened again when it is back")
-            self._feed.stopping.wait(_RETRY_S)
-
-    def _cannot(self, reason: str) -> None:
-        """It does not open; told where that is more than being away."""
-        if reason != self._reason and Path(self._path).exists():
-            logging.getLogger("edge_res").warning("%s", reason)
-        self._reason = reason
-        self._feed.trouble(reason.rstrip("."))
-
-    def _pieces(self, port: SerialPort) -> Iterator[tuple[int, Samples]]:
-        while not self._feed.stopping.is_set():
-            data = port.read()
+            data = self._port.read()
             for lost, samples in self._format.push(data, monotonic()) if data else ():
-                yield lost, samples
+                self._feed.put(scaled(samples, self._scale), lost)
                 for sentence in self._watch.push(lost + len(samples)):
                     logging.getLogger("edge_res").warning("%s", sentence)
             self._feed.stopping.wait(_GATHER_S)
+
+    def _gone(self) -> None:
+        self._close()
+        self._format.reset()
 
     def _measure(self, name: str) -> int:
         assert self._port
