@@ -31,8 +31,8 @@ class Chain:
 
     def push(self, samples: Samples) -> Iterator[NDArray[np.float32] | None]:
         """For each hop that float32 `(samples, channels)` complete, scores `(labels,)`, or None: not ready yet."""
-        for frames in self.front_end.push(samples):  # a group of the front-end is a hop
-            yield self.model.push(frames)
+        for frames in list(self.front_end.push(samples)):  # all of them first: each code stays in the processor's cache
+            yield self.model.push(frames)  # a group of the front-end is a hop
 
 
 def push_all(chains: Sequence[Chain], samples: Samples) -> Iterator[NDArray[np.float32] | None]:

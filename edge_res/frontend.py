@@ -17,6 +17,7 @@ from edge_res.errors import ModelError, SignalError
 from edge_res.flow import Frames, Samples
 from edge_res.stft import Stft
 
+_GROUPS = 4  # transformed at once where they are there, as of a recording; a row's FFT does not depend on the others
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -136,7 +137,7 @@ class FrontEnd:
     def __init__(self, params: FrontEndParams, group: int = 8) -> None:
         self.params = params
         self.group = group
-        self._stft = Stft(params.n_fft, params.win_length, params.hop_length, params.channels, group)
+        self._stft = Stft(params.n_fft, params.win_length, params.hop_length, params.channels, _GROUPS * group)
         self._filters = mel_filters(params) if params.kind == "log-mel" else None
         self._linear = slice(*linear_bins(params))
         self._squares = np.zeros((group, params.channels, self._stft.bins, 2), np.float32)
@@ -163,16 +164,18 @@ class FrontEnd:
         taken = 0
         while taken < len(samples):
             taken += self._stft.push(samples[taken:])
-            while self._stft.frames_after(0) >= self.group:
-                yield self._take(self.group)
+            while groups := min(_GROUPS, self._stft.frames_after(0) // self.group):
+                spectra = self._stft.take(groups * self.group)
+                for at in range(0, len(spectra), self.group):
+                    yield self._frames(spectra[at : at + self.group])
 
     def flush(self) -> Frames:
         """The frames of the group that is not whole, at the end of the stream; only `reset` may follow."""
-        return self._take(self._stft.frames_after(0))
+        return self._frames(self._stft.take(self.group))
 
-    def _take(self, n: int) -> Frames:
-        """The next `n` frames, at most a group."""
-        spectra = self._stft.take(n)
+    def _frames(self, spectra: NDArray[np.complex64]) -> Frames:
+        """The frames of complex64 `(n, channels, bins)`, of a group at most."""
+        n = len(spectra)
         squares, log = self._squares, self._log
         parts = spectra.view(np.float32).reshape(n, *squares.shape[1:])
         np.multiply(parts, parts, out=squares[:n])

@@ -143,16 +143,14 @@ def _run(hops: Iterator[Scores], stream: Stream, sink: Sink, block: Block) -> No
     """Take the hops that a block completes, decide, and time both; not the sinks, nor what only fills the window."""
     stats = stream.stats
     started = perf_counter_ns()
-    for scores in hops:
-        events = stream.decide(scores)
-        stats.hop(perf_counter_ns() - started)
+    decided = [(scores, stream.decide(scores)) for scores in hops]
+    if stream.ready:
+        stats.work(perf_counter_ns() - started, len(decided))
+    for scores, events in decided:
         stats.events += len(events)
         sink.hop(block, scores, stats)
         for event in events:
             sink.emit(event)
-        started = perf_counter_ns()
-    if stream.ready:
-        stats.part(perf_counter_ns() - started)
 
 
 def _drain(stream: Stream, sink: Sink, block: Block) -> None:

@@ -210,7 +210,7 @@ def test_wrong_channels_are_refused(bundle: Bundle, demo: Samples) -> None:
 def test_statistics_stay_small_and_true() -> None:
     stats = Stats()
     for spent_us in range(1, 1001):
-        stats.hop(spent_us * 1000)
+        stats.work(spent_us * 1000, 1)
     assert stats.hops == 1000
     assert stats.mean_us == pytest.approx(500.5)
     assert stats.percentile_us(99) == pytest.approx(990, rel=0.03)
@@ -231,11 +231,11 @@ def test_the_summary_tells_what_went_wrong() -> None:
 
 def test_the_work_of_blocks_that_complete_no_hop_is_counted() -> None:
     stats = Stats()
-    stats.part(3000)
-    stats.part(4000)
-    stats.hop(5000)
+    stats.work(3000, 0)
+    stats.work(4000, 0)
+    stats.work(5000, 1)
     assert stats.last_hop_us == 12
-    stats.hop(1000)
+    stats.work(1000, 1)
     assert (stats.last_hop_us, stats.mean_us) == (1, 6.5)
 
 

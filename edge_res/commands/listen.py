@@ -37,7 +37,7 @@ from edge_res.sources.picked import Picked, read_pick
 from edge_res.sources.session import open_session
 from edge_res.verify import prove
 
-_AT_ONCE = 8  # hops that a recording is read in
+_AT_ONCE = 12  # hops that a recording is read in
 
 
 @dataclass(frozen=True)

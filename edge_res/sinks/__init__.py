@@ -38,18 +38,16 @@ class Stats:
         self.interruptions += self.state == "healthy" != health.state
         self.state = health.state
 
-    def part(self, spent_ns: int) -> None:
-        """Work for a hop that is not complete yet."""
+    def work(self, spent_ns: int, hops: int) -> None:
+        """The work that completes `hops` hops, each with the same share of it, or that is for one not complete yet."""
         self._waiting_ns += spent_ns
-
-    def hop(self, spent_ns: int) -> None:
-        """The work that completes a hop; what was done for it before is added."""
-        spent_ns += self._waiting_ns
-        self._waiting_ns = 0
-        self.hops += 1
-        self.last_hop_us = spent_ns / 1000
-        self._total_ns += spent_ns
-        self._histogram[min(self._BUCKETS - 1, int(math.log(max(1, spent_ns)) / math.log(self._RATIO)))] += 1
+        if hops:
+            share_ns = self._waiting_ns / hops
+            self.hops += hops
+            self.last_hop_us = share_ns / 1000
+            self._total_ns += self._waiting_ns
+            self._waiting_ns = 0
+            self._histogram[min(self._BUCKETS - 1, int(math.log(max(1, share_ns)) / math.log(self._RATIO)))] += hops
 
     @property
     def mean_us(self) -> float:
