@@ -45,15 +45,16 @@ class Reorder:
         self._behind[number] = frame, now_s
         self._anew = self._anew or self._given.get(number, _hash(frame)) != _hash(frame)
         if len(self._behind) > (self._window if self._anew else self._most_behind):
-            yield from self.flush()
-            self._next = min(self._behind, key=lambda other: (other - number + _HALF) % NUMBERS)
-            self._early, self._behind, self._anew = self._behind, {}, False
-            self._given.clear()
+            yield from self._give(0)
+            self._begin_anew()
             yield from self._give(self._window)
 
     def flush(self) -> Iterator[Arrived]:
         """What is held back, without waiting for more."""
         yield from self._give(0)
+        if self._anew:
+            self._begin_anew()
+            yield from self._give(0)
 
     def reset(self) -> None:
         """Begin anew, with another sender; what is held back has been flushed."""
@@ -61,6 +62,13 @@ class Reorder:
         self._behind.clear()
         self._given.clear()
         self._anew = False
+
+    def _begin_anew(self) -> None:
+        """With what is behind, the old stream having been given on."""
+        one = next(iter(self._behind))
+        self._next = min(self._behind, key=lambda other: (other - one + _HALF) % NUMBERS)
+        self._early, self._behind, self._anew = self._behind, {}, False
+        self._given.clear()
 
     def _give(self, window: int) -> Iterator[Arrived]:
         while self._early:

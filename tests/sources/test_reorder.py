@@ -73,6 +73,13 @@ def test_a_sender_that_begins_anew_soon_is_known_by_its_samples(window: int, giv
     assert reorder.late == 0
 
 
+def test_a_new_beginning_that_is_sure_does_not_wait_for_more() -> None:
+    reorder = Reorder(8)
+    assert given_on(reorder, [0, 1, 2, 4]) == [0, 1, 2]
+    assert [ready for i in (0, 1) for ready in reorder.push(frame(i, value=1000), 0.0)] == []
+    assert flushed(reorder) == [4, 1000, 1001]
+
+
 def test_what_is_held_when_the_sender_begins_anew_comes_before() -> None:
     reorder = Reorder(8)
     assert given_on(reorder, [100, 102, *range(12)]) == [100, 102, *range(12)]
