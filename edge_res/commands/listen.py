@@ -115,7 +115,7 @@ def run(options: ListenOptions) -> None:
             sink.finish()
         finally:
             for stream in streams:
-                if stream.stats.audio_s:
+                if stream.stats.audio_s or stream.stats.interruptions:
                     say(f"{stream.source.name + ', ' if len(streams) > 1 else ''}{stream.stats}")
     if not any(stream.stats.hops for stream in streams):
         window_s = manifest.front_end.samples_of(manifest.frames) / manifest.front_end.sample_rate_hz

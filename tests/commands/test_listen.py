@@ -52,3 +52,10 @@ def test_mistakes_with_what_is_asked_of_a_source(arguments: list[str], said: str
     result = edgeres("listen", *arguments)
     assert sentence(result).startswith(said)
     assert result.returncode == 2
+
+
+def test_a_source_from_which_nothing_came_is_in_the_summary() -> None:
+    sensor = f"udp://127.0.0.1:{free_port()}"
+    result = edgeres("listen", f"{sensor}?rate=16000&alarm=0.1", "--give-up", "0.3")
+    assert result.returncode == 3
+    assert b"edgeres: 0.0 s of audio, 0 hops, 0 events, 0 samples lost, interrupted 1 time, failed at" in result.stderr
