@@ -172,14 +172,14 @@ class Bundle:
             ) from None
 
 
-def shipped_bundle_path(name: str = "default") -> Path:
-    """Where a model that comes along lies (the package is never installed as a zip)."""
-    return Path(str(resources.files("edge_res") / "data" / f"{name}.edgeres"))
+def bundle_path(name: str | Path) -> Path:
+    """The file of a bundle; those of `SHIPPED` are in the package, which is never installed as a zip."""
+    return Path(str(resources.files("edge_res") / "data" / f"{name}.edgeres")) if name in SHIPPED else Path(name)
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Read and check a bundle; those of `SHIPPED` are in the package. Anything wrong with it is a `ModelError`."""
-    path = shipped_bundle_path(str(path)) if path in SHIPPED else Path(path)
+    """Read and check a bundle, one of `SHIPPED` or a file. Anything wrong with it is a `ModelError`."""
+    path = bundle_path(path)
     try:
         raw = path.read_bytes()
     except FileNotFoundError:

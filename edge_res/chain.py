@@ -45,9 +45,13 @@ def push_all(chains: Sequence[Chain], samples: Samples) -> Iterator[NDArray[np.f
         yield np.mean(seen, axis=0, dtype=np.float32) if len(seen) == len(values) else None
 
 
+def member_names(names: str) -> list[str]:
+    """Of `A+B+…` the members of an ensemble, or the one bundle that is named."""
+    return [names] if Path(names).exists() else names.split("+")
+
+
 def read_members(names: str) -> list[Bundle]:
-    """The bundles of `A+B+…`, the members of an ensemble, or the one that is named."""
-    return [read_bundle(names)] if Path(names).exists() else [read_bundle(name) for name in names.split("+")]
+    return [read_bundle(name) for name in member_names(names)]
 
 
 def merged(manifests: Sequence[Manifest]) -> Manifest:

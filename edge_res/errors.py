@@ -11,7 +11,8 @@
     ├── EngineError         7   an engine that is not installed or cannot run            (ImportError)
     ├── DataError           8   training data                                            (ValueError)
     ├── ExportError         9   a network that cannot be exported, a check that failed   (ValueError)
-    └── OutputError        10   stdout that cannot be written, a full disk                (OSError)
+    ├── OutputError        10   stdout that cannot be written, a full disk                (OSError)
+    └── RemoteError        11   another machine that cannot be reached, or cannot do it  (OSError)
 
 Each message is one plain sentence: what it is about, what was found, what was expected, the way out.
 Exit code 2 is also what the command line gives for a call that does not parse.
@@ -58,3 +59,7 @@ class ExportError(EdgeResError, ValueError):
 
 class OutputError(EdgeResError, OSError):
     exit_code = 10
+
+
+class RemoteError(EdgeResError, OSError):
+    exit_code = 11

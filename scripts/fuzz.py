@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from edge_res.bundle import Bundle, read_bundle, shipped_bundle_path, write_bundle
+from edge_res.bundle import Bundle, bundle_path, read_bundle, write_bundle
 from edge_res.engines import load_engine
 from edge_res.errors import ModelError
 from edge_res.models import load_model
@@ -53,7 +53,7 @@ def mutate(rng: np.random.Generator, content: bytes) -> bytes:
 
 def damage(rng: np.random.Generator, whole: Bundle, path: Path) -> None:
     """Write a bundle of which the file, or a member in it, is damaged."""
-    raw = shipped_bundle_path().read_bytes()
+    raw = bundle_path("default").read_bytes()
     if rng.random() < 0.5:
         path.write_bytes(mutate(rng, raw))
         return

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_res.bundle import shipped_bundle_path
+from edge_res.bundle import bundle_path
 from tests.edgeres import CLIPS, DEMO, edgeres, lines, sentence
 
 
@@ -127,10 +127,10 @@ def test_a_closed_pipe_ends_quietly() -> None:
 
 def broken_bundles(folder: Path) -> dict[str, Path]:
     """The default bundle, damaged in various ways."""
-    whole = shipped_bundle_path().read_bytes()
+    whole = bundle_path("default").read_bytes()
     (folder / "truncated.edgeres").write_bytes(whole[: len(whole) // 2])
     (folder / "text.edgeres").write_text("hello")
-    with zipfile.ZipFile(shipped_bundle_path()) as archive:
+    with zipfile.ZipFile(bundle_path("default")) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
 
     def write(name: str, changed: dict[str, bytes]) -> None:

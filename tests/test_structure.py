@@ -41,8 +41,9 @@ RANK = {
     "listen": 17,
     "profiling": 18,
     "doctor": 19,
-    "commands": 20,
-    "cli": 21,
+    "remote": 20,
+    "commands": 21,
+    "cli": 22,
 }
 # What the parts beside the runtime may import of it, besides themselves.
 HOST = {"export": {part for part in RANK if RANK[part] <= RANK["decide"]}, "devices": {"errors"}}

@@ -9,6 +9,10 @@ import typer
 
 from edge_res.cli.app import app
 
+_INSTALL = "Where packages are missing there: a virtual environment for the while, in a temporary folder."
+_SSH = "The ssh to use, with options: 'ssh -p 2222 -i key'."
+_HOST_PYTHON = "The Python to use there, such as /opt/edgeres/bin/python."
+
 
 @app.command()
 def listen(
@@ -159,6 +163,12 @@ def profile(
     device: Annotated[
         str | None, typer.Option(help="Stay on its cores, read its sensors; default: sensors of what is recognised.")
     ] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="USER@HOST", help="Measure on that machine, over ssh; nothing is left there.")
+    ] = None,
+    install: Annotated[bool, typer.Option("--install", help=_INSTALL)] = False,
+    ssh: Annotated[str, typer.Option(help=_SSH)] = "ssh",
+    host_python: Annotated[str, typer.Option(help=_HOST_PYTHON)] = "python3",
 ) -> None:
     """Measure what a model costs on this device: engines, modes, threads."""
     if compare:
@@ -171,7 +181,32 @@ def profile(
         return run_estimate(model, estimate, json)
     from edge_res.commands.profile import ProfileOptions, run
 
-    run(ProfileOptions(model, engine or [], mode or [], threads or [], seconds, tries, json, html, save, device))
+    asked = ProfileOptions(model, engine or [], mode or [], threads or [], seconds, tries, json, html, save, device)
+    if host:
+        from edge_res.commands.profile_remote import run as run_remote
+        from edge_res.remote.ssh import Host
+
+        return run_remote(asked, Host(host, ssh, host_python), install)
+    run(asked)
+
+
+@app.command()
+def push(
+    bundle: Annotated[str, typer.Argument(help="A bundle, `default` or `tiny`.")],
+    place: Annotated[str, typer.Argument(metavar="USER@HOST:PATH", help="A file or a folder there.")],
+    install: Annotated[bool, typer.Option("--install", help=_INSTALL)] = False,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Do not run `edgeres verify` there; the hash is compared all the same.")
+    ] = False,
+    ssh: Annotated[str, typer.Option(help=_SSH)] = "ssh",
+    host_python: Annotated[str, typer.Option(help=_HOST_PYTHON)] = "python3",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Put a bundle on another machine, over ssh: whole, verified there, or not at all."""
+    from edge_res.commands.push import run
+    from edge_res.remote.ssh import Host
+
+    run(bundle, place, Host("", ssh, host_python), install, unverified, json)
 
 
 @app.command()

@@ -66,8 +66,7 @@ def run(options: ProfileOptions) -> None:
     for sentence in filter(None, (which, stay_on(device.affinity) if options.device else None)):
         say(sentence)
     tasks = tasks_of(options, bundles)
-    if options.html is not None and not options.html.absolute().parent.is_dir():
-        raise ConfigError(f"There is no folder {options.html.parent} for {options.html}; make it first.")
+    check_page(options.html)
     sensors = open_sensors(device.reads)
     before = sensors.read()
     rows: list[Row] = []
@@ -87,22 +86,32 @@ def run(options: ProfileOptions) -> None:
     found = recommend(rows, hop_s)
     settings = {"seconds": options.seconds, "tries": options.tries}
     machine, bundle = describe_machine(), describe_bundle(bundles)
-    report = make_report(machine, bundle, rows, found, (before, sensors.read()), settings)
-    if options.json:
-        with writing():
-            print(json.dumps(report, ensure_ascii=False), flush=True)
-    else:
-        with writing():
-            print_profile(report, rows, found, sensors.rail, Console())
-    if options.html is not None:
-        from edge_res.profiling.page import page
-
-        replace_file(options.html, page(report))
-        say(f"wrote {options.html}")
+    report = make_report(machine, bundle, rows, found, (before, sensors.read()), sensors.rail, settings)
+    show(report, options.json, options.html)
     if options.save:
         keep(report, bundles, *found)
     elif all(row.paced is None for row in rows):
         raise EngineError(f"Nothing could be measured; the first to fail: {rows[0].name}: {rows[0].why.rstrip('.')}.")
+
+
+def check_page(html: Path | None) -> None:
+    """Before hours of work, whether its page has a place."""
+    if html is not None and not html.absolute().parent.is_dir():
+        raise ConfigError(f"There is no folder {html.parent} for {html}; make it first.")
+
+
+def show(report: Report, as_json: bool, html: Path | None) -> None:
+    """Print a report, and write its page where one was asked for."""
+    with writing():
+        if as_json:
+            print(json.dumps(report, ensure_ascii=False), flush=True)
+        else:
+            print_profile(report, Console())
+    if html is not None:
+        from edge_res.profiling.page import page
+
+        replace_file(html, page(report))
+        say(f"wrote {html}")
 
 
 def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:

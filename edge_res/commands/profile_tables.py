@@ -15,7 +15,6 @@ from edge_res.commands.listen import say
 from edge_res.errors import ConfigError
 from edge_res.profiling import tables
 from edge_res.profiling.compare import FIGURES, Pair, differences, pairs
-from edge_res.profiling.recommend import Recommendation
 from edge_res.profiling.report import Report, read_report
 from edge_res.profiling.rows import Row
 from edge_res.sinks.writing import writing
@@ -34,12 +33,10 @@ _FIGURES = {
 }
 
 
-def print_profile(
-    report: Report, rows: Sequence[Row], found: tuple[Recommendation | None, str], rail: str, console: Console
-) -> None:
+def print_profile(report: Report, console: Console) -> None:
     """The tables, and in sentences what they have no room for."""
-    recommendation, why_none = found
-    bundle = report["bundle"]
+    rows = [Row.from_dict(row) for row in report["rows"]]
+    bundle, recommendation = report["bundle"], report["recommendation"]
     console.print(f"{bundle['name']} on {report['device']['name']}, a hop of {bundle['hop_ms']:g} ms", markup=False)
     for head, lines in (
         (tables.HOPS, tables.hops),
@@ -49,13 +46,13 @@ def print_profile(
         console.print(table(head, lines(rows)))
         console.print()
     console.print(_LEGEND, style="dim", highlight=False)
-    for sentence in tables.remarks(rows, rail):
+    for sentence in tables.remarks(rows, report["device"]["rail"]):
         console.print(sentence, markup=False, highlight=False)
     if recommendation:
-        name = f"{recommendation.engine}, {recommendation.mode}, threads: {recommendation.threads}"
-        console.print(f"Recommended: {name}: {recommendation.reason}.", markup=False, style="bold")
+        name = f"{recommendation['engine']}, {recommendation['mode']}, threads: {recommendation['threads']}"
+        console.print(f"Recommended: {name}: {recommendation['reason']}.", markup=False, style="bold")
     else:
-        console.print(f"Nothing is recommended: {why_none}.", markup=False, style="bold")
+        console.print(f"Nothing is recommended: {report['why_none']}.", markup=False, style="bold")
 
 
 def compare(first: Path, second: Path, anyway: bool, as_json: bool) -> None:

@@ -53,6 +53,7 @@ def make_report(
     rows: Sequence[Row],
     found: tuple[Recommendation | None, str],
     sensed: tuple[Sensed, Sensed],
+    rail: str,
     settings: dict[str, Any],
 ) -> Report:
     recommendation, why_none = found
@@ -60,7 +61,7 @@ def make_report(
         "edgeres_profile": SCHEMA,
         "version": __version__,
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "device": {**device, "before": asdict(sensed[0]), "after": asdict(sensed[1])},
+        "device": {**device, "before": asdict(sensed[0]), "after": asdict(sensed[1]), "rail": rail},
         "bundle": bundle,
         "settings": settings,
         "rows": [row.to_dict() for row in rows],

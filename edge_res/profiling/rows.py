@@ -9,8 +9,8 @@ import selectors
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,16 @@ class Row:
         head = {key: body.pop(key) for key in ("engine", "mode", "threads", "verdict", "why")}
         names = ("p50_us", "p95_us", "p99_us", "max_us", "misses", "cpu_share", "real_time_factor")
         return {**head, **{name: paced.get(name) for name in names}, "rss_bytes": body.pop("rss_bytes"), **body}
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> Row:
+        """What `to_dict` gave."""
+        phases = {name: body[name] and _phase(body[name]) for name in ("paced", "unpaced")}
+        return cls(**{field.name: body[field.name] for field in fields(cls)} | phases)
+
+
+def _phase(body: Mapping[str, Any]) -> Phase:
+    return Phase(**{**body, "conditions": Conditions(**body["conditions"])})
 
 
 def measure_row(task: Task, observer: Observer, idle_w: float | None, tell: Callable[[str, float], None]) -> Row:

@@ -69,5 +69,6 @@ def report(*rows: Row, **bundle: Any) -> Report:
         rows,
         recommend(rows, HOP_S),
         (Sensed(50.0), Sensed(61.0)),
+        "INA3221: VDD_IN",
         {"seconds": 10.0, "tries": 2},
     )

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 
 from rich.console import Console
 
 from edge_res.commands.profile_tables import print_profile
 from edge_res.profiling import tables
-from edge_res.profiling.recommend import Recommendation, recommend
 from edge_res.profiling.rows import Row
-from tests.profiling.rows import FAILED, HOP_S, PHASE, ROW, report, row
+from tests.profiling.rows import FAILED, PHASE, ROW, report, row
 
 ENERGY = {"idle_w": 2.0, "paced_w": 2.1, "unpaced_w": 3.0, "decision_mj": 0.11, "decision_with_idle_mj": 168.0}
 
 
-def printed(rows: list[Row], rail: str = "") -> str:
+def printed(rows: list[Row], width: int = 80) -> str:
     out = io.StringIO()
-    found: tuple[Recommendation | None, str] = recommend(rows, HOP_S)
-    print_profile(report(*rows), rows, found, rail, Console(file=out, width=80))
+    print_profile(json.loads(json.dumps(report(*rows))), Console(file=out, width=width))  # as one that was read again
     return out.getvalue()
 
 

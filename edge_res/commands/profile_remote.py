@@ -1,0 +1,43 @@
+"""`edgeres profile --host`: the same profile, measured on another machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from rich.console import Console
+
+from edge_res.bundle import bundle_path
+from edge_res.chain import member_names, read_members
+from edge_res.commands.profile import ProfileOptions, check_page, show
+from edge_res.errors import RemoteError
+from edge_res.profiling.report import is_report
+from edge_res.remote.package import pack, requirements
+from edge_res.remote.ssh import Host, ask
+
+
+def run(options: ProfileOptions, host: Host, install: bool) -> None:
+    """Measure there, print here; over there nothing is left but what `--save` writes."""
+    check_page(options.html)
+    read_members(options.model)  # a bundle that is none is told before it is sent
+    files = {"package.zip": pack()}
+    for number, path in enumerate(bundle_path(name) for name in member_names(options.model)):
+        files[f"{number}.edgeres"] = path.read_bytes()
+    model = "+".join(name for name in files if name.endswith(".edgeres"))
+    arguments = ["profile", model, "--json", "--seconds", str(options.seconds), "--tries", str(options.tries)]
+    for option, values in (("--engine", options.engines), ("--mode", options.modes), ("--threads", options.threads)):
+        arguments += [text for value in values for text in (option, str(value))]
+    arguments += ["--device", options.device] if options.device else []
+    arguments += ["--save"] if options.save else []
+    task = {"task": "profile", "arguments": arguments, "install": install, "requirements": requirements()}
+    console = Console(stderr=True)
+    with console.status(f"profiling on {host.name} …"):
+        answer = ask(host, task, files)
+    try:
+        report = json.loads(answer["out"])
+    except ValueError:
+        report = None
+    if not is_report(report):
+        raise RemoteError(f"{host.name} has not profiled: `edgeres profile` ended there with {answer['status']}.")
+    show(report, options.json, options.html)
+    sys.exit(answer["status"])

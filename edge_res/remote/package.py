@@ -1,0 +1,39 @@
+"""This package itself, to be run elsewhere: so the version there is the one here, however it was installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import os
+import re
+import zipfile
+from pathlib import Path
+
+_LEFT_OUT = {"export", "__pycache__"}  # what only a host needs
+
+
+def pack() -> bytes:
+    """A zip archive of the runtime, with `edge_res/devices`, which lies elsewhere in a clone."""
+    top = Path(str(importlib.import_module("edge_res").__file__)).parent
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part, folder in (("edge_res", top), ("edge_res/devices", _folder_of("edge_res.devices"))):
+            for base, folders, names in os.walk(folder):
+                folders[:] = [
+                    name for name in folders if name not in _LEFT_OUT and not (Path(base) / name).is_symlink()
+                ]
+                for name in names:
+                    inside = Path(part) / Path(base, name).relative_to(folder)
+                    if str(inside) not in archive.NameToInfo:  # installed from a wheel, devices are in edge_res
+                        archive.write(Path(base) / name, inside)
+    return packed.getvalue()
+
+
+def _folder_of(package: str) -> Path:
+    return Path(str(importlib.import_module(package).__file__)).parent
+
+
+def requirements() -> list[str]:
+    """What an installation without extras depends on, as `pip install` takes it."""
+    found = importlib.metadata.requires("edge-res") or []
+    return [text for text in found if not re.search(r"\bextra *==", text)]

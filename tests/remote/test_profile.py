@@ -1,0 +1,116 @@
+"""`edgeres profile --host` over a real ssh, to this machine."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.edgeres import edgeres, lines, sentence
+from tests.sshd import NAME, Sshd
+
+SHORT = ("tiny", "--engine", "litert", "--mode", "step", "--threads", "1", "--seconds", "0.1", "--tries", "1")
+ASKED = ("profile", *SHORT, "--host", NAME)
+
+
+def test_the_report_comes_back_and_nothing_is_left(host: Sshd, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    run = edgeres(*ASKED, *host.options, "--json", "--html", page)
+    (report,) = lines(run)
+    assert report["edgeres_profile"] == 1
+    assert [(row["engine"], row["mode"], row["threads"]) for row in report["rows"]] == [("litert", "step", 1)]
+    assert report["rows"][0]["p50_us"] > 0
+    assert "<svg" in page.read_text()
+    (tmp_path / "a.json").write_bytes(run.stdout)
+    assert lines(edgeres("profile", "--compare", tmp_path / "a.json", tmp_path / "a.json", "--json"))[0]["pairs"]
+
+
+def test_an_ensemble_and_a_mistake_over_there_are_told(host: Sshd) -> None:
+    run = edgeres(*ASKED[:1], "tiny+tiny", *SHORT[1:], "--device", "no-such-device", "--host", NAME, *host.options)
+    assert run.returncode == 11
+    told = run.stderr.decode()
+    assert f"{NAME}: There is no device 'no-such-device'" in told  # what it said there
+    assert f"{NAME} has not profiled: `edgeres profile` ended there with 2." in told
+
+
+def test_what_is_missing_there_is_named(host: Sshd, tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = tmp_path / "bare" / "bin" / "python"
+    run = edgeres(*ASKED, "--ssh", host.ssh, "--host-python", python)
+    assert run.returncode == 11
+    assert sentence(run) == (
+        f"{NAME}: its {python} lacks numpy, typer, rich, soxr, soundfile, ai-edge-litert; install edge-res there and "
+        "name its Python with --host-python, or let --install make one for the while."
+    )
+
+
+def test_an_environment_for_the_while_is_made_and_removed(host: Sshd, tmp_path: Path) -> None:
+    """With the packages of the real index, into a Python that has none."""
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = tmp_path / "bare" / "bin" / "python"
+    run = edgeres(*ASKED, "--ssh", host.ssh, "--host-python", python, "--install")
+    assert run.returncode == 0, run.stderr.decode()
+    assert f"{NAME}: installing numpy" in run.stderr.decode()
+    assert "litert step 1" in run.stdout.decode()  # the tables of a person
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (
+            ("--ssh", "ssh -F /dev/null -p 1"),
+            "127.0.0.1 cannot be reached by ssh: ssh: connect to host 127.0.0.1 port 1",
+        ),
+        (("--ssh", "no-such-ssh"), "'no-such-ssh' cannot be run"),
+        (("--host-python", "python9"), f"{NAME} has no python9: "),
+        (("--host-python", "a b"), "--host-python 'a b' is no path"),
+    ],
+)
+def test_mistakes_are_one_sentence(host: Sshd, options: tuple[str, ...], part: str) -> None:
+    run = edgeres(*ASKED, "--ssh", host.ssh, *options)
+    assert run.returncode == (2 if "a b" in options else 11)
+    assert part in sentence(run)
+
+
+def test_a_key_that_is_not_known_is_one_sentence(host: Sshd, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    run = edgeres(*ASKED, "--ssh", host.ssh.replace(host.key, str(tmp_path / "other")))
+    assert run.returncode == 11
+    assert "cannot be reached by ssh: " in sentence(run)
+    assert "Permission denied" in sentence(run)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_in_the_middle_nothing_is_left(host: Sshd, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "edge_res.cli", *ASKED, "--seconds", "60", *host.options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        wait_until(lambda: len(processes(host.temporary)) > 1)  # `edgeres profile`, and the loop that it measures
+        process.send_signal(number)
+        process.communicate(timeout=20)
+        assert process.returncode != 0
+    wait_until(lambda: not processes(host.temporary))
+    wait_until(lambda: not host.left())
+
+
+def wait_until(done: Callable[[], bool], limit_s: float = 20.0) -> None:
+    until_s = time.monotonic() + limit_s
+    while not done():
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+
+
+def processes(folder: Path) -> list[str]:
+    """Those that work in a folder: of the measured loop too."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if str(process.joinpath("cwd").readlink()).startswith(str(folder)):
+                found.append(process.name)
+    return found
