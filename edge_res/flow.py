@@ -73,10 +73,10 @@ class Health:
     """What a source tells of itself when its state changes; `reason` is a sentence, `at_s` where its stream is.
 
     healthy: samples come. alarmed: they should and do not. recovering: the source tries to get them back. failed: it
-    has given up, or cannot go on.
+    has given up, or cannot go on. ended: it is over, as a recording is; the loop says so, no source itself.
     """
 
     source: str
-    state: Literal["healthy", "alarmed", "recovering", "failed"]
+    state: Literal["healthy", "alarmed", "recovering", "failed", "ended"]
     reason: str
     at_s: float

@@ -128,6 +128,7 @@ def _take(block: Block, stream: Stream, sink: Sink) -> None:
 def _end(end: End, stream: Stream, sink: Sink) -> list[tuple[str, EdgeResError]]:
     """Tell that a source is no more; where that is a failure, the source and its error."""
     if end.error is None:
+        sink.health(Health(end.source, "ended", "", stream.stats.audio_s))
         return []
     health = Health(end.source, "failed", str(end.error), stream.stats.audio_s)
     stream.stats.told(health)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.edgeres import DEMO, edgeres, lines, sentence
+from tests.edgeres import CLIPS, DEMO, edgeres, lines, sentence
 
 
 def by_source(told: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -49,6 +49,15 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     heard = by_source([json.loads(line) for line in result.stdout.splitlines()])
     alone = lines(edgeres("listen", DEMO, "--format", "jsonl"))
     assert heard[str(DEMO)] == by_source(alone)[str(DEMO)]
+
+
+def test_one_that_ends_before_the_others_is_told_and_is_in_the_health_file(tmp_path: Path) -> None:
+    short, health = CLIPS / "yes-0.flac", tmp_path / "health.json"
+    result = edgeres("listen", short, "demo:", "--health-file", health, "--format", "jsonl")
+    assert result.returncode == 0
+    assert f"edgeres: {short} has ended at 1.0 s" in result.stderr.decode().splitlines()
+    assert b"interrupted" not in result.stderr
+    assert [source["state"] for source in json.loads(health.read_text())["sources"]] == ["ended", "ended"]
 
 
 def test_all_that_failed_are_named(tmp_path: Path) -> None:

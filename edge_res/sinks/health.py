@@ -23,7 +23,13 @@ from edge_res.sinks import Stats
 from edge_res.sources import Source
 
 _EVERY_S = 1.0
-_SAID = {"healthy": "is healthy again", "alarmed": "is alarmed", "recovering": "is recovering", "failed": "has failed"}
+_SAID = {
+    "healthy": "is healthy again",
+    "alarmed": "is alarmed",
+    "recovering": "is recovering",
+    "failed": "has failed",
+    "ended": "has ended",
+}
 
 
 @dataclass
@@ -86,7 +92,9 @@ class HealthReport:
         seen.peak = max(seen.peak, stats.peak)
         if len(block.samples):
             seen.fed_s = now_s
-            if not self._ready and all(other.stats or other.state == "failed" for other in self._seen.values()):
+            if not self._ready and all(
+                other.stats or other.state in ("failed", "ended") for other in self._seen.values()
+            ):
                 self._ready = True
                 notify("READY=1")
         if now_s - self._reported_s >= _EVERY_S:
@@ -95,12 +103,10 @@ class HealthReport:
     def health(self, health: Health) -> None:
         seen = self._seen[health.source]
         seen.state, seen.reason = health.state, health.reason
-        # Where one source is all there is, its failure ends the program, with the same sentence.
-        if sys.stderr is not None and (health.state != "failed" or len(self._seen) > 1):
-            print(
-                f"edgeres: {health.source} {_SAID[health.state]} at {health.at_s:.1f} s: {health.reason}",
-                file=sys.stderr,
-            )
+        # Where one source is all there is, its end is that of the program, which says the same.
+        if sys.stderr is not None and (health.state not in ("failed", "ended") or len(self._seen) > 1):
+            reason = f": {health.reason}" if health.reason else ""
+            print(f"edgeres: {health.source} {_SAID[health.state]} at {health.at_s:.1f} s{reason}", file=sys.stderr)
         self._report(self._clock())
 
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:

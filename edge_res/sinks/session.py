@@ -121,6 +121,8 @@ class SessionRecorder:
                 logging.getLogger("edge_res").warning("%s", self.writer.failure)
 
     def health(self, health: Health) -> None:
+        if health.state == "ended":  # the session's end says it, and a replay will
+            return
         told = {"state": health.state, "reason": health.reason, "at_s": health.at_s}
         self.writer.add(b"H", json.dumps(told).encode(), self._places[health.source])
 

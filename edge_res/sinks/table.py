@@ -149,7 +149,7 @@ class LiveTable:
         state = Text(
             f"{row.source.name}  {row.state + '  ' if row.state != 'healthy' else ''}{stats.audio_s:.1f} s  "
             f"hop {stats.last_hop_us:.0f} µs, p99 {stats.percentile_us(99):.0f} µs  lost {stats.lost}",
-            style="red" if stats.lost or row.state != "healthy" else "dim",
+            style="red" if stats.lost or row.state not in ("healthy", "ended") else "dim",
         )
         return Group(state, rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -37,7 +38,7 @@ def open_sound(path: str) -> soundfile.SoundFile:
         )  # fmt: skip
     if breaks_off(path):
         warn("%s breaks off: its last page is not the end of an OGG stream; what is there is played.", path)
-    return soundfile.SoundFile(path)
+    return soundfile.SoundFile(os.fsencode(path))  # a name may be no UTF-8
 
 
 def flac_of(samples: Samples, rate_hz: int) -> bytes:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,4 +17,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 @pytest.fixture(autouse=True)
 def nothing_is_left(host: Sshd) -> Iterator[None]:
     yield
-    assert host.left() == []
+    until_s = time.monotonic() + 10
+    while host.left():  # the other side clears up behind one that was killed
+        assert time.monotonic() < until_s, host.left()
+        time.sleep(0.05)

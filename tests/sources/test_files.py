@@ -239,3 +239,12 @@ def test_channels_are_the_files_own(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(16000, 1), 16000)
     with pytest.raises(ConfigError, match="has 1 channel, and --channels says 2; leave --channels out"):
         open_source(str(tmp_path / "a.wav"), Wanted(16000, 1, 0.08, given_channels=2))
+
+
+def test_a_name_may_be_any_bytes(tmp_path: Path) -> None:
+    path = str(tmp_path / "caf\udce9.flac")  # Latin-1, as os.fsdecode gives it
+    samples = noise(1600, 1)
+    with open(path, "wb") as file:  # noqa: PTH123
+        soundfile.write(file, samples, 16000, format="FLAC")
+    with open_source(path, WANT) as source:
+        assert sum(len(block.samples) for block in blocks_of(source)) == 1600
