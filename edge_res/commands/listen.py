@@ -31,7 +31,7 @@ from edge_res.sinks.table import Lines, LiveTable
 from edge_res.sinks.tee import Tee
 from edge_res.sources import Source, Wanted, kind_of, open_source
 from edge_res.sources.address import masked
-from edge_res.sources.loop import Loop, can_be_paced, can_loop
+from edge_res.sources.loop import Loop, can_be_paced, can_loop, said_once
 from edge_res.sources.paced import Paced
 from edge_res.sources.picked import Picked, read_pick
 from edge_res.sources.session import open_session
@@ -135,6 +135,8 @@ def open_sources(options: ListenOptions, manifest: Manifest, closing: ExitStack)
     refuse_twice(options.sources)
     want = wanted(options, manifest)
     sources: list[Source] = []
+    if options.loop:
+        closing.enter_context(said_once())
     for text in options.sources:
         if options.loop and not can_loop(text):
             raise ConfigError(f"--loop plays recordings again and again, and {masked(text)} is none; leave it out.")

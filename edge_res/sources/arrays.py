@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,6 +18,8 @@ from edge_res.flow import Block
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite, check_given_channels, check_readable
 from edge_res.sources.declared import RAW
+
+_BEGUN = re.compile(r"[-+.0-9eE]*")  # what may have become a number
 
 
 class NumpyFile:
@@ -57,7 +61,7 @@ class CsvFile:
     """A `.csv` file of numbers, one line a sample and one column a channel, read line by line.
 
     Columns are separated by semicolons, commas or white space, whichever the first sample has. The first line may name
-    the columns; empty lines and lines that start with # are skipped.
+    the columns; empty lines and lines that start with # are skipped. So is a last one that breaks off, which is told.
     """
 
     def __init__(self, path: str, want: Wanted) -> None:
@@ -111,7 +115,7 @@ def _map(path: str) -> NDArray[Any]:
         values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception:  # a damaged header is evaluated: what that raises has no end
         raise SourceError(
-            f"{path} is no NumPy array that can be read; write it with numpy.save, without objects."
+            f"{path} is no NumPy array that can be read, or breaks off; write it with numpy.save, without objects."
         ) from None
     return values
 
@@ -127,13 +131,20 @@ def _rows(path: str, lines: TextIO) -> Iterator[list[float]]:
             continue
         if not width:
             separator = ";" if ";" in text else "," if "," in text else None
-        row = [_number(field) for field in text.split(separator)]
+        fields = text.split(separator)
+        row = [_number(field) for field in fields]
         names = may_be_names and all(value is None for value in row)
         may_be_names = False
         if names:
             continue
         width = width or len(row)
         if len(row) != width or not all(value is not None and math.isfinite(value) for value in row):
+            begun = len(row) <= width and None not in row[:-1] and _BEGUN.fullmatch(fields[-1].strip())
+            if begun and not line.endswith("\n"):
+                logging.getLogger("edge_res").warning(
+                    "%s ends inside a sample: its last line, %r, is ignored.", path, text
+                )
+                return
             what = f"number{'s' * (width != 1)}, as 1.5, separated by {separator or 'white space'}"
             raise SignalError(f"Line {number} of {path} is {text[:60]!r}; expected {width} {what}.")
         yield [value for value in row if value is not None]

@@ -7,8 +7,11 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+_PCM = (1, 3, 0xFFFE)  # format tags of samples that are not packed: integers, floats, either
 _STREAMED = 0x7FFFF000  # what writers to a pipe declare, who cannot know; 0: one that was killed
+_FORMAT = struct.Struct("<H10xH")  # of a WAV file: its tag, and the bytes of a sample
 _MOST = 0xFFFFFFF0  # bytes that a header can declare
 _PAGE = 65307  # bytes of an OGG page at most (RFC 3533, section 6)
 _LAST = 4  # the flag of the last page of a stream
@@ -16,16 +19,25 @@ _LAST = 4  # the flag of the last page of a stream
 
 @dataclass(frozen=True)
 class WavData:
-    """The samples of a WAV file, in bytes: where they start, what the header declares and what the file has."""
+    """The samples of a WAV file, in bytes: where they start, what the header declares, what the file has from there on.
+
+    `sample` is the size of one, of all channels; 1 where they are packed, and no byte of them is a part of one.
+    """
 
     start: int
     declared: int
     held: int
+    sample: int
 
     @property
     def untold(self) -> bool:
         """The header does not tell how many there are."""
         return self.held > 0 and (self.declared == 0 or _STREAMED <= self.declared > self.held)
+
+    @property
+    def rest(self) -> int:
+        """Bytes at the end that are no whole sample."""
+        return (self.held if self.untold else min(self.declared, self.held)) % self.sample
 
 
 def wav_data(path: str) -> WavData | None:
@@ -35,15 +47,18 @@ def wav_data(path: str) -> WavData | None:
         head = file.read(12)
         if head[:4] != b"RIFF" or head[8:] != b"WAVE":
             return None
+        sample = 1
         while len(chunk := file.read(8)) == 8:
             name, length = struct.unpack("<4sI", chunk)
+            if name == b"fmt " and length >= _FORMAT.size:
+                tag, align = _FORMAT.unpack(file.read(_FORMAT.size).ljust(_FORMAT.size, b"\0"))
+                sample = max(1, align) if tag in _PCM else 1
+                length -= _FORMAT.size
             if name == b"data":
                 start = file.tell()
-                return (
-                    None
-                    if length == 0 and _is_chunk(file.read(8), size - start)
-                    else WavData(start, length, size - start)
-                )
+                if length == 0 and _is_chunk(file.read(8), size - start):
+                    return None
+                return WavData(start, length, size - start, sample)
             file.seek(length + length % 2, os.SEEK_CUR)
     return None
 
@@ -56,10 +71,18 @@ def _is_chunk(head: bytes, left: int) -> bool:
     return all(32 <= letter < 127 for letter in name) and length <= left - 8
 
 
+class _Mapped(mmap.mmap):
+    """Lets one seek behind its end, as a file does: libsndfile looks there for the next chunk."""
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> Any:
+        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: len(self)}[whence]
+        return super().seek(min(begin + position, len(self)))
+
+
 def with_length(path: str, data: WavData) -> mmap.mmap:
     """The file, to be read with a header that tells its length; a private copy on write, the file stays as it is."""
     with Path(path).open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        mapped = _Mapped(file.fileno(), 0, access=mmap.ACCESS_COPY)
     mapped[4:8] = struct.pack("<I", min(data.start + data.held - 8, _MOST))
     mapped[data.start - 4 : data.start] = struct.pack("<I", min(data.held, _MOST))
     return mapped

@@ -24,11 +24,14 @@ def open_sound(path: str) -> soundfile.SoundFile:
     """Open a recording and say where it tells less or more than it holds; all that is there is read."""
     warn = logging.getLogger("edge_res").warning
     data = wav_data(path)
+    if data and data.rest:
+        warn("%s ends inside a sample: the last %d of its %d bytes are ignored.", path, data.rest, data.sample)
     if data and data.untold:
         warn(
-            "%s does not tell its length: its recorder was killed, or wrote to a pipe; all its %d bytes are played.",
+            "%s does not tell its length: its recorder was killed, or wrote to a pipe; its %d bytes of whole "
+            "samples are played.",
             path,
-            data.held,
+            data.held - data.rest,
         )
         return soundfile.SoundFile(with_length(path, data))
     if data and data.held < data.declared:

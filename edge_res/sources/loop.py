@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from edge_res.errors import SourceError
@@ -21,6 +23,24 @@ def can_loop(text: str) -> bool:
 def can_be_paced(text: str) -> bool:
     """Whether a source has no pace of its own, or may have none, as what is piped in."""
     return can_loop(text) or kind_of(text) in ("-", SUFFIX)
+
+
+@contextmanager
+def said_once() -> Iterator[None]:
+    """What is wrong with a recording is said as often as it is opened: in here, the first time only."""
+    said: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        new = (sentence := record.getMessage()) not in said
+        said.add(sentence)
+        return new
+
+    logger = logging.getLogger("edge_res")
+    logger.addFilter(is_new)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_new)
 
 
 class Loop:

@@ -38,24 +38,25 @@ class Playlist:
                 f"{' …' * (len(others) > _NAMED)}"
             )
         self._want = want
+        first = None
         while self._paths and (first := self._open(self._paths[0])) is None:
             del self._paths[0]
-        if not self._paths or first is None:
+        if first is None:
             raise SourceError(f"{text} holds no recording that can be played; put WAV, FLAC, OGG or NumPy files there.")
         self.channels, self.unit = first.channels, first.unit
         self._want = replace(want, channels=first.channels)
-        first.__exit__(None, None, None)
+        self._first = first
 
     def __enter__(self) -> Playlist:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        pass
+        self._first.__exit__(None, None, None)
 
     def __iter__(self) -> Iterator[Block | Health]:
         at = 0
-        for path in self._paths:
-            if (source := self._open(path)) is None:
+        for i, path in enumerate(self._paths):
+            if (source := self._open(path) if i else self._first) is None:
                 continue
             begins = str(path)
             try:

@@ -153,7 +153,7 @@ def test_what_is_no_array(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     error = refused(path)
     assert type(error) is SourceError
-    assert str(error).startswith(f"{path} is no NumPy array that can be read; write it with numpy.save")
+    assert str(error).startswith(f"{path} is no NumPy array that can be read, or breaks off; write it")
 
 
 def test_a_truncated_array_and_an_archive(tmp_path: Path) -> None:
@@ -194,3 +194,13 @@ def test_lines_that_are_no_signal(tmp_path: Path, case: str) -> None:
     error = refused(path, channels)
     assert type(error) is SignalError
     assert str(error).startswith(sentence.format(path))
+
+
+@pytest.mark.parametrize("last", ["5", "5,", "5,-", "5,1.5e", "5,1e+"])
+def test_a_last_line_that_breaks_off_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, last: str) -> None:
+    path = tmp_path / "sensor.csv"
+    path.write_text(f"1,2\n3,4\n{last}")
+    np.testing.assert_array_equal(everything(path, 2), [[1, 2], [3, 4]])
+    assert caplog.messages == [f"{path} ends inside a sample: its last line, {last!r}, is ignored."]
+    path.write_text(f"1,2\n3,4\n{last}\n")
+    assert type(refused(path, 2)) is SignalError  # a whole line that is none

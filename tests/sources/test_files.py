@@ -203,6 +203,40 @@ def test_a_wav_file_that_never_learnt_its_size_is_played_and_told(
     assert (tmp_path / "killed.wav").read_bytes() == raw  # it was only read
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["length told", "not told"])
+@pytest.mark.parametrize(("subtype", "sample"), [("PCM_U8", 2), ("PCM_24", 6), ("FLOAT", 8)])
+def test_a_truncated_last_sample_of_a_wav_file_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, subtype: str, sample: int, told: bool
+) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(2001, 2), 16000, subtype=subtype)
+    raw = bytearray((tmp_path / "a.wav").read_bytes())
+    start = raw.index(b"data") + 8
+    del raw[start + 2001 * sample - 1 :]
+    raw[start - 4 : start] = struct.pack("<I", 2001 * sample - 1 if told else 0)
+    (tmp_path / "a.wav").write_bytes(raw)
+    with open_source(str(tmp_path / "a.wav"), STEREO) as source:
+        assert sum(len(block.samples) for block in blocks_of(source)) == 2000
+    ends = f"a.wav ends inside a sample: the last {sample - 1} of its {sample} bytes are ignored."
+    assert caplog.messages[0].endswith(ends)
+    if not told:
+        assert f"; its {2000 * sample} bytes of whole samples are played." in caplog.messages[1]
+
+
+def test_an_odd_number_of_bytes_may_be_whole_samples(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(2001, 1), 16000, subtype="PCM_24")
+    raw = bytearray((tmp_path / "a.wav").read_bytes())
+    start = raw.index(b"data") + 8
+    raw[start - 4 : start] = bytes(4)
+    (tmp_path / "a.wav").write_bytes(raw[: start + 3 * 2001])
+    with open_source(str(tmp_path / "a.wav"), WANT) as source:
+        assert sum(len(block.samples) for block in blocks_of(source)) == 2001
+    (told,) = caplog.messages
+    assert "a.wav does not tell its length" in told
+    assert capfd.readouterr().err == ""  # libsndfile looks behind the end, for the next chunk
+
+
 def test_what_follows_no_samples_is_not_played(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(0, np.int16), 16000)
     raw = (tmp_path / "a.wav").read_bytes() + b"LIST" + struct.pack("<I", 400) + bytes(400)

@@ -202,6 +202,19 @@ def test_a_folder_is_played_again_with_its_recordings_named(tmp_path: Path) -> N
     assert len(os.listdir("/proc/self/fd")) == files  # noqa: PTH208
 
 
+def test_what_is_wrong_with_a_recording_is_said_once(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        put(tmp_path / name, 0)
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-2000])
+    (tmp_path / "c.wav").write_bytes(b"none")
+    for options in ((), ("--loop",)):
+        stop = "import edge_res.sources.loop as l, itertools as i; again = l.Loop.__iter__\n"
+        stop += "l.Loop.__iter__ = lambda self: i.islice(again(self), 40)"  # six times
+        told = edgeres("listen", tmp_path, "--format", "jsonl", *options, before=stop).stderr.decode()
+        for what in ("a.wav breaks off", "b.wav breaks off", "c.wav is skipped"):
+            assert told.count(what) == 1, told
+
+
 def test_a_recording_that_becomes_another_ends_the_loop(tmp_path: Path) -> None:
     put(tmp_path / "a.wav", 0)
     with Loop(lambda: open_source(str(tmp_path / "a.wav"), WANT)) as source:
