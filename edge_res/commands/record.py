@@ -62,7 +62,8 @@ def run(options: RecordOptions) -> None:
         f"{source.channels}; Ctrl-C ends, what is there stays"
     )
     console, kept = Console(stderr=True), 0
-    shown = (LiveScreen if console.is_terminal else PlainScreen)(console, options.label, options.count, options.seconds)
+    screen = LiveScreen if console.is_terminal else PlainScreen
+    shown = screen(console, options.label, options.count, options.seconds, source.unit)
     try:
         with ended_by_signal(), source, shown:
             for take in good_takes(options, source, shown):

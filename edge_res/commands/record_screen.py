@@ -22,11 +22,12 @@ _REFRESH_S = 0.05
 class PlainScreen:
     """A line for each take: when it begins, and what became of it."""
 
-    def __init__(self, console: Console, label: str, count: int, seconds: float) -> None:
+    def __init__(self, console: Console, label: str, count: int, seconds: float, unit: str) -> None:
         self.console = console
         self.label = label
         self.count = count
         self.seconds = seconds
+        self.unit = unit
         self.done = 0
         self._taking = False
 
@@ -43,7 +44,8 @@ class PlainScreen:
 
     def kept(self, file: str, take: Take) -> None:
         self.done += 1
-        self.say(f"{self.label} {self.done} of {self.count}: kept as {file}, {level_of(take)}", "green")
+        peak = describe_peak(float(np.abs(take.samples).max()), self.unit)
+        self.say(f"{self.label} {self.done} of {self.count}: kept as {file}, peak {peak}", "green")
         self._taking = False
 
     def rejected(self, fault: str) -> None:
@@ -60,8 +62,8 @@ class PlainScreen:
 class LiveScreen(PlainScreen):
     """The countdown, how far the take is, and the level, below what became of the takes before."""
 
-    def __init__(self, console: Console, label: str, count: int, seconds: float) -> None:
-        super().__init__(console, label, count, seconds)
+    def __init__(self, console: Console, label: str, count: int, seconds: float, unit: str) -> None:
+        super().__init__(console, label, count, seconds, unit)
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._drawn_s = -1.0
         self._peak = 0.0  # since it was drawn
@@ -87,14 +89,19 @@ class LiveScreen(PlainScreen):
         else:
             state = Text(f"{self.label} {self.done + 1} of {self.count}: now", style="bold red")
             rows = [("take", bar(progress.taken_s / self.seconds, "red"), f"{progress.taken_s:.1f} s")]
-        level_db = decibels(self._peak)
-        colour = "red" if level_db > -1 else "green"
-        rows.append(("level", bar(1 - level_db / FLOOR_DB, colour), f"{level_db:.0f} dBFS"))
+        told = describe_peak(self._peak, self.unit)
+        if self.unit:
+            rows.append(("peak", Text(), told))
+        else:
+            level_db = decibels(self._peak)
+            colour = "red" if level_db > -1 else "green"
+            rows.append(("level", bar(1 - level_db / FLOOR_DB, colour), told))
         table = Table.grid(padding=(0, 2))
         for name, picture, text in rows:
             table.add_row(name, picture, text)
         return Group(state, table)
 
 
-def level_of(take: Take) -> str:
-    return f"peak {decibels(float(np.abs(take.samples).max())):.0f} dBFS"
+def describe_peak(peak: float, unit: str) -> str:
+    """A peak in the unit of a sensor, or of audio, which has none, in dB of full scale."""
+    return f"{peak:.3g} {unit}" if unit else f"{decibels(peak):.0f} dBFS"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -15,11 +16,14 @@ from time import sleep
 import numpy as np
 import pytest
 import soundfile
+from rich.console import Console
 
 from edge_res.commands.record import uninterrupted
+from edge_res.commands.record_screen import LiveScreen
 from edge_res.export.entries import read_entries
 from edge_res.flow import Samples
 from edge_res.sources.files import flac_of
+from edge_res.takes import Progress
 from tests.edgeres import edgeres, sentence
 from tests.sources.board import Board, frames, wait_for
 
@@ -161,7 +165,9 @@ def test_a_sensor_with_a_unit_gives_arrays(tmp_path: Path) -> None:
         _, stderr = process.communicate(timeout=20)
     board.close()
     assert process.returncode == 0, stderr.decode()
+    kept = [line for line in stderr.decode().splitlines() if "kept as" in line]
     for i, row in enumerate(rows(clips)):
+        assert kept[i].endswith(f"kept as {row['file']}, peak {float(row['peak']):.3g} g")
         assert (row["file"], row["unit"], row["rate_hz"]) == (f"normal/m1_nohash_{i}.npy", "g", "1000")
         values = np.load(clips / row["file"])
         assert (values.shape, values.dtype) == ((300, 3), np.float32)
@@ -245,3 +251,18 @@ def test_what_interrupts_a_clip_waits_for_its_row(number: signal.Signals) -> Non
     finally:
         signal.signal(number, before)
     assert done == ["all of it"]
+
+
+@pytest.mark.parametrize(("unit", "level"), [("", f"level {'━' * 22}── -6 dBFS"), ("g", "peak 0.5 g")])
+def test_a_person_sees_a_countdown_the_take_and_the_level(unit: str, level: str) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    screen = LiveScreen(console, "yes", 20, 1.0, unit)
+    pictures = []
+    for progress in (Progress(0.5, 1.2, 0.0), Progress(0.5, 0.0, 0.5)):
+        screen._peak = progress.peak
+        with console.capture() as shown:
+            console.print(screen._picture(progress))
+        pictures.append([" ".join(line.split()) for line in shown.get().splitlines()])
+    waiting, taking = pictures
+    assert (waiting[0], waiting[-1]) == ("yes 1 of 20 in 2 …", level)
+    assert taking == ["yes 1 of 20: now", f"take {'━' * 12}{'─' * 12} 0.5 s", level]
