@@ -70,11 +70,11 @@ def run(options: RecordOptions) -> None:
                 with uninterrupted():
                     clip, content = make_clip(options, store, take, source, group, device)
                     store.keep(content, clip)
-                kept += 1
-                shown.kept(clip.file, take)
-                if options.json:
-                    with writing():
-                        print(json.dumps(asdict(clip), ensure_ascii=False), flush=True)
+                    kept += 1
+                    shown.kept(clip.file, take)
+                    if options.json:
+                        with writing():
+                            print(json.dumps(asdict(clip), ensure_ascii=False), flush=True)
                 if kept == options.count:
                     return
         raise SourceError(f"{source.name} has ended after {kept} of {options.count} clips; give it more to record.")
@@ -148,7 +148,7 @@ def make_clip(
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait: a clip has its row, and what interrupts a callback of libsndfile's would be lost."""
+    """Ctrl-C and SIGTERM wait until a clip has its row and is told: a callback of libsndfile's would lose them."""
     came: list[int] = []
     ended_by = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda number, frame: came.append(number)) for number in ended_by]
