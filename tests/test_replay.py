@@ -221,6 +221,9 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     assert sentence(edgeres("listen", "demo:", "--record-frames")) == (
         "--record-frames adds to a recording; say --record FILE.edgerec as well."
     )
+    assert sentence(edgeres("listen", "demo:", "--record", tmp_path / "a.rec")) == (
+        f"{tmp_path}/a.rec would not be known as a session; name it FILE.edgerec."
+    )
     assert edgeres("listen", "demo:", "--record", session).returncode == 0
     assert "a.edgerec is there already" in sentence(edgeres("listen", "demo:", "--record", session))
     session.with_name("b.edgerec").write_bytes(b"x")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import logging
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +42,9 @@ class Clip:
 class ClipStore:
     """`FOLDER/LABEL/GROUP_nohash_N.flac` (`.npy` of a sensor with a unit) and `FOLDER/manifest.csv`.
 
-    Numbers go on behind those that are there; a file is written in whole or not at all, and none is replaced. Raises
-    `ConfigError` for names that cannot be file names and a manifest that is none, `OutputError` where nothing can be
-    written.
+    Numbers go on behind those that are there; a file is written in whole or not at all, and none is replaced: until
+    this process ends, no other one adds to the folder. Raises `ConfigError` for names that cannot be file names, a
+    manifest that is none and a folder that another process adds to, `OutputError` where nothing can be written.
     """
 
     def __init__(self, folder: Path, label: str, group: str) -> None:
@@ -55,12 +57,13 @@ class ClipStore:
         self.folder = folder
         self._label = label
         self._group = group
-        self._rows, self._columns = _read(folder / MANIFEST)
         try:
             (folder / label).mkdir(parents=True, exist_ok=True)
+            _lock(folder)
             there = list((folder / label).iterdir())
         except OSError as error:
             raise OutputError(f"{folder / label} cannot be made: {error.strerror}; name another folder.") from None
+        self._rows, self._columns = _read(folder / MANIFEST)
         numbered = re.compile(re.escape(group) + r"_nohash_(\d+)\.\w+")
         clips = {path.name: int(found[1]) for path in there if (found := numbered.fullmatch(path.name))}
         self._next = max(clips.values(), default=-1) + 1
@@ -92,6 +95,18 @@ class ClipStore:
         writer.writeheader()
         writer.writerows(self._rows)
         return text.getvalue().encode(errors="backslashreplace")
+
+
+def _lock(folder: Path) -> None:
+    """Keep others from adding to a folder, until this process ends."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(
+            f"Another `edgeres record` adds clips to {folder}; wait until it has ended, or name another folder."
+        ) from None
 
 
 def npy_of(samples: Samples) -> bytes:

@@ -19,7 +19,7 @@ from edge_res.bundle import Manifest
 from edge_res.errors import ConfigError, OutputError
 from edge_res.flow import Block, Event, Frames, Gap, Health, Scores
 from edge_res.models import ModelWithLogits, decode, quantize
-from edge_res.session import Header, block_payload, pack
+from edge_res.session import SUFFIX, Header, block_payload, pack
 from edge_res.sinks import Stats
 from edge_res.sources import Source
 
@@ -32,13 +32,15 @@ class SessionWriter:
     """
 
     def __init__(self, path: Path, header: Header) -> None:
-        """Raises `ConfigError` where there is such a file."""
+        """Raises `ConfigError` where there is such a file, or its name would not tell that it is a session."""
         self.path = path
         self.failure = ""
         self._header = header
         self._file: FileIO | None = None
         self._size = 0  # of the whole records
         self._began_ns = 0
+        if path.suffix.lower() != SUFFIX:
+            raise ConfigError(f"{path} would not be known as a session; name it FILE{SUFFIX}.")
         if os.path.lexists(path):
             raise ConfigError(f"{path} is there already; name another file, or remove it.")
 

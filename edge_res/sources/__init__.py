@@ -104,14 +104,21 @@ class SourceClass(Protocol):
     def __call__(self, text: str, want: Wanted, /) -> Source: ...
 
 
+def refuse_pcm_format(text: str, want: Wanted) -> None:
+    """Raise a `ConfigError` where a format of samples is given for a source that says it itself."""
+    if want.pcm_format is not None and text != "-":
+        raise ConfigError(
+            f"--pcm-format is for raw PCM on stdin, the source -, and this is {masked(text)}; leave it out."
+        )
+
+
 def open_source(text: str, want: Wanted) -> Source:
     """The source that `text` names: a scheme, or a file by its suffix, in upper or lower case.
 
     Raises `ConfigError` for an unknown kind, and what the source itself raises.
     """
     kind = kind_of(text)
-    if want.pcm_format is not None and kind != "-":
-        raise ConfigError(f"--pcm-format is for raw PCM on stdin, the source -, and this is {text}; leave it out.")
+    refuse_pcm_format(text, want)
     module, _, name = SOURCES[kind].partition(":")
     source_class: SourceClass = getattr(importlib.import_module(module), name)
     return source_class(text, want)

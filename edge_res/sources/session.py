@@ -13,7 +13,7 @@ from edge_res.errors import ConfigError
 from edge_res.flow import Block, Frames, Health
 from edge_res.models import ModelWithLogits, decode, encode, quantize
 from edge_res.session import Record, Session, block_of, health_of
-from edge_res.sources import Wanted
+from edge_res.sources import Wanted, refuse_pcm_format
 from edge_res.sources.checks import check_any, check_channels, check_given_channels, check_readable
 
 
@@ -53,6 +53,7 @@ class Replayed:
 
 def open_session(text: str, want: Wanted) -> list[Replayed]:
     """All sources of a recorded session. Raises `SourceError`, `SignalError` and `ConfigError`."""
+    refuse_pcm_format(text, want)
     check_readable(text)
     session = Session(text)
     check_any(text, sum(session.samples.values()))

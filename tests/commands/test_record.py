@@ -199,6 +199,23 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     assert len(list((clips / "noise").iterdir())) == 3
 
 
+def test_only_one_adds_to_a_folder_at_a_time(tmp_path: Path) -> None:
+    clips, source = tmp_path / "clips", tmp_path / "a.wav"
+    sound(source, 0.5)
+    options = ["--count", "1", "--pause", "0", "--channels", "1"]
+    command = [sys.executable, "-m", "edge_res.cli", "record", str(clips), "-", "--label", "no", *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        process.stderr.readline()  # it is at work
+        result = edgeres("record", clips, source, "--label", "yes", *options)
+        assert result.returncode == 2
+        assert sentence(result) == (
+            f"Another `edgeres record` adds clips to {clips}; wait until it has ended, or name another folder."
+        )
+        process.communicate(timeout=20)
+    assert edgeres("record", clips, source, "--label", "yes", *options).returncode == 0
+
+
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     source, clips = tmp_path / "a.wav", tmp_path / "clips"
     sound(source, 0.5, channels=2)

@@ -6,7 +6,7 @@ import importlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block
 from edge_res.sources import SOURCES, TICK_S, Wanted, open_source
 from edge_res.sources.paced import Paced
+from edge_res.sources.session import open_session
 from tests.sources.blocks import blocks_of
 
 WANT = Wanted(16000, 1, block_s=0.08)
@@ -49,11 +50,15 @@ def test_a_file_may_have_a_colon_in_its_name() -> None:
         open_source("take:2.WAV", WANT)
 
 
-@pytest.mark.parametrize("text", ["mic:", "demo:", "a.wav", "a.npy", "a.csv"])
-def test_the_format_of_samples_is_that_of_raw_pcm(text: str) -> None:
+@pytest.mark.parametrize("opening", [open_source, open_session])
+@pytest.mark.parametrize("text", ["mic:", "demo:", "a.wav", "a.npy", "a.csv", "a.edgerec", "mqtt://me:secret@broker/a"])
+def test_the_format_of_samples_is_that_of_raw_pcm(text: str, opening: Callable[[str, Wanted], object]) -> None:
     with pytest.raises(ConfigError) as caught:
-        open_source(text, Wanted(16000, 1, 0.08, pcm_format="s16le"))
-    assert str(caught.value) == f"--pcm-format is for raw PCM on stdin, the source -, and this is {text}; leave it out."
+        opening(text, Wanted(16000, 1, 0.08, pcm_format="s16le"))
+    shown = text.replace("me:secret", "…")
+    assert str(caught.value) == (
+        f"--pcm-format is for raw PCM on stdin, the source -, and this is {shown}; leave it out."
+    )
 
 
 def test_blocks_are_at_least_a_sample() -> None:
