@@ -36,7 +36,7 @@ class Level:
         self._audio = audio
         self._flat_needed = max(flat_s * rate_hz, _FLAT_SAMPLES)
         self._flat = self._heard = self._clipped = 0
-        self._last = math.nan
+        self._last: list[float] = []  # where the channels stayed
         self._sum = 0.0
         self._told: set[str] = set()
 
@@ -47,12 +47,16 @@ class Level:
             return
         high, low = float(samples.max()), float(samples.min())
         self.peak = max(high, -low)
-        self._flat = self._flat + len(samples) if high == low == self._last else len(samples) if high == low else 0
-        self._last = low
+        if high == low or (samples.shape[1] > 1 and _stays(samples)):
+            before, self._last = self._last, samples[0].tolist()
+            self._flat = self._flat + len(samples) if self._last == before else len(samples)
+        else:
+            self._flat = 0
         if self._flat >= self._flat_needed and "flat" not in self._told:
             self._told.add("flat")
+            value = ", ".join(f"{value:g}" for value in (self._last if high != low else [low]))
             yield (
-                f"{self._name} is a flat line: each sample of the last {self._flat / self._rate_hz:.1f} s is {low:g}; "
+                f"{self._name} is a flat line: each sample of the last {self._flat / self._rate_hz:.1f} s is {value}; "
                 "check that it is not muted and that it is wired."
             )
         if self._audio:
@@ -77,3 +81,8 @@ class Level:
                 f"{self._name} has a constant offset of {mean:+.3f} of full scale; check its wiring, or its bias "
                 "voltage."
             )
+
+
+def _stays(samples: Samples) -> bool:
+    """Whether each channel has one value, as those of a sensor that hangs and repeats its last reading."""
+    return bool((samples[0] == samples[-1]).all()) and bool((samples == samples[0]).all())

@@ -55,6 +55,15 @@ def test_a_sensor_may_be_flat_only_in_all_channels() -> None:
     assert "flat line" in told
 
 
+def test_a_sensor_that_repeats_its_last_reading_is_flat() -> None:
+    moving = np.stack([noise(1)] * 3, axis=1)
+    stuck = np.tile([0.25, -0.5, 9.75], (5 * RATE_HZ, 1))
+    (told,) = said(np.concatenate([moving, stuck, moving, 2 * stuck]), audio=False)
+    assert "each sample of the last 2.0 s is 0.25, -0.5, 9.75; check" in told
+    short = stuck[: round(1.9 * RATE_HZ)]
+    assert not said(np.concatenate([moving, short, 2 * short, moving]), audio=False)  # neither stays for two seconds
+
+
 def test_a_slow_sensor_may_give_the_same_a_few_times() -> None:
     level = Level("x", 10, audio=False)
     told = [sentence for _ in range(10) for sentence in level.push(np.full((10, 1), 21.5, np.float32))]
