@@ -14,7 +14,8 @@ _STREAMED = 0x7FFFF000  # what writers to a pipe declare, who cannot know; 0: on
 _FORMAT = struct.Struct("<H10xH")  # of a WAV file: its tag, and the bytes of a sample
 _MOST = 0xFFFFFFF0  # bytes that a header can declare
 _PAGE = 65307  # bytes of an OGG page at most (RFC 3533, section 6)
-_LAST = 4  # the flag of the last page of a stream
+_PAGE_HEAD = 27  # of them before its table of segments
+_FIRST, _LAST = 2, 4  # the flags of the first and the last page of a stream
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,22 @@ def breaks_off(path: str) -> bool:
         file.seek(max(0, size - _PAGE))
         tail = file.read()
     page = tail[tail.rfind(b"OggS") :]
-    if len(page) < 27:
-        return True
-    segments = page[27 : 27 + page[26]]
-    return not page[5] & _LAST or len(page) < 27 + page[26] + sum(segments)
+    return len(page) < _PAGE_HEAD or not page[5] & _LAST or len(page) < _page_size(page)
+
+
+def goes_on(path: str) -> bool:
+    """Whether another stream begins behind the first one of an OGG file, as where files were joined."""
+    ended = False
+    with Path(path).open("rb") as file:
+        while len(page := file.read(_PAGE_HEAD + 255)) >= _PAGE_HEAD and page[:4] == b"OggS":
+            if ended and page[5] & _FIRST:
+                return True
+            ended = ended or bool(page[5] & _LAST)
+            file.seek(_page_size(page) - len(page), os.SEEK_CUR)
+    return False
+
+
+def _page_size(page: bytes) -> int:
+    """Bytes of an OGG page, by its head and the table of its segments behind that."""
+    segments = page[_PAGE_HEAD : _PAGE_HEAD + page[26]]
+    return _PAGE_HEAD + page[26] + sum(segments)

@@ -15,7 +15,7 @@ from edge_res.flow import Block, Samples
 from edge_res.session import exact_int16
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite, check_given_channels, check_readable
-from edge_res.sources.containers import breaks_off, wav_data, with_length
+from edge_res.sources.containers import breaks_off, goes_on, wav_data, with_length
 
 _UNKNOWN = 1 << 48  # libsndfile's count of a FLAC stream that does not tell its length is far beyond
 
@@ -41,6 +41,8 @@ def open_sound(path: str) -> soundfile.SoundFile:
         )  # fmt: skip
     if breaks_off(path):
         warn("%s breaks off: its last page is not the end of an OGG stream; what is there is played.", path)
+    if goes_on(path):
+        warn("%s holds several OGG streams one behind the other, and only the first is played; split it.", path)
     return soundfile.SoundFile(os.fsencode(path))  # a name may be no UTF-8
 
 
@@ -59,7 +61,8 @@ class AudioFile:
     """A recording; integer samples are scaled to ±1. Its blocks are views of one buffer.
 
     A WAV or OGG file that breaks off is played to where it does, with a warning; so is a WAV file whose header does not
-    tell its length. Of a FLAC file without a length, as a pipe gives, an early end cannot be told from the end.
+    tell its length, and the first of several OGG streams in one file. Of a FLAC file without a length, as a pipe gives,
+    an early end cannot be told from the end.
 
     Raises `SourceError` for what is no readable audio file and for a FLAC file that breaks off, `SignalError` for
     samples that the model cannot listen to.
@@ -100,8 +103,9 @@ class AudioFile:
         while self._frames is None or at < self._frames:
             if self._frames is None:
                 self._buffer.fill(np.nan)
+            left = None if self._frames is None else self._frames - at  # what lies behind, such as titles, is no sample
             try:
-                samples = self._file.read(out=self._buffer)
+                samples = self._file.read(out=self._buffer[:left])
             except soundfile.LibsndfileError:
                 # At the end of a stream of unknown length what was read is there, but its number is not told.
                 rest = 0 if self._frames is not None else int(np.isfinite(self._buffer[:, 0]).sum())
