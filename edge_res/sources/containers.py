@@ -23,12 +23,15 @@ class WavData:
     """The samples of a WAV file, in bytes: where they start, what the header declares, what the file has from there on.
 
     `sample` is the size of one, of all channels; 1 where they are packed, and no byte of them is a part of one.
+    `beyond` are the bytes behind what is declared that are no titles or the like: a file that was joined, or is too
+    long.
     """
 
     start: int
     declared: int
     held: int
     sample: int
+    beyond: int
 
     @property
     def untold(self) -> bool:
@@ -59,17 +62,21 @@ def wav_data(path: str) -> WavData | None:
                 start = file.tell()
                 if length == 0 and _is_chunk(file.read(8), size - start):
                     return None
-                return WavData(start, length, size - start, sample)
+                file.seek(end := start + length + length % 2)
+                beyond = 0 if size - end < 8 or _is_chunk(file.read(8), size - end) else size - end
+                return WavData(start, length, size - start, sample, beyond)
             file.seek(length + length % 2, os.SEEK_CUR)
     return None
 
 
 def _is_chunk(head: bytes, left: int) -> bool:
-    """Whether that is a chunk of its own, as titles are, and no samples."""
+    """Whether that is a chunk of its own, as titles are, or ID3's titles, and no samples."""
     if len(head) < 8:
         return False
     name, length = struct.unpack("<4sI", head)
-    return all(32 <= letter < 127 for letter in name) and length <= left - 8
+    return (name.startswith(b"TAG") and left == 128) or (
+        name != b"RIFF" and all(32 <= letter < 127 for letter in name) and length <= left - 8
+    )
 
 
 class _Mapped(mmap.mmap):

@@ -39,6 +39,8 @@ def open_sound(path: str) -> soundfile.SoundFile:
             "%s breaks off: its header declares %d bytes of samples and %d are there (%.1f %%).",
             path, data.declared, data.held, 100 * data.held / data.declared,
         )  # fmt: skip
+    if data and data.beyond:
+        warn("%s holds %d bytes behind the samples that its header declares, which are not played.", path, data.beyond)
     if breaks_off(path):
         warn("%s breaks off: its last page is not the end of an OGG stream; what is there is played.", path)
     if goes_on(path):

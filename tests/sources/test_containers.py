@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_res.errors import SignalError
+from edge_res.errors import SignalError, SourceError
 from edge_res.sources import open_source
 from tests.sources.blocks import blocks_of
 from tests.sources.test_files import STEREO, WANT, noise, refused
@@ -81,6 +81,32 @@ def test_an_odd_number_of_bytes_may_be_whole_samples(
     (told,) = caplog.messages
     assert "a.wav does not tell its length" in told
     assert capfd.readouterr().err == ""  # libsndfile looks behind the end, for the next chunk
+
+
+@pytest.mark.parametrize("behind", [b"LIST\4\0\0\0abcd", b"id3 \0\0\0\0", bytes(7)])
+def test_chunks_behind_the_samples_of_a_wav_file_are_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, behind: bytes
+) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(16000, 1), 16000, subtype="PCM_16")
+    (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes() + behind)
+    with open_source(str(tmp_path / "a.wav"), WANT) as source:
+        assert sum(len(block.samples) for block in blocks_of(source)) == 16000
+    assert not caplog.messages
+
+
+def test_samples_behind_those_that_a_wav_file_declares_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(16000, 1), 16000, subtype="PCM_16")
+    raw = bytearray((tmp_path / "a.wav").read_bytes())
+    (tmp_path / "a.wav").write_bytes(raw + raw)
+    assert type(refused(tmp_path / "a.wav")) is SourceError  # libsndfile does not take what was joined
+    raw[40:44] = struct.pack("<I", 2000)  # as of 4 GiB and 2000 bytes
+    (tmp_path / "a.wav").write_bytes(raw)
+    with open_source(str(tmp_path / "a.wav"), WANT) as source:
+        assert sum(len(block.samples) for block in blocks_of(source)) == 1000
+    behind = "bytes behind the samples that its header declares, which are not played."
+    assert caplog.messages == [f"{tmp_path}/a.wav holds {count} {behind}" for count in (32044, 30000)]
 
 
 def test_what_follows_no_samples_is_not_played(tmp_path: Path) -> None:
