@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,15 +99,16 @@ class ClipStore:
 
 
 def _lock(folder: Path) -> None:
-    """Keep others from adding to a folder, until this process ends."""
+    """Keep others from adding to a folder, until this process ends; some network file systems have no locks."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ConfigError(
-            f"Another `edgeres record` adds clips to {folder}; wait until it has ended, or name another folder."
-        ) from None
+    with suppress(OSError):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise ConfigError(
+                f"Another `edgeres record` adds clips to {folder}; wait until it has ended, or name another folder."
+            ) from None
 
 
 def npy_of(samples: Samples) -> bytes:
