@@ -67,7 +67,8 @@ def test_the_same_words_are_heard_as_from_the_file_and_a_lost_frame_is_a_gap(tmp
         code, stdout, stderr = listened(sources, send, tmp_path)
     board.close()
     assert code == 3
-    for name in (line, datagrams):
+    for name, unit in ((line, " (Pa)"), (datagrams, "")):
+        assert f"edgeres: listening to {name}{unit} with default, " in stderr
         assert f"edgeres: {name} has failed at 25.7 s: {name} has delivered no sample for 1." in stderr
     alone = events(edgeres("listen", DEMO, "--format", "jsonl").stdout.decode(), str(DEMO))
     assert len(alone) > 15

@@ -96,9 +96,10 @@ def run(options: ListenOptions) -> None:
         say(sentence)
     rate_hz = manifest.front_end.sample_rate_hz
     for source in sources:
+        unit = f" ({source.unit})" if source.unit else ""
         resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != rate_hz else ""
         say(
-            f"listening to {source.name}{resampled} with {manifest.name}, int8 {models[0].mode} on "
+            f"listening to {source.name}{unit}{resampled} with {manifest.name}, int8 {models[0].mode} on "
             f"{models[0].runner.engine}, {chosen.threads} thread{'s' * (chosen.threads > 1)}"
         )
     sink = Tee([make_sink(options), HealthReport(options.health_file), *([recorder] if recorder else [])])
