@@ -110,6 +110,17 @@ def test_what_is_held_back_is_given_on_in_a_silence(port: int) -> None:
     assert heard.gaps == [10]
 
 
+def test_what_is_held_back_is_given_on_before_the_source_is_given_up(port: int) -> None:
+    sent = frames(0, 200, 3)
+    with open_udp(port, want=Wanted(1000, 3, 0.08, give_up_s=0.8)) as source, sender(port) as out:
+        heard = Heard(source)
+        for i in [0, 2, 3]:
+            out.send(sent[i])
+        with pytest.raises(SourceError, match="is given up"):
+            heard.listen(20.0)
+    assert (heard.received, heard.gaps) == (30, [10])
+
+
 def test_a_sender_that_restarts_leaves_a_gap_by_the_clock(port: int) -> None:
     with open_udp(port) as source, sender(port) as out:
         heard = Heard(source)

@@ -61,7 +61,8 @@ class Udp:
             self._socket.close()
             raise
         alarm_s = read_alarm(self.name, options.alarm, self.rate_hz)
-        self._datagrams = Datagrams(self.name, self.channels, self.rate_hz, options.window, alarm_s)
+        silence_s = alarm_s if want.give_up_s is None else min(alarm_s, want.give_up_s / 2)
+        self._datagrams = Datagrams(self.name, self.channels, self.rate_hz, options.window, silence_s)
         self._watch = RateWatch(self.name, self.rate_hz, alarm_s)
         self._feed = Feed(self.name, self.rate_hz, self.channels, want, alarm_s, buffer_s)
 
