@@ -249,7 +249,7 @@ def test_without_a_buffer_values_are_read_one_by_one(tmp_path: Path, caplog: pyt
     device.unplug()
     device.plug(buffered=False)
     device.set("in_accel_scale", "0.5")
-    with open_iio(device, "iio:bmi160?rate=100") as source:
+    with open_iio(device, "iio:bmi160?rate=100&alarm=30") as source:  # this machine may be busy
         assert (source.rate_hz, source.channels, source.unit) == (100, 3, "m/s²")
         heard = Heard(source)
         heard.until(lambda heard: heard.received >= 50)
@@ -257,8 +257,9 @@ def test_without_a_buffer_values_are_read_one_by_one(tmp_path: Path, caplog: pyt
         heard.until(lambda heard: heard.blocks[-1][2][-1, 2] == -4)
         device.unplug()
         heard.until(lambda heard: heard.named == ["recovering"])
+        lost = heard.lost
         device.plug(buffered=False)
-        heard.until(lambda heard: heard.lost > 0)
+        heard.until(lambda heard: heard.lost > lost)
     assert heard.named == ["recovering", "healthy"]
     assert heard.blocks[0][2][0].tolist() == [0.5, 1.0, 1.5]
     heard.check_places()
@@ -275,9 +276,9 @@ def test_a_value_that_cannot_be_read_now_and_then_is_a_lost_sample(
         device.set("in_accel_z_raw", "")  # a bus that was disturbed
         heard.listen(0.3)
         device.set("in_accel_z_raw", "3")
-        heard.until(lambda heard: heard.lost > 0)
+        heard.until(lambda heard: heard.lost >= 10)
     device.close()
-    assert 10 <= sum(heard.gaps) < 1000
+    assert heard.lost < 1000
     assert caplog.text.count("could not be read, once or more") == 1
 
 
