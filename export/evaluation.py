@@ -137,25 +137,44 @@ def padding_of(manifest: Manifest) -> str:
 
 
 def placed(manifest: Manifest, samples: Samples, window: int) -> Samples:
-    """A clip in the middle of as many samples as whole hops need, in noise as loud as its own quietest tenth second."""
+    """A clip in the middle of as many samples as whole hops need, faded into noise like its own quietest tenth second.
+
+    Noise of another spectrum, or a hard edge, would be a sound that begins and ends.
+    """
     params = manifest.front_end
     hop = manifest.hop * params.hop_length
     length = window + math.ceil(max(0, len(samples) - window) / hop) * hop
     if length == len(samples):
         return samples
-    rate_hz = params.sample_rate_hz
-    noise = augment.sloped_noise(np.random.default_rng(0), length, samples.shape[1])
-    out = augment.scaled(noise, floor_of(samples, rate_hz))
+    out = noise_like(quietest(samples, params.sample_rate_hz // 10), length)
     at = (length - len(samples)) // 2
-    out[at : at + len(samples)] = samples
+    here = slice(at, at + len(samples))
+    gain = augment.faded(np.ones_like(samples), params.sample_rate_hz)
+    out[here] = out[here] * (1 - gain) + samples * gain
     return out
 
 
-def floor_of(samples: Samples, rate_hz: int) -> float:
-    """Rms of the quietest tenth of a second."""
-    step = max(1, min(len(samples), rate_hz // 10))
-    pieces = samples[: len(samples) // step * step].reshape(-1, step * samples.shape[1])
-    return max(1e-5, float(np.sqrt(np.square(pieces).mean(1).min())))
+def quietest(samples: Samples, count: int) -> Samples:
+    """The `count` samples in a row with the least power, or all where there are fewer."""
+    power = np.concatenate([[0.0], np.square(samples, dtype=np.float64).mean(1).cumsum()])
+    count = max(1, min(count, len(samples)))
+    at = int((power[count:] - power[:-count]).argmin())
+    return samples[at : at + count]
+
+
+def noise_like(sound: Samples, length: int) -> Samples:
+    """Gaussian noise `(length, channels)` with the power and the spectrum of a sound, each frequency from three bins.
+
+    The same at each call.
+    """
+    sound = sound - sound.mean(0)
+    power = np.square(np.abs(np.fft.rfft(sound * np.hanning(len(sound))[:, None], axis=0)))
+    power = (power + np.roll(power, 1, 0) + np.roll(power, -1, 0)) / 3
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal((length, sound.shape[1])), axis=0)
+    at = np.linspace(0, len(power) - 1, len(spectrum))
+    shape = [np.interp(at, np.arange(len(power)), np.sqrt(power[:, i])) for i in range(sound.shape[1])]
+    noise = np.fft.irfft(spectrum * np.stack(shape, 1), length, axis=0).astype(np.float32)
+    return augment.scaled(augment.levelled(noise), augment.rms(sound))
 
 
 def worst(judged: Sequence[Judged], count: int) -> Iterator[Judged]:

@@ -17,7 +17,7 @@ from edge_res.engines import load_engine
 from edge_res.errors import ConfigError, DataError
 from edge_res.export.data import Splits
 from edge_res.export.entries import Entry
-from edge_res.export.evaluation import floor_of, placed, score_clip, unseen_entries
+from edge_res.export.evaluation import placed, quietest, score_clip, unseen_entries
 from edge_res.export.metrics import measure, wilson
 from edge_res.models import load_model
 from tests.edgeres import CLIPS, DEMO, edgeres, edgeres_here, sentence
@@ -66,22 +66,32 @@ def test_data_that_judges_nothing_is_refused(tmp_path: Path) -> None:
     assert "There are no clips in" in sentence(result)
 
 
-def test_a_short_clip_lies_in_noise_as_loud_as_its_own_quietest_part() -> None:
+def test_a_short_clip_lies_in_noise_like_its_own_quietest_part() -> None:
     manifest = read_bundle("default").manifest
     rng = np.random.default_rng(0)
-    clip = rng.normal(0, 0.001, (16000, 1)).astype(np.float32)
+    hiss = np.diff(rng.normal(0, 0.001, (16001, 1)), axis=0).astype(np.float32)  # more of it at high frequencies
+    clip = hiss.copy()
     clip[4000:8000] *= 100
     window = manifest.front_end.samples_of(manifest.frames)
     made = placed(manifest, clip, window)
     assert len(made) == window
-    at = (window - 16000) // 2
-    np.testing.assert_array_equal(made[at : at + 16000], clip)
-    assert 0.5e-3 < made[:at].std() < 2e-3
-    assert abs(floor_of(clip, 16000) - 0.001) < 2e-4
+    at, fade = (window - 16000) // 2, 160
+    np.testing.assert_array_equal(made[at + fade : at + 16000 - fade], clip[fade:-fade])
+    power = np.square(np.abs(np.fft.rfft(made[:at, 0])))
+    assert 0.8 * hiss.std() < made[:at].std() < 1.25 * hiss.std()
+    assert power[len(power) // 2 :].sum() > 3 * power[: len(power) // 2].sum()
+    clip[0] = clip[-1] = 0.9
+    assert np.abs(placed(manifest, clip, window)[[at, at + 15999]]).max() < 0.02
     longer = placed(manifest, np.zeros((3 * window, 1), np.float32), window)
     hop = manifest.hop * manifest.front_end.hop_length
     assert len(longer) >= 3 * window
     assert (len(longer) - window) % hop == 0
+
+
+def test_the_quietest_part_has_the_least_power() -> None:
+    clip = np.array([3, 1, -1, 0, 2, 0, 0.5, 9], np.float32)[:, None]
+    assert quietest(clip, 2).tolist() == [[0], [0.5]]
+    assert len(quietest(clip, 100)) == 8
 
 
 def test_a_word_anywhere_in_a_long_clip_is_found() -> None:
