@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,18 +33,30 @@ class Entry:
 
 
 def read_entries(
-    data: Path, sets: Sequence[str] = (), group_pattern: str | None = SPEAKER_PATTERN
+    data: Path, sets: Sequence[str] = (), group_pattern: str = SPEAKER_PATTERN, need_groups: bool = True
 ) -> tuple[list[Entry], str]:
     """The entries of a manifest CSV or of a folder of folders of clips.
 
     A manifest has the columns `file` and `label`, and perhaps `group`, `set`, `rate_hz` (of `.npy` files), and
     `start_s` and `end_s` where a row is a part of a long recording. Where it has no `group`, and in a folder, where the
-    label is the folder's name, the group is what `group_pattern` finds in the file's name. Returns the entries and the
-    SHA-256 of the manifest (of a folder: of its sorted file names).
+    label is the folder's name, the group is what `group_pattern` finds in the file's name; where it finds nothing, that
+    is a `DataError` if groups are needed, else the group is empty. Returns the entries and the SHA-256 of the manifest
+    (of a folder: of its sorted file names).
     """
+
+    def group_of_file(path: Path) -> str:
+        group = group_of(path, group_pattern)
+        if group is None and need_groups:
+            raise DataError(
+                f"The name of {path} does not tell its group (pattern {group_pattern!r}); pass --group-pattern or a "
+                "manifest CSV with a column group, so that one speaker is not in training and validation both, or "
+                "--split time where all is of one session."
+            )
+        return group or ""
+
     if data.is_file():
         raw = data.read_bytes()
-        entries = entries_of_manifest(data, raw, group_pattern)
+        entries = entries_of_manifest(data, raw, group_of_file)
         known = {entry.set for entry in entries}
         if unknown := set(sets) - known:
             raise DataError(f"The manifest {data} has no set {sorted(unknown)}, only {sorted(known)}.")
@@ -53,33 +66,44 @@ def read_entries(
     if sets:
         raise DataError(f"{data} is a folder, which has no sets such as {sorted(sets)}; only a manifest CSV has them.")
     paths = sorted(p for p in data.glob("*/*") if p.suffix.lower() in SUFFIXES)
-    entries = [Entry(path, "", path.parent.name, group_of(path, group_pattern)) for path in paths]
+    if not paths:
+        raise DataError(
+            f"There are no clips in {data}; expected folders in it, named by what is heard, with "
+            f"{', '.join(SUFFIXES)} files in them."
+        )
+    entries = [Entry(path, "", path.parent.name, group_of_file(path)) for path in paths]
     names = "\n".join(str(entry.path.relative_to(data)) for entry in entries)
     return entries, hashlib.sha256(names.encode()).hexdigest()
 
 
-def entries_of_manifest(data: Path, raw: bytes, group_pattern: str | None) -> list[Entry]:
+def entries_of_manifest(data: Path, raw: bytes, group_of_file: Callable[[Path], str]) -> list[Entry]:
     """The rows of a manifest CSV."""
     try:
-        rows = list(csv.DictReader(raw.decode("utf-8-sig").splitlines()))
+        table = csv.DictReader(raw.decode("utf-8-sig").splitlines())
+        rows = list(table)
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{data} cannot be read as a CSV file: {error}.") from None
-    if missing := {"file", "label"} - set(rows[0] if rows else ()):
+    if missing := {"file", "label"} - set(table.fieldnames or ()):
         raise DataError(
             f"The manifest {data} lacks the columns {sorted(missing)}; it needs file and label, and should have group."
         )
-    return [entry_of_row(data, number, row, group_pattern) for number, row in enumerate(rows, 2)]
+    if not rows:
+        raise DataError(f"The manifest {data} has no rows, expected one a clip.")
+    return [entry_of_row(data, number, row, group_of_file) for number, row in enumerate(rows, 2)]
 
 
-def entry_of_row(data: Path, number: int, row: dict[str, str], group_pattern: str | None) -> Entry:
+def entry_of_row(data: Path, number: int, row: dict[str, str], group_of_file: Callable[[Path], str]) -> Entry:
     """One row; `number` is its line in the file."""
 
     def number_in(column: str) -> float | None:
         text = row.get(column) or ""
         try:
-            return float(text) if text.strip() else None
+            found = float(text) if text.strip() else None
         except ValueError:
-            raise DataError(f"Line {number} of {data} has {column}={text!r}, expected a number.") from None
+            found = math.nan
+        if found is not None and not math.isfinite(found):
+            raise DataError(f"Line {number} of {data} has {column}={text!r}, expected a number.")
+        return found
 
     if not row["file"] or not row["label"]:
         raise DataError(f"Line {number} of {data} has no file or no label.")
@@ -87,19 +111,15 @@ def entry_of_row(data: Path, number: int, row: dict[str, str], group_pattern: st
     start_s, end_s, rate_hz = number_in("start_s") or 0.0, number_in("end_s"), number_in("rate_hz")
     if start_s < 0 or (end_s is not None and end_s <= start_s):
         raise DataError(f"Line {number} of {data} is from {start_s} to {end_s} s; the end must come after the start.")
-    group = row.get("group") or group_of(path, group_pattern)
+    if rate_hz is not None and rate_hz < 1:
+        raise DataError(f"Line {number} of {data} has rate_hz={row['rate_hz']!r}, expected samples a second.")
+    group = row.get("group") or group_of_file(path)
     return Entry(path, row.get("set") or "", row["label"], group, start_s, end_s, round(rate_hz) if rate_hz else None)
 
 
-def group_of(path: Path, group_pattern: str | None) -> str:
-    """What the pattern finds in a file's name: its first group, or all of it; without a pattern no group is needed."""
-    if group_pattern is None:
-        found = re.search(SPEAKER_PATTERN, path.name)
-        return found.group(1) if found else ""
+def group_of(path: Path, group_pattern: str) -> str | None:
+    """What the pattern finds in a file's name: its first group, or all of it; None where it finds nothing."""
     found = re.search(group_pattern, path.name)
     if not found:
-        raise DataError(
-            f"The name of {path} does not tell its group (pattern {group_pattern!r}); pass --group-pattern or a "
-            "manifest CSV with a column group, so that one speaker is not in training and validation both."
-        )
+        return None
     return found.group(1) if found.re.groups else found.group(0)

@@ -19,11 +19,11 @@ from edge_res.bundle import Manifest
 from edge_res.chain import Chain, merged, push_all
 from edge_res.errors import DataError
 from edge_res.export import augment
-from edge_res.export.data import Splits
-from edge_res.export.entries import NOISE, SILENCE, UNKNOWN, Entry, read_entries
+from edge_res.export.data import LeftOut, Splits, told
+from edge_res.export.entries import NOISE, SILENCE, SPEAKER_PATTERN, UNKNOWN, Entry, read_entries
 from edge_res.export.mapping import from_mapping
 from edge_res.export.metrics import measure
-from edge_res.export.recordings import fault_of, read_recordings
+from edge_res.export.recordings import UnusableError, fault_of, read_recordings
 from edge_res.flow import Samples
 
 
@@ -46,29 +46,29 @@ def evaluate(
     number.
     """
     manifest = merged([chain.manifest for chain in chains])
-    entries, _ = read_entries(data, sets, None)
+    entries, _ = read_entries(data, sets, group_pattern_of(manifest), need_groups=False)
     wanted, left_out = known_entries(entries, manifest)
     if unseen:
         for chain in chains:
-            wanted, told = unseen_entries(wanted, chain.manifest)
-            left_out.append(told)
+            wanted, sentence = unseen_entries(wanted, chain.manifest)
+            left_out.append(sentence)
     judged: list[Judged] = []
-    faults: Counter[str] = Counter()
+    unusable: list[LeftOut] = []
     params = manifest.front_end
     for done, entry in enumerate(wanted, 1):
         target = manifest.labels.index(entry.label)
         try:
-            recordings, _ = read_recordings(entry, params.sample_rate_hz, params.channels)
-        except DataError as error:
-            left_out.append(str(error))
+            recordings = read_recordings(entry, params.sample_rate_hz, params.channels).samples
+        except UnusableError as error:
+            unusable.append(LeftOut(entry.path, error.why))
             continue
         for samples in recordings:
             if not len(samples) or not np.isfinite(samples).all():
-                faults[fault_of(samples) or ""] += 1
+                unusable.append(LeftOut(entry.path, fault_of(samples) or ""))
             else:
                 judged.append(Judged(entry, target, score_clip(chains, manifest, samples)))
         tell(done, len(wanted))
-    left_out += [f"{count} clips {fault}" for fault, count in faults.items()]
+    left_out += told(unusable)
     if not judged:
         raise DataError(f"There are no clips in {data} that {manifest.name} can be judged by: {'; '.join(left_out)}.")
     found = np.array([one.scores.argmax() for one in judged])
@@ -96,8 +96,8 @@ def unseen_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[E
 
     Clips of `_silence_` are none of them: they are mostly cut from recordings of noise, which are split by time.
     """
-    settings = manifest.training.get("settings", {})
-    if not isinstance(settings, dict) or "splits" not in settings:
+    settings = settings_of(manifest)
+    if "splits" not in settings:
         raise DataError(f"{manifest.name} does not say which groups it was trained on; judge it without --unseen.")
     splits: Splits = from_mapping(Splits, settings["splits"], f"The bundle {manifest.name}")
     kept = [
@@ -130,10 +130,21 @@ def score_clip(chains: Sequence[Chain], manifest: Manifest, samples: Samples) ->
     return best
 
 
+def group_pattern_of(manifest: Manifest) -> str:
+    """The pattern by which the model's training found groups in file names."""
+    splits = settings_of(manifest).get("splits", {})
+    return str(splits.get("group_pattern", SPEAKER_PATTERN))
+
+
 def padding_of(manifest: Manifest) -> str:
     """How the model's training made windows of clips: `words`, or `stretches`."""
+    return str(settings_of(manifest).get("windows", "words"))
+
+
+def settings_of(manifest: Manifest) -> dict[str, Any]:
+    """The settings of the model's training; empty where it says none."""
     settings = manifest.training.get("settings", {})
-    return str(settings.get("windows", "words")) if isinstance(settings, dict) else "words"
+    return settings if isinstance(settings, dict) else {}
 
 
 def placed(manifest: Manifest, samples: Samples, window: int) -> Samples:

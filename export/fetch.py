@@ -221,7 +221,7 @@ def speech_commands_rows(folder: Path) -> list[Row]:
             rows.append((file, "noise", NOISE, path.name, "CC-BY-4.0"))
         else:
             named = "keywords" if word in _KEYWORDS else "more-words"
-            rows.append((file, named, word, group_of(path, SPEAKER_PATTERN), "CC-BY-4.0"))
+            rows.append((file, named, word, group_of(path, SPEAKER_PATTERN) or path.name, "CC-BY-4.0"))
     return rows
 
 

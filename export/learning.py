@@ -84,12 +84,13 @@ class Teacher:
 
 
 def batches(windows: Windows, settings: TrainSettings, process: Process) -> Iterator[tuple[Tensor, Tensor]]:
-    """This process's part of each batch of freshly made windows; a process of its own makes them."""
+    """This process's part of each batch of freshly made windows; other processes make them, the same in any number."""
     share = process.share(settings.batch)
     order = range(len(windows))
     whole = len(windows) // settings.batch
     indices = [list(order[i * settings.batch : (i + 1) * settings.batch][share]) for i in range(whole)]
-    return iter(torch.utils.data.DataLoader(windows, batch_sampler=indices, num_workers=1))
+    workers = process.loaders(settings.threads)
+    return iter(torch.utils.data.DataLoader(windows, batch_sampler=indices, num_workers=workers))
 
 
 def mixed(rng: np.random.Generator, images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:

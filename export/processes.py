@@ -6,11 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import distributed, nn
 
 from edge_res.errors import ConfigError
+
+T = TypeVar("T")
+_LOADERS = 8  # at most; more would take longer to start than they save
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,18 @@ class Process:
             return model
         return nn.parallel.DistributedDataParallel(model)
 
-    def agreed(self, flag: bool) -> bool:
-        """What process 0 says."""
+    def agreed(self, value: T) -> T:
+        """What process 0 says; the others may be on machines that do not see its files."""
         if self.count == 1:
-            return flag
-        said = torch.tensor([flag], device=self.device)
-        distributed.broadcast(said, 0)
-        return bool(said)
+            return value
+        said = [value]
+        distributed.broadcast_object_list(said, 0, device=self.device)
+        return said[0]
+
+    def loaders(self, threads: int) -> int:
+        """How many processes make windows for this one: as many as its machine has cores to spare."""
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return min(_LOADERS, max(1, len(os.sched_getaffinity(0)) // local - threads))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ _TEMPLATE = resources.files("edge_res.export") / "report.html.j2"
 
 def write_report(out: Path, run: Run, windows: Windows, logits: NDArray[np.float32]) -> None:
     """Write `report.json` and `report.html` of a finished run; `logits` `(n, labels)` are of the validation windows."""
+    groups = run.metrics.get("per_group", {})
     context = {
         "title": f"{out.name}: {run.settings.net.arch}",
         "labels": run.labels,
@@ -39,13 +40,13 @@ def write_report(out: Path, run: Run, windows: Windows, logits: NDArray[np.float
         "int8": False,
         "curves": curves(run.metrics["history"]) if run.metrics["history"] else "",
         "per_label": per_label(run.metrics),
-        "per_group": sorted(run.metrics["per_group"].items(), key=lambda item: float(item[1]["accuracy"]))[:GROUPS],
-        "groups": len(run.metrics["per_group"]),
+        "per_group": sorted(groups.items(), key=lambda item: float(item[1]["accuracy"]))[:GROUPS],
+        "groups": len(groups),
         "worst": worst_windows(run, windows, logits),
         "data": f"{run.training['clips']['train']} clips of {run.training['groups']['train']} groups to train on, "
         f"{run.training['clips']['validation']} of {run.training['groups']['validation']} to validate on; manifest "
         f"SHA-256 {run.training['manifest_sha256']}",
-        "left_out": run.training["left_out"],
+        "left_out": [*run.training["left_out"], *run.training["notes"]],
         "settings": json.dumps(run.training["settings"], indent=1),
     }
     render(out, context)

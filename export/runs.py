@@ -93,7 +93,8 @@ def describe(loaded: datasets.DataSet, settings: TrainSettings) -> dict[str, Any
         "same_session": list(loaded.same_session),
         "clips": {split: len(loaded.of(split)[0]) for split in datasets.SPLITS},
         "groups": {split: len({c.entry.group for c in loaded.of(split)[0]}) for split in datasets.SPLITS},
-        "left_out": list(loaded.left_out),
+        "left_out": datasets.told(loaded.left_out),
+        "notes": list(loaded.notes),
         "settings": asked,
     }
 
@@ -121,7 +122,7 @@ def write_file(path: Path, content: bytes) -> None:
         ) from None
 
 
-def write_run(out: Path, run: Run, split: str) -> None:
+def write_run(out: Path, run: Run, loaded: datasets.DataSet) -> None:
     """Write the run folder, each file whole; `run.json` comes last and says that the run is finished."""
     body = {
         "settings": run.settings.to_dict(),
@@ -130,7 +131,8 @@ def write_run(out: Path, run: Run, split: str) -> None:
         "data": run.data,
         "training": run.training,
     }
-    write_file(out / "split.csv", split.encode())
+    write_file(out / "split.csv", datasets.split_csv(loaded).encode())
+    write_file(out / "left-out.csv", datasets.left_out_csv(loaded.left_out).encode())
     write_torch(out / "checkpoint.pt", run.model.state_dict())
     write_file(out / "metrics.json", json.dumps(run.metrics, indent=1).encode())
     write_file(out / "run.json", json.dumps(body, indent=1).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
@@ -21,6 +22,36 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 RECIPES = resources.files("edge_res.export") / "recipes"
+# Least and most of what a recipe may say.
+_BOUNDS: tuple[tuple[str, float, float], ...] = (
+    ("frames", 1, math.inf),
+    ("hop", 1, math.inf),
+    ("epochs", 1, math.inf),
+    ("batch", 1, math.inf),
+    ("learning_rate", 0, 10),
+    ("weight_decay", 0, 10),
+    ("warm_up", 0, 0.99),
+    ("label_smoothing", 0, 0.99),
+    ("mixup", 0, math.inf),
+    ("ema", 0, 1),
+    ("clip_norm", 1e-6, math.inf),
+    ("patience", 0, math.inf),
+    ("teacher_share", 0, 1),
+    ("int8_epochs", 0, math.inf),
+    ("allowed_loss", 0, 1),
+    ("seed", 0, math.inf),
+    ("threads", 1, math.inf),
+    ("net.widths", 1, math.inf),
+    ("net.stem_strides", 1, math.inf),
+    ("front_end.channels", 1, 8),
+    ("vary.clean", 0, 1),
+    ("vary.preceded", 0, 1),
+    ("vary.noisy", 0, 1),
+    ("vary.speed", 0, 1),
+    ("vary.warp", 0, 0.9),
+    ("vary.time_mask", 0, math.inf),
+    ("vary.frequency_mask", 0, math.inf),
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +130,23 @@ class TrainSettings:
     front_end: Spectrogram = field(default_factory=Spectrogram)
     splits: Splits = field(default_factory=Splits)
     vary: Variations = field(default_factory=Variations)
+
+    def __post_init__(self) -> None:
+        for name, least, most in _BOUNDS:
+            value: Any = self
+            for part in name.split("."):
+                value = getattr(value, part)
+            for one in value if isinstance(value, tuple) else (value,):
+                if not least <= one <= most:
+                    raise ConfigError(
+                        f"{name} is {one:g}, and must be {least:g} to {most:g}.".replace(" to inf", " or more")
+                    )
+        for name in ("snr_db", "clean_snr_db", "level_db", "noise_level_db", "gain_db"):
+            low, high = getattr(self.vary, name)
+            if low > high:
+                raise ConfigError(f"vary.{name} is from {low:g} to {high:g}; the lower end comes first.")
+        if len(set(self.labels)) < len(self.labels):
+            raise ConfigError(f"The labels {', '.join(self.labels)} name one twice.")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -77,14 +77,14 @@ def validation_examples(clips: Sequence[Clip], labels: Sequence[str]) -> list[Ex
 
 def training_stretches(rng: np.random.Generator, clips: Sequence[Clip], samples: int) -> list[Example]:
     """An epoch: of each recording as many stretches as it has windows of `samples`, but at least one."""
-    examples = [Example(c.entry.label, c) for c in clips for _ in range(max(1, len(c.samples) // samples))]
+    examples = [Example(c.entry.label, c) for c in clips for _ in range(max(1, len(c) // samples))]
     return [examples[i] for i in rng.permutation(len(examples))]
 
 
 def validation_stretches(clips: Sequence[Clip], samples: int) -> list[Example]:
     """Of each recording the windows one after the other, as they are; a shorter one is repeated to fill its window."""
     ordered = sorted(clips, key=lambda c: c.sha256)
-    starts = [range(0, max(1, len(c.samples) - samples + 1), samples) for c in ordered]
+    starts = [range(0, max(1, len(c) - samples + 1), samples) for c in ordered]
     return [Example(c.entry.label, c, at=at) for c, places in zip(ordered, starts, strict=True) for at in places]
 
 

@@ -9,18 +9,43 @@ import typer
 
 from edge_res.cli.app import app
 
+# Options that trainings have in common.
+Data = Annotated[Path, typer.Argument(help="A manifest CSV (file, label, group), or a folder of folders of clips.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")]
+Recipe = Annotated[
+    str | None, typer.Option(help="keywords, environment, bearing, ceiling-fan, arabic …, or a TOML file.")
+]
+Labels = Annotated[
+    str | None, typer.Option(help="The labels to tell apart, a,b,c; default: all. Others are _unknown_.")
+]
+WindowKind = Annotated[
+    Literal["words", "stretches"] | None,
+    typer.Option(help="words: short sounds, each whole in a window; stretches: any part of a longer recording."),
+]
+Hop = Annotated[int | None, typer.Option(min=1, help="Frames between two decisions.")]
+Count = Annotated[int | None, typer.Option(min=1)]
+Precision = Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="Of the training.")]
+Split = Annotated[
+    Literal["group", "time"] | None,
+    typer.Option(help="What keeps training and validation apart: groups, or the time in each recording."),
+]
+Share = Annotated[float | None, typer.Option(help="The share of the groups, or of the time, to validate on.")]
+ValidationGroups = Annotated[
+    str | None, typer.Option(metavar="PATTERN", help="Validate on the groups whose name has this, and on no other.")
+]
+GroupPattern = Annotated[
+    str | None, typer.Option(metavar="PATTERN", help="Finds the group (speaker, session) in a file's name.")
+]
+Seed = Annotated[int | None, typer.Option(min=0)]
+
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label, group), or a folder of folders of clips.")],
+    data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")] = Path("runs/new"),
-    recipe: Annotated[
-        str | None, typer.Option(help="keywords, environment, bearing, ceiling-fan, arabic …, or a TOML file.")
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="The labels to tell apart, a,b,c; default: all. Others are _unknown_.")
-    ] = None,
-    sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
+    recipe: Recipe = None,
+    labels: Labels = None,
+    sets: Sets = None,
     arch: Annotated[
         str | None,
         typer.Option(
@@ -31,45 +56,33 @@ def train(
         Literal["valid", "same"] | None,
         typer.Option(help="valid: runs on a stream; same: as in the paper, whole windows only."),
     ] = None,
+    windows: WindowKind = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of the window.")] = None,
-    hop: Annotated[int | None, typer.Option(min=1, help="Frames between two decisions.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch: Annotated[int | None, typer.Option(min=1)] = None,
+    hop: Hop = None,
+    epochs: Count = None,
+    batch: Count = None,
     patience: Annotated[
         int | None, typer.Option(min=0, help="End after this many epochs without a better validation; 0: never.")
     ] = None,
-    precision: Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="Of the training.")] = None,
+    precision: Precision = None,
     teacher: Annotated[str | None, typer.Option(help="The run folder of a larger network to learn from.")] = None,
-    split: Annotated[
-        Literal["group", "time"] | None,
-        typer.Option(help="What keeps training and validation apart: groups, or the time in each recording."),
-    ] = None,
-    validation: Annotated[
-        float | None, typer.Option(help="The share of the groups, or of the time, to validate on.")
-    ] = None,
-    validation_groups: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Validate on the groups whose name has this, and on no other.")
-    ] = None,
-    group_pattern: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Finds the group (speaker, session) in a file's name.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
-    threads: Annotated[int | None, typer.Option(min=1)] = None,
+    split: Split = None,
+    validation: Share = None,
+    validation_groups: ValidationGroups = None,
+    group_pattern: GroupPattern = None,
+    seed: Seed = None,
+    threads: Count = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was ended.")] = False,
 ) -> None:
     """Train a network on clips; writes a run folder for `edgeres export`."""
-    from edge_res.commands.train import names_of, run, settings_of
+    from edge_res.commands.train import names_of, run, settings_of, splits_of
 
     asked = {
-        "labels": None if labels is None else names_of(labels), "sets": tuple(sets) if sets else None,
-        "frames": frames, "hop": hop, "epochs": epochs,
-        "batch": batch, "patience": patience, "precision": precision, "teacher": teacher, "seed": seed,
-        "threads": threads,
+        "labels": names_of(labels), "sets": tuple(sets) if sets else None, "windows": windows, "frames": frames,
+        "hop": hop, "epochs": epochs, "batch": batch, "patience": patience, "precision": precision, "teacher": teacher,
+        "seed": seed, "threads": threads,
     }  # fmt: skip
-    splits = {
-        "by_time": None if split is None else ("*",) if split == "time" else (), "validation": validation,
-        "validation_groups": validation_groups, "group_pattern": group_pattern,
-    }  # fmt: skip
+    splits = splits_of(split, validation, validation_groups, group_pattern)
     run(data, out, settings_of(recipe, asked, {"arch": arch, "time_padding": time_padding}, splits), resume)
 
 
@@ -90,29 +103,38 @@ def fetch_data(
 
 @app.command()
 def compare(
-    data: Annotated[Path, typer.Argument(help="A manifest CSV (file, label, group), or a folder of folders of clips.")],
+    data: Data,
     arch: Annotated[str, typer.Option(help="Architectures: svm,plain14,resnet14 …")] = "svm,plain14,resnet14",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for their runs and bundles.")] = Path(
         "runs/compare"
     ),
-    recipe: Annotated[str | None, typer.Option(help="The recipe that all are trained by.")] = None,
-    sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the manifest. Repeatable.")] = None,
-    labels: Annotated[str | None, typer.Option(help="The labels to tell apart, a,b,c.")] = None,
+    recipe: Recipe = None,
+    labels: Labels = None,
+    sets: Sets = None,
+    windows: WindowKind = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of the window, at least.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    precision: Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="Of the training.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    hop: Hop = None,
+    epochs: Count = None,
+    batch: Count = None,
+    precision: Precision = None,
+    split: Split = None,
+    validation: Share = None,
+    validation_groups: ValidationGroups = None,
+    group_pattern: GroupPattern = None,
+    seed: Seed = None,
+    threads: Count = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Train, export and measure several architectures on the same data."""
     from edge_res.commands.compare import run
-    from edge_res.commands.train import names_of, settings_of
+    from edge_res.commands.train import names_of, settings_of, splits_of
 
     asked = {
-        "labels": None if labels is None else names_of(labels), "sets": tuple(sets) if sets else None,
-        "frames": frames, "epochs": epochs, "precision": precision, "seed": seed,
+        "labels": names_of(labels), "sets": tuple(sets) if sets else None, "windows": windows, "frames": frames,
+        "hop": hop, "epochs": epochs, "batch": batch, "precision": precision, "seed": seed, "threads": threads,
     }  # fmt: skip
-    run(data, out, settings_of(recipe, asked, {}, {}), list(names_of(arch)), json)
+    splits = splits_of(split, validation, validation_groups, group_pattern)
+    run(data, out, settings_of(recipe, asked, {}, splits), list(names_of(arch) or ()), json)
 
 
 @app.command()

@@ -61,7 +61,7 @@ def run(options: EvaluateOptions) -> None:
 def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels: tuple[str, ...]) -> None:
     """The figures for a person."""
     for sentence in told["left_out"]:
-        console.print(f"left out: {sentence}", highlight=False, markup=False)
+        console.print(f"left out: {sentence}", highlight=False, markup=False, soft_wrap=True)
     low, high = metrics["interval"]
     console.print(
         Text(f"{told['model']}, int8 {told['mode']} on {told['engine']}: accuracy ")

@@ -16,9 +16,19 @@ from edge_res.export.training import Progress as Step
 from edge_res.export.training import train
 
 
-def names_of(text: str) -> tuple[str, ...]:
+def names_of(text: str | None) -> tuple[str, ...] | None:
     """The names of a list a,b,c."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def splits_of(
+    split: str | None, validation: float | None, validation_groups: str | None, group_pattern: str | None
+) -> dict[str, Any]:
+    """What was asked for of `Splits`."""
+    return {
+        "by_time": None if split is None else ("*",) if split == "time" else (), "validation": validation,
+        "validation_groups": validation_groups, "group_pattern": group_pattern,
+    }  # fmt: skip
 
 
 def settings_of(recipe: str | None, asked: Mapping[str, Any], net: Mapping[str, Any], splits: Mapping[str, Any]) -> Any:
@@ -36,22 +46,47 @@ def settings_of(recipe: str | None, asked: Mapping[str, Any], net: Mapping[str, 
     )
 
 
+class StepBar:
+    """A progress bar of trainings, on a terminal: loss, accuracy, time left."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn(elapsed_when_finished=True))
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("reading clips", total=None)
+        self._shown: str | None = None
+        self._accuracy = ""
+
+    def __enter__(self) -> StepBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, name: str, step: Step) -> None:
+        """A step of the training `name`."""
+        if name != self._shown:  # what was done before this process began says nothing about its pace
+            self._bar.reset(self._task, total=step.total, completed=step.done)
+            self._shown, self._accuracy = name, ""
+        if step.accuracy is not None:
+            self._accuracy = f", accuracy {step.accuracy:.1%}"
+        said = f"{name}epoch {step.epoch + 1}, loss {step.loss:.3f}{self._accuracy}"
+        self._bar.update(self._task, completed=step.done, description=said)
+
+
 def run(data: Path, out: Path, settings: TrainSettings, resume: bool) -> None:
     """Train with a progress bar on a terminal, a line an epoch in a pipe."""
     console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading clips", total=None)
+
+    def say(sentence: str) -> None:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+    with StepBar(console) as bar:
 
         def tell(step: Step) -> None:
-            bar.update(
-                task, total=step.total, completed=step.done, description=f"epoch {step.epoch + 1}, loss {step.loss:.3f}"
-            )
+            bar.show("", step)
             if step.accuracy is not None:
-                console.print(f"epoch {step.epoch + 1}: loss {step.loss:.3f}, validation accuracy {step.accuracy:.1%}")
-
-        def say(sentence: str) -> None:
-            console.print(sentence, highlight=False, markup=False)
+                say(str(step))
 
         finished = train(data, out, settings, tell, say, resume)
     if finished is None:  # another process of this training tells

@@ -12,8 +12,9 @@ import soundfile
 pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
 from edge_res.errors import DataError
-from edge_res.export.data import SPLITS, UNKNOWN, Splits, load, split_csv
-from edge_res.export.entries import read_entries
+from edge_res.export.data import SPLITS, UNKNOWN, LeftOut, Splits, left_out_csv, load, split_csv, told
+from edge_res.export.entries import Entry, read_entries
+from edge_res.export.recordings import packed, read_recordings, unpacked
 
 RATE_HZ = 16000
 
@@ -52,8 +53,9 @@ def test_a_group_is_in_one_split_across_sets_and_audio_is_used_once(corpus: Path
     assert len(by_group) == 40
     assert {split for _, split in by_group} == set(SPLITS)
     assert len({clip.sha256 for clip in data.clips}) == 120
-    assert any("5 clips with audio that is in another" in sentence for sentence in data.left_out)
-    assert any("1 _silence_" in sentence for sentence in data.left_out)
+    assert [one.path.name for one in data.left_out] == [f"{i}.wav" for i in range(5)]
+    assert told(data.left_out) == ["5 clips (with audio that is in another clip): 0.wav, 1.wav, 2.wav and 2 more"]
+    assert data.notes == ("1 _silence_ clips are not used: it is made from the noise recordings, split by time",)
 
 
 def test_noise_is_split_by_time_with_a_guard(corpus: Path) -> None:
@@ -94,8 +96,23 @@ def test_data_that_cannot_be_used_is_refused(corpus: Path, tmp_path: Path) -> No
         load(corpus, ("yes",), RATE_HZ, sets=("third",))
     with pytest.raises(DataError, match=r"validation clips have none of \['yes', 'no'\]"):
         load(corpus, ("yes", "no"), RATE_HZ, seed=0, splits=Splits(validation_groups="nobody"))
-    (tmp_path / "other.csv").write_text("file,group\na.wav,yes\n")
-    with pytest.raises(DataError, match=r"lacks the columns \['label'\]"):
+    (tmp_path / "hollow" / "yes").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"no clips in .*hollow; expected folders in it"):
+        read_entries(tmp_path / "hollow")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("file,group\na.wav,yes\n", r"lacks the columns \['label'\]"),
+        ("file,label,group\n", "has no rows, expected one a clip"),
+        ("file,label,group,start_s\na.wav,yes,a,nan\n", "Line 2 of .* has start_s='nan', expected a number"),
+        ("file,label,group,rate_hz\na.npy,yes,a,0\n", "Line 2 of .* has rate_hz='0', expected samples a second"),
+    ],
+)
+def test_a_manifest_that_says_nothing_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "other.csv").write_text(text)
+    with pytest.raises(DataError, match=sentence):
         read_entries(tmp_path / "other.csv")
 
 
@@ -136,12 +153,15 @@ def test_files_that_cannot_be_used_are_named_and_left_out(tmp_path: Path, two_la
     bad = [f"{name},hum,g0" for name in ("loud.wav", "quiet.wav", "empty.wav", "holes.npy", "text.wav")]
     data = load(manifest(tmp_path, *two_labels, *bad), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
     assert len(data.clips) == 12
-    told = "\n".join(data.left_out)
-    assert "1 clips clipped: loud.wav" in told
-    assert "2 clips empty or silent: quiet.wav, empty.wav" in told
-    assert "1 clips not finite: holes.npy" in told
-    assert "text.wav cannot be read as audio" in told
-    with pytest.raises(DataError, match=r"None of the 5 clips can be used: 1 clips clipped: loud.wav; 2 clips empty"):
+    assert told(data.left_out) == [
+        "1 clip (clipped): loud.wav",
+        "2 clips (empty or silent): quiet.wav, empty.wav",
+        "1 clip (not finite): holes.npy",
+        "1 clip (cannot be read as audio: Format not recognised): text.wav",
+    ]
+    assert left_out_csv(data.left_out).splitlines()[:2] == ["file,why", "loud.wav,clipped"]
+    assert len(left_out_csv(data.left_out).splitlines()) == 6
+    with pytest.raises(DataError, match=r"None of the 5 clips can be used: 1 clip \(clipped\): loud.wav; 2 cl"):
         load(manifest(tmp_path, *bad), ("hum",), RATE_HZ, splits=BY_GROUP)
 
 
@@ -177,7 +197,7 @@ def test_intervals_outside_the_recording_are_left_out_by_name(tmp_path: Path, tw
     rows = [f"{row},," for row in two_labels] + ["hum-0.wav,hum,g0,0.2,9"]
     path = manifest(tmp_path, *rows, columns="file,label,group,start_s,end_s")
     data = load(path, ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
-    assert any("hum-0.wav lasts 0.50 s, and the manifest names 0.2 to 9.0 s" in text for text in data.left_out)
+    assert data.left_out == (LeftOut(tmp_path / "hum-0.wav", "lasts 0.50 s, the manifest names 0.2 to 9.0 s"),)
     for wrong, sentence in (("2,1", "the end must come after the start"), ("x,1", "start_s='x', expected a number")):
         with pytest.raises(DataError, match=sentence):
             read_entries(manifest(tmp_path, f"a.wav,hum,g0,{wrong}", columns="file,label,group,start_s,end_s"))
@@ -195,6 +215,76 @@ def test_arrays_rates_and_channels(tmp_path: Path) -> None:
     shapes = {(clip.entry.label, clip.samples.shape) for clip in data.clips}
     assert shapes == {("shake", (200, 3)), ("still", (200, 3))}
     assert len(data.clips) == 4 * 5 + 4
-    assert any("4 at 100 Hz of 24 clips were resampled to 200 Hz" in text for text in data.left_out)
-    with pytest.raises(DataError, match=r"None of the 8 clips can be used: .*has 3 channels; the front-end takes 2"):
+    assert data.notes == ("4 of 24 clips were resampled from 100 to 200 Hz",)
+    with pytest.raises(DataError, match=r"None of the 8 clips can be used: .*3 channels, the front-end takes 2"):
         load(path, ("shake", "still"), 200, channels=2, splits=Splits(validation_groups="g3"))
+    mixed = load(path, ("shake", "still"), 200, splits=Splits(validation_groups="g3"))
+    assert {clip.samples.shape[1] for clip in mixed.clips} == {1}
+    assert "24 of 24 clips have 3 channels, which were mixed to 1" in mixed.notes
+    unrated = manifest(tmp_path, *(row.rsplit(",", 1)[0] for row in rows))
+    taken = load(unrated, ("shake", "still"), 200, channels=3, splits=Splits(validation_groups="g3"))
+    assert taken.notes == ("24 .npy clips do not tell their rate, and were taken as 200 Hz: column rate_hz",)
+
+
+def test_clips_of_one_session_are_split_in_their_order(tmp_path: Path) -> None:
+    """As `edgeres record` makes them: by one speaker, each too short to be cut in two."""
+    for i in range(20):
+        for label in ("yes", "no"):
+            write_clip(tmp_path / label / f"{i:03}.wav", 100 * i + len(label))
+    with pytest.raises(DataError, match="or --split time where all is of one session"):
+        load(tmp_path, ("no", "yes"), RATE_HZ)
+    data = load(tmp_path, ("no", "yes"), RATE_HZ, splits=Splits(by_time=("*",), validation=0.2))
+    assert data.same_session == ("no", "yes")
+    for label in ("no", "yes"):
+        names = {split: [c.entry.path.stem for c in data.of(split)[0] if c.entry.label == label] for split in SPLITS}
+        assert names == {
+            "train": [f"{i:03}" for i in range(15)], "validation": ["016", "017", "018", "019"], "held": []
+        }  # fmt: skip
+
+
+def test_silence_without_noise_recordings_is_the_background(tmp_path: Path, two_labels: list[str]) -> None:
+    for group in range(6):
+        write_clip(tmp_path / f"still-{group}.wav", 500 + group)
+    still = [f"still-{group}.wav,_silence_,g{group}" for group in range(6)]
+    data = load(manifest(tmp_path, *two_labels, *still), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
+    assert {clip.entry.label for clip in data.clips} == {"hum", "rattle"}
+    assert [(clip.split, len(clip)) for clip in data.noise] == [("train", 4 * 8000), ("validation", 2 * 8000)]
+    assert data.notes == ("6 _silence_ clips are the background",)
+    last = soundfile.read(tmp_path / "still-5.wav", dtype="float32")[0]
+    np.testing.assert_array_equal(data.of("validation")[1][0].samples[8000:, 0], last)
+
+
+def test_short_recordings_of_noise_are_split_as_one(tmp_path: Path, two_labels: list[str]) -> None:
+    for i in range(20):
+        write_clip(tmp_path / f"wind-{i}.wav", 700 + i, seconds=3)
+    wind = [f"wind-{i}.wav,noise,wind" for i in range(20)]
+    data = load(manifest(tmp_path, *two_labels, *wind), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
+    lengths = {clip.split: len(clip) / RATE_HZ for clip in data.noise}
+    assert lengths == pytest.approx({"train": 42 - 1.5, "validation": 10.8 - 1.5, "held": 7.2 - 1.5}, abs=0.01)
+    with pytest.raises(DataError, match=r"None of the noise recordings can be used: 1 clip \(too short"):
+        load(manifest(tmp_path, *two_labels, wind[0]), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".npy"])
+def test_of_a_long_recording_only_the_part_is_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"long{suffix}"
+    whole = np.random.default_rng(0).integers(-3000, 3000, (50_000, 2)).astype(np.int16)
+    if suffix == ".npy":
+        np.save(path, whole / np.float32(32768))
+    else:
+        soundfile.write(path, whole, 8000)
+    found = read_recordings(Entry(path, "", "hum", "", 1.5, 4.25, 8000), 8000, 2)
+    np.testing.assert_array_equal(found.samples[0] * 32768, whole[12_000:34_000])
+    rest = read_recordings(Entry(path, "", "hum", "", 6.0, None, 8000), 8000, 2)
+    np.testing.assert_array_equal(rest.samples[0] * 32768, whole[48_000:])
+
+
+def test_sound_of_16_bits_is_kept_in_16_bits_and_nothing_else_is() -> None:
+    every = np.divide(np.arange(-32768, 32768)[:, None], 32768, dtype=np.float32)
+    kept = packed(every)
+    assert kept.dtype == np.int16
+    np.testing.assert_array_equal(unpacked(kept), every)
+    assert unpacked(kept).dtype == np.float32
+    for other in ((every + 1e-6).astype(np.float32), np.ones((4, 1), np.float32), np.zeros((1 << 19, 1), np.float32)):
+        assert packed(other) is other
+        assert unpacked(other) is other

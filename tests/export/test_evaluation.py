@@ -55,8 +55,8 @@ def test_the_text_form_tells_the_accuracy_and_what_was_left_out(tmp_path: Path) 
     assert result.returncode == 0, result.stderr.decode()
     text = result.stdout.decode()
     assert "n = 1" in text
-    assert "b.wav cannot be read as audio" in text.replace("\n", "")
-    assert "1 clips empty or silent" in text
+    assert "left out: 1 clip (cannot be read as audio: Format not recognised): b.wav\n" in text
+    assert "left out: 1 clip (empty or silent): c.wav\n" in text
 
 
 def test_data_that_judges_nothing_is_refused(tmp_path: Path) -> None:

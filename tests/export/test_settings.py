@@ -41,6 +41,14 @@ def test_settings_survive_json() -> None:
         ("[splits]\nvalidation_groups = '('", "'(' is no pattern"),
         ("[front_end]\nlow_hz = 9000", "low_hz < high_hz"),
         ("epochs = ", "is no TOML that can be read"),
+        ("epochs = 0", "epochs is 0, and must be 1 or more"),
+        ("hop = 0", "hop is 0, and must be 1 or more"),
+        ("warm_up = 1.0", "warm_up is 1, and must be 0 to 0.99"),
+        ("ema = 2", "ema is 2, and must be 0 to 1"),
+        ("[net]\nwidths = [8, 0, 16]", "net.widths is 0, and must be 1 or more"),
+        ("[front_end]\nchannels = 9", "front_end.channels is 9, and must be 1 to 8"),
+        ("[vary]\nsnr_db = [30, 0]", "vary.snr_db is from 30 to 0; the lower end comes first"),
+        ("labels = ['yes', 'no', 'yes']", "The labels yes, no, yes name one twice"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused_by_name(tmp_path: Path, body: str, told: str) -> None:
