@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import matplotlib.figure
+from matplotlib.axes import Axes
 
 from edge_res.bundle import Bundle, read_bundle
+from edge_res.errors import ConfigError
 from edge_res.export import architectures
 from edge_res.export.latency import microseconds_a_hop
 from edge_res.export.material import from_run
@@ -18,6 +20,9 @@ from edge_res.export.packaging import build
 from edge_res.export.runs import read_run
 from edge_res.export.settings import TrainSettings
 from edge_res.export.training import Progress, train
+
+# Colour, and how many points above its place a name stands.
+_KINDS = {"plain": ("#dc2626", -12), "resnet": ("#2563eb", 6), "svm": ("#6b7280", -12)}
 
 
 @dataclass(frozen=True)
@@ -45,23 +50,29 @@ def compare(
     say: Callable[[str], None],
 ) -> list[Row]:
     """Train, export and measure each architecture; one whose run is finished in `out` is not trained again."""
+    if not archs:
+        raise ConfigError("No architecture is named; --arch svm,plain14,resnet14 names three.")
     rows = []
-    for arch in archs:
-        asked = fitting(replace(settings, net=replace(settings.net, arch=arch)))
+    fitted = {arch: fitting(replace(settings, net=replace(settings.net, arch=arch))) for arch in archs}
+    for arch, asked in fitted.items():
         if asked.frames != settings.frames:
             say(f"{arch} looks at {asked.frames} frames: {settings.frames} do not fit it")
         folder = out / arch
         if not (folder / "run.json").exists():
-            train(data, folder, asked, partial(tell, arch), say, resume=True)
+            train(data, folder, asked, partial(tell, arch), partial(_say_of, arch, say), resume=True)
         elif read_run(folder).settings != asked:
             say(f"{folder} was trained with other settings, and is taken as it is")
         path = out / f"{arch}.edgeres"
         if path.exists():
             bundle = read_bundle(str(path))
         else:
-            bundle = build(from_run(folder, data), path, arch, "minmax", None, say)
+            bundle = build(from_run(folder, data), path, arch, "minmax", None, partial(_say_of, arch, say))
         rows.append(row_of(arch, bundle))
     return rows
+
+
+def _say_of(arch: str, say: Callable[[str], None], sentence: str) -> None:
+    say(f"{arch}: {sentence}")
 
 
 def fitting(settings: TrainSettings) -> TrainSettings:
@@ -98,21 +109,36 @@ def row_of(arch: str, bundle: Bundle) -> Row:
 
 
 def plot(rows: Sequence[Row]) -> bytes:
-    """A PNG: accuracy with its interval against multiply-adds a hop."""
-    figure = matplotlib.figure.Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for kind, colour in (("plain", "#dc2626"), ("resnet", "#2563eb"), ("svm", "#6b7280")):
-        of = [row for row in rows if row.arch.startswith(kind)]
-        if of:
-            below = [100 * (row.accuracy - row.interval[0]) for row in of]
-            above = [100 * (row.interval[1] - row.accuracy) for row in of]
-            xs, ys = [row.macs_hop / 1e6 for row in of], [100 * row.accuracy for row in of]
-            axes.errorbar(xs, ys, [below, above], fmt="o-", capsize=4, color=colour, label=kind)
-    for row in rows:
-        axes.annotate(row.arch, (row.macs_hop / 1e6, 100 * row.accuracy), xytext=(6, 6), textcoords="offset points")
-    axes.set(xscale="log", xlabel="million multiply-adds a hop", ylabel="validation accuracy, % (95 % interval)")
-    axes.legend()
-    axes.grid(alpha=0.3)
+    """A PNG: accuracy in float with its interval, and of the integers, against each thing that it costs."""
+    figure = matplotlib.figure.Figure(figsize=(11, 8), layout="constrained")
+    costs: Mapping[str, Callable[[Row], float]] = {
+        "million multiply-adds a hop": lambda row: row.macs_hop / 1e6,
+        "thousand parameters": lambda row: row.parameters / 1e3,
+        "kB of the model file": lambda row: row.bytes / 1e3,
+        "µs a hop on this machine": lambda row: row.us_hop,
+    }
+    panels = list(figure.subplots(2, 2, sharey=True).flat)
+    for axes, (name, cost) in zip(panels, costs.items(), strict=True):
+        for kind, (colour, above) in _KINDS.items():
+            draw(axes, [row for row in rows if row.arch.startswith(kind)], cost, kind, colour, above)
+        axes.plot([cost(row) for row in rows], [100 * row.int8_accuracy for row in rows], "kx", zorder=3, label="int8")
+        axes.set(xscale="log", xlabel=name)
+        axes.margins(x=0.15)
+        axes.grid(alpha=0.3)
+    for axes in panels[::2]:
+        axes.set_ylabel("validation accuracy, % (95 % interval)")
+    panels[0].legend()
     packed = io.BytesIO()
     figure.savefig(packed, format="png", dpi=120)
     return packed.getvalue()
+
+
+def draw(axes: Axes, rows: Sequence[Row], cost: Callable[[Row], float], kind: str, colour: str, above: int) -> None:
+    """The networks of one kind, joined by a line, each with its name."""
+    if not rows:
+        return
+    errors = [[100 * abs(row.accuracy - row.interval[end]) for row in rows] for end in (0, 1)]
+    xs, ys = [cost(row) for row in rows], [100 * row.accuracy for row in rows]
+    axes.errorbar(xs, ys, errors, fmt="o-", capsize=4, color=colour, label=kind)
+    for row, x, y in zip(rows, xs, ys, strict=True):
+        axes.annotate(row.arch, (x, y), xytext=(6, above), textcoords="offset points", fontsize=8, color=colour)

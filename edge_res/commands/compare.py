@@ -7,28 +7,30 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from edge_res.commands.train import StepBar
 from edge_res.export.comparison import Row, compare, plot
 from edge_res.export.runs import write_file
 from edge_res.export.settings import TrainSettings
 from edge_res.export.training import Progress as Step
 
+_TABLE_WIDTH = 112  # in a pipe, too
+
 
 def run(data: Path, out: Path, settings: TrainSettings, archs: list[str], as_json: bool) -> None:
     """Train and export each architecture, then print one table and write one plot."""
     console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading clips", total=None)
+
+    def say(sentence: str) -> None:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+    with StepBar(console) as bar:
 
         def tell(arch: str, step: Step) -> None:
-            said = f"{arch}, epoch {step.epoch + 1}, loss {step.loss:.3f}"
-            bar.update(task, total=step.total, completed=step.done, description=said)
-
-        def say(sentence: str) -> None:
-            console.print(sentence, highlight=False, markup=False)
+            bar.show(f"{arch}, ", step)
+            if step.accuracy is not None:
+                say(f"{arch}, {step}")
 
         rows = compare(data, out, settings, archs, tell, say)
     write_file(out / "compare.json", json.dumps([asdict(row) for row in rows], indent=1).encode())
@@ -36,14 +38,14 @@ def run(data: Path, out: Path, settings: TrainSettings, archs: list[str], as_jso
     if as_json:
         print(json.dumps({"rows": [asdict(row) for row in rows]}))
     else:
-        Console().print(table(rows))
+        Console(width=max(Console().width, _TABLE_WIDTH)).print(table(rows))
     console.print(f"{out}/compare.png, {out}/compare.json", highlight=False)
 
 
 def table(rows: list[Row]) -> Table:
     """A row an architecture."""
     found = Table(
-        *("architecture", "frames", "accuracy", "95 % interval", "int8", "parameters"),
+        *("network", "frames", "accuracy", "95 % interval", "int8", "parameters"),
         *("multiply-adds a hop", "bytes", "µs a hop"),
         box=None,
     )
