@@ -24,6 +24,7 @@ from edge_res.export.entries import NOISE, SILENCE, SPEAKER_PATTERN, UNKNOWN, En
 from edge_res.export.mapping import from_mapping
 from edge_res.export.metrics import measure
 from edge_res.export.recordings import UnusableError, fault_of, read_recordings
+from edge_res.export.streams import evaluate_streams, long_recordings
 from edge_res.flow import Samples
 
 
@@ -42,16 +43,22 @@ def evaluate(
     """What the chains, an ensemble if several, make of a data set's clips.
 
     With `unseen`, only clips of the groups that validated the models count. Returns the figures of `metrics.measure`,
-    each clip with its scores, and sentences on what was left out. `tell` is called with the files done and their
-    number.
+    each clip with its scores, and sentences on what was left out; where there are long recordings, the figures of
+    `streams.evaluate_streams` are the item `stream`. `tell` is called with the files done and their number.
     """
     manifest = merged([chain.manifest for chain in chains])
     entries, _ = read_entries(data, sets, group_pattern_of(manifest), need_groups=False)
     wanted, left_out = known_entries(entries, manifest)
+    background = [entry for entry in entries if entry.label == NOISE]
     if unseen:
+        if background:
+            left_out.append(f"{len(background)} noise recordings, parts of which may have trained the model")
+            background = []
         for chain in chains:
             wanted, sentence = unseen_entries(wanted, chain.manifest)
             left_out.append(sentence)
+    long = long_recordings([*wanted, *background])
+    total = len(wanted) + len(long)
     judged: list[Judged] = []
     unusable: list[LeftOut] = []
     params = manifest.front_end
@@ -67,14 +74,16 @@ def evaluate(
                 unusable.append(LeftOut(entry.path, fault_of(samples) or ""))
             else:
                 judged.append(Judged(entry, target, score_clip(chains, manifest, samples)))
-        tell(done, len(wanted))
-    left_out += told(unusable)
-    if not judged:
+        tell(done, total)
+    stream, errors = evaluate_streams(chains, manifest, long, lambda done: tell(len(wanted) + done, total))
+    left_out += told([*unusable, *(LeftOut(error.path, error.why) for error in errors)])
+    if not judged and not stream["recordings"]:
         raise DataError(f"There are no clips in {data} that {manifest.name} can be judged by: {'; '.join(left_out)}.")
-    found = np.array([one.scores.argmax() for one in judged])
-    targets = np.array([one.target for one in judged])
+    found = np.array([one.scores.argmax() for one in judged], int)
+    targets = np.array([one.target for one in judged], int)
     groups = [one.entry.group for one in judged]
-    return measure(found, targets, manifest.labels, groups if any(groups) else ()), judged, left_out
+    metrics = measure(found, targets, manifest.labels, groups if any(groups) else ())
+    return {**metrics, "stream": stream} if stream["recordings"] else metrics, judged, left_out
 
 
 def known_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[Entry], list[str]]:
@@ -84,7 +93,9 @@ def known_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[En
     for label, count in sorted(Counter(entry.label for entry in entries).items()):
         if label in manifest.labels:
             wanted += [entry for entry in entries if entry.label == label]
-        elif label != NOISE and UNKNOWN in manifest.labels:
+        elif label == NOISE:
+            continue  # listened to as a whole
+        elif UNKNOWN in manifest.labels:
             wanted += [replace(entry, label=UNKNOWN) for entry in entries if entry.label == label]
         else:
             left_out.append(f"{count} recordings labelled {label}, which is no label of {manifest.name}")

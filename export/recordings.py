@@ -36,6 +36,7 @@ class UnusableError(DataError):
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"{path} cannot be used: {why}.")
+        self.path = path
         self.why = why
 
 
@@ -55,12 +56,17 @@ def read_recordings(entry: Entry, rate_hz: int, channels: int) -> Recordings:
     except UnusableError:
         raise
     except (soundfile.LibsndfileError, OSError, ValueError, EOFError, TypeError) as error:
-        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-        raise UnusableError(path, f"cannot be read as audio: {reason.rstrip('.')}") from None
+        raise UnusableError(path, f"cannot be read as audio: {reason_of(error)}") from None
     found = parts[0].shape[1] if parts else channels
     if channels not in (1, found):
         raise UnusableError(path, f"{found} channels, the front-end takes {channels}")
     return Recordings([resampled(mixed(part, channels), file_rate_hz, rate_hz) for part in parts], file_rate_hz, found)
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong with a file, without its name."""
+    reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
+    return str(reason).rstrip(".")
 
 
 def arrays_of(entry: Entry, rate_hz: int) -> tuple[list[Samples], int]:

@@ -62,6 +62,10 @@ def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels
     """The figures for a person."""
     for sentence in told["left_out"]:
         console.print(f"left out: {sentence}", highlight=False, markup=False, soft_wrap=True)
+    if "stream" in metrics:
+        console.print(sentence_on(metrics["stream"]), highlight=False, markup=False, soft_wrap=True)
+    if not metrics["n"]:
+        return
     low, high = metrics["interval"]
     console.print(
         Text(f"{told['model']}, int8 {told['mode']} on {told['engine']}: accuracy ")
@@ -87,3 +91,15 @@ def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels
         shares = sorted(groups.items(), key=lambda item: item[1]["accuracy"])
         text = ", ".join(f"{name} {one['accuracy']:.0%} of {one['n']}" for name, one in shares[:5])
         console.print(f"{len(groups)} groups; the lowest: {text}", highlight=False, markup=False)
+
+
+def sentence_on(stream: dict[str, Any]) -> str:
+    """What long recordings showed."""
+    low, high = stream["miss_rate_interval"]
+    words = (
+        f"{stream['missed']} of {stream['words']} words missed ({low:.1%} to {high:.1%}), " if stream["words"] else ""
+    )
+    return (
+        f"{stream['recordings']} long recordings of {60 * stream['hours']:.1f} minutes: {words}"
+        f"{stream['false_accepts']} false accepts, {stream['false_accepts_an_hour']:g} an hour"
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from edge_res.bundle import read_bundle
 from edge_res.chain import Chain, merged
@@ -19,8 +20,9 @@ from edge_res.export.data import Splits
 from edge_res.export.entries import Entry
 from edge_res.export.evaluation import placed, quietest, score_clip, unseen_entries
 from edge_res.export.metrics import measure, wilson
+from edge_res.export.streams import blocks_of
 from edge_res.models import load_model
-from tests.edgeres import CLIPS, DEMO, edgeres, edgeres_here, sentence
+from tests.edgeres import CLIPS, DEMO, edgeres, edgeres_here, lines, sentence
 
 ROWS = list(csv.DictReader((CLIPS / "clips.csv").read_text().splitlines()))
 
@@ -141,3 +143,60 @@ def test_unseen_are_the_groups_of_the_models_own_validation() -> None:
     assert sentence == f"{80 - len(kept)} clips of groups that default was not validated on"
     with pytest.raises(DataError, match="does not say which groups it was trained on"):
         unseen_entries(entries, replace(manifest, training={}))
+
+
+@pytest.fixture
+def long_manifest(tmp_path: Path) -> Path:
+    """The demo recording with its words as intervals, and hiss in which nothing is said."""
+    told = json.loads(DEMO.with_suffix(".json").read_text())
+    rows = [f"{DEMO},{word['label']},{word['onset_s']},{word['end_s']}" for word in told["words"]]
+    hiss = np.random.default_rng(0).normal(0, 100, 30 * 16000).astype(np.int16)
+    soundfile.write(tmp_path / "hiss.wav", hiss, 16000)
+    (tmp_path / "long.csv").write_text("\n".join(("file,label,start_s,end_s", *rows, "hiss.wav,noise,,")) + "\n")
+    return tmp_path / "long.csv"
+
+
+def test_long_recordings_tell_misses_and_false_accepts_an_hour(long_manifest: Path) -> None:
+    """The same words that `listen` tells of."""
+    told = json.loads(DEMO.with_suffix(".json").read_text())
+    result = edgeres_here("evaluate", "default", long_manifest, "--json")
+    assert result.returncode == 0, result.stderr.decode()
+    stream = json.loads(result.stdout)["stream"]
+    heard = [event for event in lines(edgeres("listen", DEMO, "--format", "jsonl")) if event["event"] == "on"]
+    spoken = [word for word in told["words"] if word["label"] != "_unknown_"]
+    hits = [
+        any(e["label"] == w["label"] and w["onset_s"] <= e["at_s"] <= w["end_s"] + 1 for e in heard) for w in spoken
+    ]
+    assert stream["recordings"] == 2
+    assert stream["hours"] == pytest.approx((told["samples"] / 16000 + 30) / 3600, abs=1e-4)
+    assert stream["words"] == len(spoken)
+    assert stream["missed"] == hits.count(False)
+    assert stream["false_accepts"] == len(heard) - hits.count(True)
+    assert stream["per_label"]["yes"]["words"] == sum(word["label"] == "yes" for word in spoken)
+
+    text = edgeres_here("evaluate", "default", long_manifest).stdout.decode()
+    assert f"2 long recordings of 0.9 minutes: {stream['missed']} of {len(spoken)} words missed" in text
+
+    rows = long_manifest.read_text().splitlines()
+    lied = [row.replace(",yes,", ",no,") for row in rows]  # what is told where another word is, is false
+    long_manifest.write_text("\n".join(lied) + "\n")
+    wrong = json.loads(edgeres_here("evaluate", "default", long_manifest, "--json").stdout)["stream"]
+    many = stream["per_label"]["yes"]["words"] - stream["per_label"]["yes"]["missed"]
+    assert many > 0
+    assert wrong["false_accepts"] == stream["false_accepts"] + many
+    assert wrong["false_accepts_an_hour"] == pytest.approx(wrong["false_accepts"] / wrong["hours"], rel=1e-2)
+
+
+def test_noise_alone_tells_false_accepts(long_manifest: Path) -> None:
+    rows = long_manifest.read_text().splitlines()
+    long_manifest.write_text("\n".join((rows[0], rows[-1])) + "\n")
+    result = edgeres_here("evaluate", "default", long_manifest)
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout.decode() == "1 long recordings of 0.5 minutes: 0 false accepts, 0 an hour\n"
+
+
+def test_a_long_recording_is_resampled_to_its_end(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, (25 * 8000, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "x.wav", samples, 8000, subtype="FLOAT")
+    found = np.concatenate(list(blocks_of(tmp_path / "x.wav", 16000, 1)))
+    np.testing.assert_array_equal(found, soxr.resample(samples.mean(1, keepdims=True, dtype=np.float32), 8000, 16000))
