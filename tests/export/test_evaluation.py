@@ -183,6 +183,7 @@ def test_long_recordings_tell_misses_and_false_accepts_an_hour(long_manifest: Pa
     wrong = json.loads(edgeres_here("evaluate", "default", long_manifest, "--json").stdout)["stream"]
     many = stream["per_label"]["yes"]["words"] - stream["per_label"]["yes"]["missed"]
     assert many > 0
+    assert wrong["missed"] == stream["missed"] + many
     assert wrong["false_accepts"] == stream["false_accepts"] + many
     assert wrong["false_accepts_an_hour"] == pytest.approx(wrong["false_accepts"] / wrong["hours"], rel=1e-2)
 
