@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_res.export.entries import SILENCE
+
 _Z = 1.96  # 95 % of a normal distribution lie within
 
 
@@ -59,3 +61,12 @@ def counted(right: NDArray[np.bool_]) -> dict[str, Any]:
     """The share of what is right, its interval, and of how many."""
     n, good = len(right), int(right.sum())
     return {"accuracy": round(good / n, 4) if n else 0.0, "interval": wilson(good, n), "n": n}
+
+
+def judged_on(same_session: Sequence[str], labels: Sequence[str]) -> str:
+    """What the validation clips are; of labels in `same_session`, later parts of what was trained on."""
+    if not same_session:
+        return "on groups that it was not trained on"
+    if {*same_session} >= {label for label in labels if label != SILENCE}:
+        return "on later parts of the same session"
+    return f"on groups that it was not trained on, but of the same session for {', '.join(same_session)}"

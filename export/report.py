@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_res.bundle import Bundle
 from edge_res.export.latency import microseconds_a_hop
+from edge_res.export.metrics import judged_on
 from edge_res.export.runs import Run, write_file
 from edge_res.export.windows import Windows
 from edge_res.flow import Frames, Samples
@@ -35,7 +36,8 @@ def write_report(out: Path, run: Run, windows: Windows, logits: NDArray[np.float
         "title": f"{out.name}: {run.settings.net.arch}",
         "labels": run.labels,
         "metrics": {name: value for name, value in run.metrics.items() if name != "history"},
-        "same_session": run.training["same_session"],
+        "same_session": bool(run.training["same_session"]),
+        "judged_on": judged_on(run.training["same_session"], run.labels),
         "facts": facts_of(run),
         "int8": False,
         "curves": curves(run.metrics["history"]) if run.metrics["history"] else "",

@@ -106,8 +106,8 @@ def finished(
     training = describe(prepared.loaded, settings)
     metrics = {**measured, "history": history}
     run = Run(settings, prepared.params, prepared.labels, model, str(data.resolve()), training, metrics)
-    write_run(out, run, prepared.loaded)
     write_report(out, run, validation, logits)
+    write_run(out, run, prepared.loaded)  # last: it says that all is there
     with suppress(FileNotFoundError):
         (out / STATE).unlink()
     return run

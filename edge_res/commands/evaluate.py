@@ -72,6 +72,7 @@ def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels
         + Text(f"{metrics['accuracy']:.1%}", style="bold")
         + Text(f" ({low:.1%} to {high:.1%}), n = {metrics['n']}"),
         highlight=False,
+        soft_wrap=True,
     )
     table = Table("label", "n", "accuracy", "95 % interval", "taken for", box=None)
     for i, label in enumerate(labels):
@@ -90,7 +91,7 @@ def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels
     if len(groups) > 1:
         shares = sorted(groups.items(), key=lambda item: item[1]["accuracy"])
         text = ", ".join(f"{name} {one['accuracy']:.0%} of {one['n']}" for name, one in shares[:5])
-        console.print(f"{len(groups)} groups; the lowest: {text}", highlight=False, markup=False)
+        console.print(f"{len(groups)} groups; the lowest: {text}", highlight=False, markup=False, soft_wrap=True)
 
 
 def sentence_on(stream: dict[str, Any]) -> str:

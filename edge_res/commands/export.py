@@ -13,6 +13,7 @@ from edge_res.errors import ConfigError, ExportError
 from edge_res.export.answers import is_quantized
 from edge_res.export.foreign import from_onnx
 from edge_res.export.material import Material, from_run
+from edge_res.export.metrics import judged_on
 from edge_res.export.packaging import build
 from edge_res.export.report import add_export
 
@@ -105,6 +106,8 @@ def summary(out: Path, bundle: Bundle) -> list[str]:
         told.append(f"int8 accuracy {accuracy['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {accuracy['n']})")
     if accuracy := metrics.get("validation_float"):
         told[-1] += f", float {accuracy['accuracy']:.1%}"
+    if same := manifest.training.get("same_session"):
+        told[-1] += f", {judged_on(same, manifest.labels)}"
     for key, what in (("agreement_int8", "int8"), ("agreement_symmetric", "symmetric int8 for TensorRT")):
         if alike := metrics.get(key):
             told.append(

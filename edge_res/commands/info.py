@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_res.bundle import Bundle, read_bundle
+from edge_res.export.metrics import judged_on
 from edge_res.sinks.writing import writing
 
 
@@ -66,6 +67,8 @@ def sentences(bundle: Bundle) -> dict[str, str]:
     told |= told_or_raw("network", network, network_sentences)
     for name, title in (("validation_int8", "accuracy, int8"), ("validation_float", "accuracy, float")):
         told |= told_or_raw(title, manifest.metrics.get(name), partial(accuracy, title))
+    same = manifest.training.get("same_session")
+    told |= told_or_raw("validated", same, lambda labels: {"validated": judged_on(labels, manifest.labels)})
     told["files"] = ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items()))
     if "window-symmetric.onnx" in bundle.members:
         told["for TensorRT"] = "window-symmetric.onnx, never run on TensorRT here"

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edge_res.export.metrics import judged_on
 from edge_res.export.settings import TrainSettings, read_recipe
 from edge_res.export.training import Progress as Step
 from edge_res.export.training import train
@@ -93,9 +94,8 @@ def run(data: Path, out: Path, settings: TrainSettings, resume: bool) -> None:
         return
     metrics = finished.metrics
     low, high = metrics["interval"]
-    same = finished.training["same_session"]
+    judged = judged_on(finished.training["same_session"], finished.labels)
     print(  # the last word is there in a pipe, too
-        f"{out}: accuracy {metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']}) "
-        + ("on later parts of the same session" if same else "on groups that it was not trained on"),
+        f"{out}: accuracy {metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']}) {judged}",
         file=sys.stderr,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,13 +16,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
-from edge_res.errors import ConfigError
+from edge_res.errors import ConfigError, DataError
 from edge_res.export import training
 from edge_res.export.learning import batches
 from edge_res.export.preparation import prepare
 from edge_res.export.processes import Process
 from edge_res.export.settings import TrainSettings
-from tests.edgeres import CLIPS, edgeres, edgeres_here, sentence
+from tests.edgeres import CLIPS, REPOSITORY, edgeres, edgeres_here, sentence
 from tests.export.tones import write_corpus
 
 TRAIN = ("--labels", "low,high", "--frames", "40", "--batch", "16")
@@ -96,6 +97,55 @@ def test_two_processes_share_a_training(corpus: Path, tmp_path: Path) -> None:
     assert one["accuracy"] >= 0.9
     assert max(one["interval"][0], two["interval"][0]) <= min(one["interval"][1], two["interval"][1])
     assert not same_weights(tmp_path / "one", tmp_path / "two")  # batch statistics are of half a batch
+
+
+def test_two_machines_that_share_no_folder_go_on_to_the_same_weights(corpus: Path, tmp_path: Path) -> None:
+    def started(run: str, *options: str) -> list[subprocess.Popen[bytes]]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "edge_res.cli", "train", str(corpus), *TRAIN, "--epochs", "4", "--out", run]
+        machines = []
+        for number in range(2):
+            (tmp_path / str(number)).mkdir(exist_ok=True)
+            environment = {
+                "RANK": str(number), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+                "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY),
+            }  # fmt: skip
+            machines.append(
+                subprocess.Popen(
+                    [*command, *options], env={**os.environ, **environment}, cwd=tmp_path / str(number),
+                    stderr=subprocess.DEVNULL,
+                )
+            )  # fmt: skip
+        return machines
+
+    first = tmp_path / "0"
+    assert [machine.wait(120) for machine in started("whole")] == [0, 0]
+    killed = started("killed")
+    for _ in range(1200):
+        if (first / "killed" / "state.pt").exists():
+            break
+        time.sleep(0.05)
+    for machine in killed:
+        machine.kill()
+        machine.wait()
+    assert not (first / "killed" / "run.json").exists()
+    assert [machine.wait(120) for machine in started("killed", "--resume")] == [0, 0]
+    assert same_weights(first / "whole", first / "killed")
+    assert not list((tmp_path / "1").iterdir())
+
+
+def test_a_run_is_finished_only_with_its_report(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise DataError("No space for the report.")
+
+    asked = ("train", corpus, *TRAIN, "--epochs", "1", "--out", tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "write_report", full)
+        assert edgeres_here(*asked).returncode == 8
+    assert edgeres_here(*asked, "--resume").returncode == 0
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(corpus: Path, tmp_path: Path) -> None:

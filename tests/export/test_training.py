@@ -17,7 +17,7 @@ from edge_res.bundle import read_bundle
 from edge_res.errors import DataError
 from edge_res.export import training
 from edge_res.export.material import from_run
-from edge_res.export.metrics import measure
+from edge_res.export.metrics import judged_on, measure
 from edge_res.export.runs import read_run
 from edge_res.export.settings import TrainSettings
 from edge_res.frontend import compute_frames
@@ -147,3 +147,32 @@ def test_accuracy_comes_with_wilsons_interval() -> None:
     assert metrics["per_label"] == {"a": 0.81}  # there is no b to be right about
     # Wilson 1927 for 81 of 100, as statistical tables give it
     assert metrics["interval"] == pytest.approx([0.7222, 0.8749], abs=2e-4)
+
+
+def test_one_session_is_split_by_time_and_stamped(tmp_path: Path) -> None:
+    """Long recordings of one session, without a manifest: the report, the bundle and `info` say so."""
+    rng = np.random.default_rng(0)
+    for label, hz in (("low", 500), ("high", 2500)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        recording = np.concatenate([tone(rng, hz) for _ in range(80)])
+        soundfile.write(tmp_path / "data" / label / "monday.wav", recording, RATE_HZ)
+    run, out = tmp_path / "run", tmp_path / "x.edgeres"
+    asked = ("train", tmp_path / "data", "--split", "time", "--frames", "40", "--epochs", "2", "--out", run)
+    result = edgeres_here(*asked, "--windows", "stretches")
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stderr.decode().endswith(") on later parts of the same session\n")
+    assert "<strong>on later parts of the same session</strong>" in (run / "report.html").read_text()
+    assert "<h2>Groups" not in (run / "report.html").read_text()
+    result = edgeres_here("export", run, "-o", out)
+    assert result.returncode == 0, result.stderr.decode()
+    assert "on later parts of the same session" in result.stderr.decode()
+    assert "on later parts of the same session" in edgeres_here("info", out).stdout.decode()
+    as_words = edgeres_here(*asked[:-1], tmp_path / "words", "--batch", "2")
+    assert "of each only the middle is learned: --windows stretches takes all of them" in as_words.stderr.decode()
+
+
+def test_what_a_validation_was_judged_on() -> None:
+    labels = ("a", "b", "_silence_")
+    assert judged_on((), labels) == "on groups that it was not trained on"
+    assert judged_on(("a", "b"), labels) == "on later parts of the same session"
+    assert judged_on(("b",), labels) == "on groups that it was not trained on, but of the same session for b"
