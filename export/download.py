@@ -25,7 +25,7 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 @dataclass(frozen=True)
 class Patience:
-    """How often a download is tried, the wait between two tries, and how long a server may be silent."""
+    """Tries that may bring nothing new, the wait between two tries, and how long a server may be silent."""
 
     tries: int = 5
     wait_s: float = 2.0
@@ -43,7 +43,8 @@ def download(url: str, part: Path, tell: Tell, patience: Patience) -> None:
     """
     refuse_no_url(url)
     why: object = ""
-    for left in reversed(range(patience.tries)):
+    left, (most, _) = patience.tries, what_is_kept(url, part)
+    while left:
         try:
             return receive(url, part, tell, patience.timeout_s)
         except HTTPError as error:
@@ -56,12 +57,15 @@ def download(url: str, part: Path, tell: Tell, patience: Patience) -> None:
             why = f"the server answered {error.code} {error.reason}"
         except (OSError, HTTPException) as error:
             why = error.reason if isinstance(error, URLError) else error
+        kept, validator = what_is_kept(url, part)
+        left = patience.tries if kept > most else left - 1
+        most = max(most, kept)
         if left:
             time.sleep(patience.wait_s)
-    kept, validator = what_is_kept(url, part)
     going_on = f"{kept:,} bytes of it are kept, and running the same command again resumes there"
     raise DataError(
-        f"{url} could not be downloaded in {patience.tries} tries, lastly because of: {str(why) or repr(why)}; "
+        f"{url} could not be downloaded: nothing new came in {patience.tries} tries, lastly because of: "
+        f"{str(why) or repr(why)}; "
         f"{going_on if kept and validator else 'run the same command again'}."
     )
 

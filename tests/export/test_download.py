@@ -34,7 +34,7 @@ def got(site: Site, part: Path, patience: Patience = BRIEF) -> bytes:
 
 def broken_off(site: Site, part: Path, url: str, at: int) -> str:
     """Let a download fail after `at` bytes; what it says."""
-    site.cuts = [at]
+    site.cuts = [at, 0]
     with pytest.raises(DataError) as raised:
         download(url, part, lambda done, total: None, Patience(1, 0.0, 5.0))
     return str(raised.value)
@@ -68,6 +68,13 @@ def test_a_dropped_connection_is_resumed_and_nothing_is_sent_twice(tmp_path: Pat
     assert sum(site.sent) == len(BODY)
 
 
+def test_tries_are_counted_from_the_last_byte_that_came(tmp_path: Path) -> None:
+    site = Site(BODY, cuts=[0, 100_000, 0, 0, 200_000, 0, 0, 1, 0, 0])
+    assert got(site, tmp_path / "x.part", BRIEF) == BODY
+    with pytest.raises(DataError, match="nothing new came in 3 tries"):
+        got(Site(BODY, cuts=[100_000] * 4, ranges=False), tmp_path / "y.part", BRIEF)
+
+
 def test_an_answer_that_breaks_off_before_its_first_byte_is_tried_again(tmp_path: Path) -> None:
     assert got(Site(BODY, cuts=[0, 0]), tmp_path / "x.part") == BODY
 
@@ -86,7 +93,7 @@ def test_a_silent_server_is_left_and_asked_again(tmp_path: Path) -> None:
 
 
 def test_it_gives_up_with_a_sentence_and_goes_on_in_another_run(tmp_path: Path) -> None:
-    site, part = Site(BODY, cuts=[200_000, 100_000, 1000]), tmp_path / "x.part"
+    site, part = Site(BODY, cuts=[200_000, 100_000, 1000, 0, 0, 0]), tmp_path / "x.part"
     with served(site) as url:
         with pytest.raises(DataError, match=r"3 tries.*301,000 of 900,001.*running the same command again resumes"):
             download(url, part, lambda done, total: None, BRIEF)
@@ -168,7 +175,7 @@ def test_a_validator_that_was_half_written_is_no_validator(tmp_path: Path) -> No
         beside(part).write_text(f"{url}\n")
         download(url, part, lambda done, total: None, BRIEF)
     assert part.read_bytes() == BODY
-    assert "Range" not in site.asked[1]
+    assert "Range" not in site.asked[-1]
 
 
 def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
