@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from edge_res.commands.train import StepBar
+from edge_res.commands.train import StepBar, ended_by_hand
 from edge_res.export.comparison import Row, compare, plot
 from edge_res.export.runs import write_file
 from edge_res.export.settings import TrainSettings
@@ -25,9 +25,10 @@ def run(data: Path, out: Path, settings: TrainSettings, archs: list[str], as_jso
     def say(sentence: str) -> None:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
-    with StepBar(console) as bar:
+    with StepBar(console) as bar, ended_by_hand("the same command goes on with what is not finished") as check:
 
         def tell(arch: str, step: Step) -> None:
+            check()
             bar.show(f"{arch}, ", step)
             if step.accuracy is not None:
                 say(f"{arch}, {step}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,37 @@ class StepBar:
         self._bar.update(self._task, completed=step.done, description=said)
 
 
+@contextmanager
+def ended_by_hand(way_on: str) -> Iterator[Callable[[], None]]:
+    """Ctrl-C is one sentence. From its first call on, what is yielded ends the work when it is called after Ctrl-C.
+
+    At once would not do: between epochs PyTorch forks, and waits in destructors, where Python drops exceptions.
+    A second Ctrl-C ends it at once.
+    """
+    checked, pressed = False, False
+
+    def press(*_: object) -> None:
+        nonlocal pressed
+        if pressed or not checked:
+            raise KeyboardInterrupt
+        pressed = True
+
+    def check() -> None:
+        nonlocal checked
+        checked = True
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield check
+    except KeyboardInterrupt:
+        print(f"edgeres: stopped; {way_on}", file=sys.stderr)
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def run(data: Path, out: Path, settings: TrainSettings, resume: bool) -> None:
     """Train with a progress bar on a terminal, a line an epoch in a pipe."""
     console = Console(stderr=True)
@@ -82,9 +115,10 @@ def run(data: Path, out: Path, settings: TrainSettings, resume: bool) -> None:
     def say(sentence: str) -> None:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
-    with StepBar(console) as bar:
+    with StepBar(console) as bar, ended_by_hand("the same command with --resume goes on") as check:
 
         def tell(step: Step) -> None:
+            check()
             bar.show("", step)
             if step.accuracy is not None:
                 say(str(step))

@@ -69,6 +69,21 @@ def test_a_killed_training_goes_on_to_the_same_weights(corpus: Path, tmp_path: P
     assert not (killed / "state.pt").exists()
 
 
+def test_ctrl_c_is_one_sentence_with_the_way_on(corpus: Path, tmp_path: Path) -> None:
+    asked = ("train", corpus, *TRAIN, "--epochs", "500", "--out", tmp_path / "run")
+    command = [sys.executable, "-m", "edge_res.cli", *map(str, asked)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        for _ in range(2400):
+            if (tmp_path / "run" / "state.pt").exists():
+                break
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # the processes that make windows get it, too
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.decode().splitlines()[-1] == "edgeres: stopped; the same command with --resume goes on"
+    assert "Traceback" not in told.decode()
+
+
 def test_a_full_disk_leaves_the_last_checkpoint_whole(corpus: Path, tmp_path: Path) -> None:
     asked = ("train", corpus, *TRAIN, "--epochs", "2", "--out", tmp_path / "run")
     result = edgeres(*asked, before=FULL_DISK)
