@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
@@ -65,7 +66,7 @@ def train(
 
     Of several processes all but the first return None.
     """
-    refuse_finished(out)
+    refuse_place(out)
     with joined(settings.threads) as process:
         if not process.first:
             tell, say = (lambda _: None), (lambda _: None)
@@ -84,12 +85,15 @@ def train(
         return finished(data, out, settings, prepared, model.to("cpu"), history)
 
 
-def refuse_finished(out: Path) -> None:
-    """A finished run is never written over."""
+def refuse_place(out: Path) -> None:
+    """A finished run is never written over, and where nothing can be written nothing is learned."""
     if (out / "run.json").exists():
         raise ConfigError(
             f"{out} holds a finished training; choose another --out, or remove the folder to train it anew."
         )
+    place = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        raise ConfigError(f"--out {out}: nothing can be written in {place}; name another folder.")
 
 
 def finished(

@@ -136,6 +136,13 @@ def test_a_finished_run_is_not_written_over(corpus: Path, run_folder: Path) -> N
     assert "holds a finished training; choose another --out" in sentence(result)
 
 
+def test_a_place_where_nothing_can_be_written_is_refused_before_all_the_work(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = edgeres_here("train", corpus, "--out", tmp_path / "file" / "run")
+    assert result.returncode == 2
+    assert f"nothing can be written in {tmp_path / 'file'}; name another folder" in sentence(result)
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not the folder of a finished training run"):
         read_run(tmp_path)
