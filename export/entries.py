@@ -44,9 +44,9 @@ def read_entries(
     (of a folder: of its sorted file names).
     """
 
-    def group_of_file(path: Path) -> str:
+    def group_of_file(path: Path, label: str) -> str:
         group = group_of(path, group_pattern)
-        if group is None and need_groups:
+        if group is None and need_groups and label != NOISE:  # which is split by time
             raise DataError(
                 f"The name of {path} does not tell its group (pattern {group_pattern!r}); pass --group-pattern or a "
                 "manifest CSV with a column group, so that one speaker is not in training and validation both, or "
@@ -71,12 +71,12 @@ def read_entries(
             f"There are no clips in {data}; expected folders in it, named by what is heard, with "
             f"{', '.join(SUFFIXES)} files in them."
         )
-    entries = [Entry(path, "", path.parent.name, group_of_file(path)) for path in paths]
+    entries = [Entry(path, "", path.parent.name, group_of_file(path, path.parent.name)) for path in paths]
     names = "\n".join(str(entry.path.relative_to(data)) for entry in entries)
     return entries, hashlib.sha256(names.encode()).hexdigest()
 
 
-def entries_of_manifest(data: Path, raw: bytes, group_of_file: Callable[[Path], str]) -> list[Entry]:
+def entries_of_manifest(data: Path, raw: bytes, group_of_file: Callable[[Path, str], str]) -> list[Entry]:
     """The rows of a manifest CSV."""
     try:
         table = csv.DictReader(raw.decode("utf-8-sig").splitlines())
@@ -92,7 +92,7 @@ def entries_of_manifest(data: Path, raw: bytes, group_of_file: Callable[[Path], 
     return [entry_of_row(data, number, row, group_of_file) for number, row in enumerate(rows, 2)]
 
 
-def entry_of_row(data: Path, number: int, row: dict[str, str], group_of_file: Callable[[Path], str]) -> Entry:
+def entry_of_row(data: Path, number: int, row: dict[str, str], group_of_file: Callable[[Path, str], str]) -> Entry:
     """One row; `number` is its line in the file."""
 
     def number_in(column: str) -> float | None:
@@ -113,7 +113,7 @@ def entry_of_row(data: Path, number: int, row: dict[str, str], group_of_file: Ca
         raise DataError(f"Line {number} of {data} is from {start_s} to {end_s} s; the end must come after the start.")
     if rate_hz is not None and rate_hz < 1:
         raise DataError(f"Line {number} of {data} has rate_hz={row['rate_hz']!r}, expected samples a second.")
-    group = row.get("group") or group_of_file(path)
+    group = row.get("group") or group_of_file(path, row["label"])
     return Entry(path, row.get("set") or "", row["label"], group, start_s, end_s, round(rate_hz) if rate_hz else None)
 
 

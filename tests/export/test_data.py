@@ -81,6 +81,9 @@ def test_a_folder_of_folders_takes_groups_from_file_names(tmp_path: Path) -> Non
         write_clip(tmp_path / "yes" / f"{speaker}_nohash_0.wav", ord(speaker[0]))
     entries, _ = read_entries(tmp_path)
     assert [(e.label, e.group) for e in entries] == [("yes", "ann"), ("yes", "bob")]
+    write_clip(tmp_path / "noise" / "hum.wav", 8)  # is split by time
+    assert [e.group for e in read_entries(tmp_path)[0]] == ["", "ann", "bob"]
+    (tmp_path / "noise" / "hum.wav").unlink()
     write_clip(tmp_path / "yes" / "recording7.wav", 7)
     with pytest.raises(DataError, match=r"recording7.wav does not tell its group .* --group-pattern"):
         read_entries(tmp_path)
