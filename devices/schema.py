@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edge_res.devices.toml import tomllib
 from edge_res.devices.ways import CLOCK_WAYS, POWER_WAYS, THROTTLING_WAYS
 from edge_res.errors import ConfigError
 
 ENGINES = ("litert", "tflite-runtime", "onnxruntime")
 _MOST = 256  # threads, cores
-_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
 
 
 @dataclass(frozen=True)
@@ -145,23 +144,25 @@ def _unknown(text: str, name: str, place: int, key: str) -> str:
 
 
 def line_of(text: str, table: str, place: int, key: str) -> int:
-    """The line, from 1, on which a key of a table is set, the `place`th of that name; of no key, the table's header.
+    """The line, from 1, on which a key of a table begins, the `place`th of that name; of no key, the table itself.
 
-    A TOML reader does not tell, so this is a look at the text: 1 where the key is written in a way that is not found.
+    A TOML reader tells no lines. But of the first lines that are TOML and have the key, it begins right after the
+    longest that are TOML and have it not.
     """
-    start = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
-    inside, seen, quoted, header = "", -1, False, 1
-    for number, line in enumerate(text.splitlines(), start=1):
-        if quoted or line.count('"""') % 2:
-            was, quoted = quoted, quoted != bool(line.count('"""') % 2)
-            if was:
-                continue
-        if found := _HEADER.match(line):
-            inside = found[2]
-            seen += inside == table
-            header = number if (inside, seen) == (table, place) else header
-            if not table and inside == key:  # the table itself
-                return number
-        elif inside == table and (not table or seen == place) and key and start.match(line):
-            return number
-    return header
+    lines, begins = text.split("\n"), 0
+    for end in range(1, len(lines)):
+        try:
+            body = tomllib.loads("\n".join(lines[:end]))
+        except ValueError:  # within a value of several lines
+            continue
+        if _has(body, table, place, key):
+            break
+        begins = end
+    return begins + 1
+
+
+def _has(body: Mapping[str, Any], table: str, place: int, key: str) -> bool:
+    part = body.get(table) if table else body
+    if isinstance(part, list):
+        part = part[place] if place < len(part) else None
+    return part is not None and (not key or key in part)

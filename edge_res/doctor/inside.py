@@ -108,9 +108,9 @@ def _heard() -> dict[str, Any]:
 
 def saved() -> dict[str, Any]:
     """The machines that settings were saved for, and this one; an `error` where the file cannot be followed."""
+    from edge_res.devices.toml import tomllib
     from edge_res.profiling.machine import machine_name
     from edge_res.profiling.saved import read_text, saved_settings, user_config
-    from edge_res.profiling.toml import tomllib
 
     path = user_config()
     found = {"path": str(path), "machine": machine_name()}

@@ -16,8 +16,8 @@ from typing import Any
 
 from edge_res.bundle import Bundle
 from edge_res.devices.profiles import user_folder
+from edge_res.devices.toml import tomllib
 from edge_res.errors import ConfigError, OutputError
-from edge_res.profiling.toml import tomllib
 from edge_res.sinks.health import replace_file
 
 MODES = ("step", "window")

@@ -216,9 +216,26 @@ def test_an_empty_table_lacks_something(tmp_path: Path, table: str, key: str) ->
     assert refusal(tmp_path, f"\n{table}\n").startswith(f"line 2: the key {key!r} of [{table.strip('[]')}] is missing")
 
 
-def test_a_line_within_a_long_text_is_none(tmp_path: Path) -> None:
-    text = 'title = """\nthreads = 0\n[peaks]\nclock_mhz = 0\n"""\nthreads = 0\n'
+@pytest.mark.parametrize("quotes", ['"""', "'''"])
+def test_a_line_within_a_long_text_is_none(tmp_path: Path, quotes: str) -> None:
+    text = f"title = {quotes}\nthreads = 0\n[peaks]\nclock_mhz = 0\n{quotes}\nthreads = 0\n"
     assert refusal(tmp_path, text).startswith("line 6: the key 'threads' is 0")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('\nreads.clock = "cpufreq"\nreads.power = "meter"', "line 3: the key 'power' of [reads] is 'meter'"),
+        ('\n"reads" . "power" = 5\n', "line 2: the key 'power' of [reads] is 5"),
+        ("\n# peaks = 1\npeaks = { clock_mhz = 0 }\n", "line 3: the key 'clock_mhz' of [peaks] is 0"),
+        ("\nclusters = [\n    { core = 76 },\n]\n", "line 2: the key 'core' of [clusters] is 76"),
+        ('\n[ reads ]  # where\n\nthrottling = [\n    "heating",\n]\n', "line 4: the key 'throttling' of [reads] is ["),
+        ('\n[[providers]]\n[[providers]]\n[providers.option]\nx = 1\n', "line 2: the key 'name' of [providers] is m"),
+        ("\ntitle = 1", "line 2: the key 'title' is 1"),
+    ],
+)  # fmt: skip
+def test_the_line_of_a_key_however_it_is_written(tmp_path: Path, text: str, said: str) -> None:
+    assert refusal(tmp_path, text).startswith(said)
 
 
 @pytest.mark.parametrize("content", [b"title = ", b"\xff\xfe"])
