@@ -26,7 +26,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Peaks:
-    """What the fastest core does at most: 10⁹ multiply-adds of int8 a second, 10⁹ flops, 10⁹ bytes."""
+    """What the fastest core does at most, 10⁹ multiply-adds of int8 a second and 10⁹ flops; the memory's 10⁹ bytes."""
 
     clock_mhz: float
     int8_gmacs: float
@@ -93,8 +93,9 @@ def user_folder() -> Path:
 
 def known_profiles() -> dict[str, Path]:
     """The files by their names: those that come along, and the user's own, which replace them."""
-    own = user_folder() / "devices"
-    return {path.stem: path for folder in (Path(__file__).parent, own) for path in sorted(folder.glob("*.toml"))}
+    folders = Path(__file__).parent, user_folder() / "devices"
+    found = {path.stem: path for folder in folders for path in folder.glob("*.toml")}
+    return dict(sorted(found.items()))
 
 
 def is_own(name: str) -> bool:

@@ -38,7 +38,7 @@ def run(known: bool, name: str | None, as_json: bool) -> None:
     """Print what this machine is; or the files that are known; or what one says."""
     if known:
         here = detect()
-        files = [load_profile(each) for each in sorted(known_profiles())]
+        files = [load_profile(each) for each in known_profiles()]
         print_known(files, here.name) if not as_json else print_json({"devices": [described(file) for file in files]})
     elif name is not None:
         device, _ = find_device(name)
@@ -176,10 +176,8 @@ def facts(device: DeviceProfile) -> Iterator[tuple[str, str]]:
     if device.memory_gb:
         yield "memory", f"{', '.join(f'{size:g}' for size in device.memory_gb)} GB"
     if peaks := device.peaks:
-        yield (
-            "peaks of a core",
-            f"{peaks.int8_gmacs:g} int8 GMAC/s, {peaks.fp32_gflops:g} fp32 GFLOP/s, {peaks.memory_gbs:g} GB/s",
-        )
+        core = f"{peaks.int8_gmacs:g} int8 GMAC/s, {peaks.fp32_gflops:g} fp32 GFLOP/s"
+        yield "peaks", f"of a core {core}; of the memory {peaks.memory_gbs:g} GB/s"
     yield "engines", f"{', '.join(device.engines)}: the first that is installed; threads: {device.threads}"
     if device.affinity:
         yield "stays on cores", ranges(device.affinity)

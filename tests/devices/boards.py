@@ -19,6 +19,7 @@ BOARDS: dict[str, list[tuple[str, str]]] = {
     "raspberry-pi-cm4": [
         ("Raspberry Pi Compute Module 4 Rev 1.0", "raspberrypi,4-compute-module\0brcm,bcm2711"),
         ("Raspberry Pi Compute Module 4 Rev 1.1", "raspberrypi,4-compute-module\0kunbus,revpi-connect-4"),
+        ("Raspberry Pi Compute Module 4S Rev 1.0", "raspberrypi,4-compute-module-s\0brcm,bcm2711"),
     ],
     "raspberry-pi-5": [("Raspberry Pi 5 Model B Rev 1.0", "raspberrypi,5-model-b\0brcm,bcm2712")],
     "raspberry-pi-500": [("Raspberry Pi 500 Rev 1.0", "raspberrypi,500\0brcm,bcm2712")],
@@ -47,12 +48,14 @@ BOARDS: dict[str, list[tuple[str, str]]] = {
             "nvidia,p3768-0000+p3767-0005-super\0nvidia,p3767-0005\0nvidia,tegra234",
         ),
         ("NVIDIA Jetson Orin Nano Developer Kit", "nvidia,p3768-0000+p3767-0005\0nvidia,p3767-0005\0nvidia,tegra234"),
+        ("NVIDIA Orin Nano Developer Kit", "nvidia,p3768-0000+p3767-0005\0nvidia,tegra234"),  # JetPack 5
     ],
     "jetson-orin-nx": [
         (
             "NVIDIA Jetson Orin NX Engineering Reference Developer Kit",
             "nvidia,p3768-0000+p3767-0000\0nvidia,p3767-0000\0nvidia,tegra234",
-        )
+        ),
+        ("NVIDIA Orin NX Developer Kit", "nvidia,p3509-0000+p3767-0000\0nvidia,tegra234"),  # JetPack 5
     ],
     "jetson-agx-orin": [
         ("NVIDIA Jetson AGX Orin Developer Kit", "nvidia,p3737-0000+p3701-0005\0nvidia,p3701-0005\0nvidia,tegra234")

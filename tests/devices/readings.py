@@ -42,8 +42,11 @@ PMIC = """ 3V7_WL_SW_A current(0)=0.00000000A
 PMIC_W = 10.7999  # the sum of the twelve rails' volts times amperes
 
 
-def pi(clock_mhz: int, pmic: bool) -> Callable[[Path], None]:
-    """Too weak a supply now, which throttles; the clock is lower than Linux has set it."""
+def pi(clock_mhz: int, clock: int, pmic: bool = False) -> Callable[[Path], None]:
+    """Too weak a supply now, which throttles; the clock is lower than Linux has set it.
+
+    `clock` is the number that the firmware has for it, another with each processor.
+    """
 
     def build(root: Path) -> None:
         zones(root, cpu_thermal=61.3)
@@ -52,7 +55,7 @@ def pi(clock_mhz: int, pmic: bool) -> Callable[[Path], None]:
         hwmon(root, 1, "rpi_volt", in0_lcrit_alarm="1")
         told = {
             "get_throttled": "throttled=0x50005",
-            "measure_clock": "frequency(48)=600117184",
+            "measure_clock": f"frequency({clock})=600117184",
             "measure_temp": "temp=61.3'C",
         }
         program(root, **told, **({"pmic_read_adc": PMIC} if pmic else {}))
@@ -61,7 +64,7 @@ def pi(clock_mhz: int, pmic: bool) -> Callable[[Path], None]:
 
 
 def tegra(names: tuple[str, ...], khz: int, clusters: tuple[str, ...]) -> Callable[[Path], None]:
-    """Zones as named, of which one reads 100 °C for ever; clusters of cores."""
+    """Zones as named, of which one, PMIC-Die, reads 100 °C for ever; clusters of cores."""
 
     def build(root: Path) -> None:
         zones(root, **{name.replace("-", "_"): 40.0 + place for place, name in enumerate(names)}, PMIC_Die=100.0)
@@ -129,18 +132,18 @@ Reading = tuple[tuple[Callable[[Path], None], ...], tuple[Flag, ...], Sensed]
 # By the device file: what builds its tree, the flags that are set, and what its sensors say when they are read first.
 READINGS: dict[str, Reading] = {
     **{
-        name: ((pi(clock_mhz, False),), PI_FLAGS, Sensed(61.3, 600.117184, WEAK, None))
-        for name, clock_mhz in (
-            ("raspberry-pi-zero-2w", 1000),
-            ("raspberry-pi-3b-plus", 1400),
-            ("raspberry-pi-4b", 1800),
-            ("raspberry-pi-400", 1800),
-            ("raspberry-pi-cm4", 1500),
-            ("raspberry-pi", 1200),
+        name: ((pi(clock_mhz, clock),), PI_FLAGS, Sensed(61.3, 600.117184, WEAK, None))
+        for name, clock_mhz, clock in (
+            ("raspberry-pi-zero-2w", 1000, 45),
+            ("raspberry-pi-3b-plus", 1400, 45),
+            ("raspberry-pi-4b", 1800, 48),
+            ("raspberry-pi-400", 1800, 48),
+            ("raspberry-pi-cm4", 1500, 48),
+            ("raspberry-pi", 1200, 45),
         )
     },
     **{
-        name: ((pi(2400, True),), PI_FLAGS, Sensed(61.3, 600.117184, WEAK, PMIC_W))
+        name: ((pi(2400, 0, pmic=True),), PI_FLAGS, Sensed(61.3, 600.117184, WEAK, PMIC_W))
         for name in ("raspberry-pi-5", "raspberry-pi-500", "raspberry-pi-cm5")
     },
     "jetson-nano": (

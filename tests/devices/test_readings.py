@@ -26,6 +26,7 @@ from edge_res.devices.ways import THROTTLING_WAYS
 from edge_res.profiling.sensors import BoardSensors
 from tests.devices.boards import hwmon, policy, program, write_file, zones
 from tests.devices.readings import PMIC, PMIC_W, READINGS
+from tests.devices.tegrastats import IIO, LINES, clocks, milliwatts, temperatures, tree
 
 
 def test_no_device_file_is_without_readings() -> None:
@@ -46,6 +47,27 @@ def test_a_boards_sensors_are_read_where_its_file_says(tmp_path: Path, name: str
         assert found[key] == pytest.approx(getattr(expected, key), abs=1e-4), key
     assert bool(sensors.rail) == (expected.power_w is not None)
     assert expected.power_w is None or all(rail in sensors.rail for rail in device.reads.rails)
+
+
+def test_no_jetson_is_without_a_line_of_tegrastats() -> None:
+    assert {name for name, _ in LINES} == {name for name in known_profiles() if name.startswith("jetson-")}
+
+
+@pytest.mark.parametrize(("name", "line"), LINES)
+def test_a_jetson_reads_what_its_tegrastats_printed(tmp_path: Path, name: str, line: str) -> None:
+    tree(tmp_path, line, iio=name in IIO)
+    reads = load_profile(name).reads
+    watts = {rail: value / 1000 for rail, value in milliwatts(line)}
+    assert set(reads.rails) <= set(watts)
+    celsius = [value for zone, value in temperatures(line).items() if zone in reads.temperature]
+    assert celsius
+    assert max(celsius) < 100  # a zone of the power chip always says the same
+    found = BoardSensors(reads, tmp_path).read()
+    assert found.temperature_c == pytest.approx(max(celsius))
+    assert found.clock_mhz == pytest.approx(sum(clocks(line)) / len(clocks(line)))
+    assert found.power_w == pytest.approx(sum(watts[rail] for rail in reads.rails))
+    cores = sum(cluster.count for cluster in load_profile(name).clusters)
+    assert len(clocks(line)) == cores
 
 
 @pytest.mark.parametrize(
@@ -130,7 +152,9 @@ def test_temperatures(tmp_path: Path) -> None:
     write_file(tmp_path / "sys/class/thermal/thermal_zone9/type", "gpu-thermal\n")  # asleep: it cannot be read
     hwmon(tmp_path, 2, "k10temp", temp1_input="52125")
     assert read_temperatures(tmp_path)["PMIC-Die"] == 100
-    assert "gpu-thermal" not in read_temperatures(tmp_path)
+    write_file(tmp_path / "sys/class/thermal/thermal_zone10/type", "CV0-therm\n")
+    write_file(tmp_path / "sys/class/thermal/thermal_zone10/temp", "-256000\n")  # switched off
+    assert not {"gpu-thermal", "CV0-therm"} & set(read_temperatures(tmp_path))
     assert hottest_c(tmp_path, ("CPU-therm", "GPU-therm")) == 34
     assert hottest_c(tmp_path, ("k10temp",)) == 52.125
     assert hottest_c(tmp_path, ("cpu-thermal",)) is None
