@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_res.devices.schema import ENGINES, check
-from edge_res.devices.toml import tomllib
+from edge_res.devices.toml import read_toml
 from edge_res.devices.ways import CPUFREQ, THROTTLING_WAYS
 from edge_res.errors import ConfigError
 
@@ -123,7 +123,7 @@ def load_profile(name_or_path: str | Path) -> DeviceProfile:
         path = known[str(name_or_path)]
     try:
         text = path.read_text(encoding="utf-8")
-        body = tomllib.loads(text)
+        body = read_toml(text)
     except FileNotFoundError:
         raise ConfigError(f"There is no device file {path}; known devices are {', '.join(known_profiles())}.") from None
     except OSError as error:

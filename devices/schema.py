@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_res.devices.toml import tomllib
+from edge_res.devices.toml import read_toml
 from edge_res.devices.ways import CLOCK_WAYS, POWER_WAYS, THROTTLING_WAYS
 from edge_res.errors import ConfigError
 
@@ -152,7 +152,7 @@ def line_of(text: str, table: str, place: int, key: str) -> int:
     lines, begins = text.split("\n"), 0
     for end in range(1, len(lines)):
         try:
-            body = tomllib.loads("\n".join(lines[:end]))
+            body = read_toml("\n".join(lines[:end]))
         except ValueError:  # within a value of several lines
             continue
         if _has(body, table, place, key):

@@ -108,7 +108,7 @@ def _heard() -> dict[str, Any]:
 
 def saved() -> dict[str, Any]:
     """The machines that settings were saved for, and this one; an `error` where the file cannot be followed."""
-    from edge_res.devices.toml import tomllib
+    from edge_res.devices.toml import read_toml
     from edge_res.profiling.machine import machine_name
     from edge_res.profiling.saved import read_text, saved_settings, user_config
 
@@ -116,7 +116,7 @@ def saved() -> dict[str, Any]:
     found = {"path": str(path), "machine": machine_name()}
     try:
         saved_settings("")  # raises where the file is not TOML
-        tables = tomllib.loads(read_text(path)).get("measured", {})
+        tables = read_toml(read_text(path)).get("measured", {})
         keys = tables if isinstance(tables, dict) else ()
         machines = {str(settings.machine) for key in keys if (settings := saved_settings(key))}
     except EdgeResError as error:

@@ -10,15 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_res.doctor.finding import Finding
+from edge_res.doctor.pythons import NEW_PYTHON, NEWEST, OLDEST, too_old
 
-OLDEST, NEWEST = (3, 10), (3, 13)
 OLDEST_GLIBC = (2, 27)  # of the wheels for arm64 of LiteRT and numpy: scripts/device_sizes.py --glibc 2.27
 MACHINES = ("x86_64", "aarch64")  # for which LiteRT has wheels
-# A Python of its own, where the system's does not fit; uv brings it (https://docs.astral.sh/uv).
-NEW_PYTHON = (
-    "curl -LsSf https://astral.sh/uv/install.sh | sh && "
-    "~/.local/bin/uv venv --seed --python 3.12 .venv && .venv/bin/pip install ."
-)
 _NEEDED_BYTES = 150_000_000  # twice what `edgeres listen` takes
 _SPARE_BYTES = 50_000_000
 
@@ -65,8 +60,7 @@ def judge_python(version: tuple[int, ...], executable: str) -> Finding:
     """`version` is (major, minor)."""
     found = f"Python {version[0]}.{version[1]} ({executable})"
     if version < OLDEST:
-        told = f"{found} is too old: 3.10 to 3.13 are wanted; make an environment with its own"
-        return Finding("python", "problem", f"{told}.", NEW_PYTHON)
+        return Finding("python", "problem", too_old(found), NEW_PYTHON)
     if version > NEWEST:
         told = f"{found} is newer than 3.13, with which all was tried; if a package is missing, use 3.12"
         return Finding("python", "warning", f"{told}.", NEW_PYTHON)

@@ -16,7 +16,7 @@ from typing import Any
 
 from edge_res.bundle import Bundle
 from edge_res.devices.profiles import user_folder
-from edge_res.devices.toml import tomllib
+from edge_res.devices.toml import read_toml
 from edge_res.errors import ConfigError, OutputError
 from edge_res.sinks.health import replace_file
 
@@ -61,7 +61,7 @@ def save(key: str, settings: Settings, profile: str) -> Path:
     folder = path.parent
     text = with_table(read_text(path), key, settings)
     try:
-        if tomllib.loads(text)["measured"][key] != asdict(settings):
+        if read_toml(text)["measured"][key] != asdict(settings):
             raise ValueError("the table does not read back")
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path} is not TOML that can be added to: {error}; mend it or move it away.") from None
@@ -102,9 +102,10 @@ def read_text(path: Path) -> str:
 def saved_settings(key: str) -> Settings | None:
     """What was saved under a key, None where nothing was; a `ConfigError` where the file is not as it was written."""
     path = user_config()
+    text = read_text(path)
     try:
-        body = tomllib.loads(read_text(path)).get("measured", {})
-    except tomllib.TOMLDecodeError as error:
+        body = read_toml(text).get("measured", {})
+    except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}; mend it or move it away.") from None
     if not isinstance(body, dict) or key not in body:
         return None

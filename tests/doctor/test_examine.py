@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from edge_res.doctor.system import check_python
 from tests.doctor.broken import find_first, install
 from tests.edgeres import REPOSITORY
 
-OLD_PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.[89].*/bin/python"))
+PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"))
 
 
 def check_lamp(root: Path) -> Iterator[Finding]:
@@ -67,16 +68,46 @@ def test_it_is_written_for_old_pythons(path: Path) -> None:
     ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
 
 
-@pytest.mark.may_skip_in_ci("a machine need not have a Python that is too old")
-def test_an_old_python_with_nothing_installed_is_told_that_it_is_too_old() -> None:
-    if not OLD_PYTHONS:
-        pytest.skip("needs Python 3.8 or 3.9, by pyenv")
-    command = [str(OLD_PYTHONS[0]), "-m", "edge_res.doctor"]
+@pytest.mark.parametrize("name", ["__init__.py", "pythons.py"])
+def test_what_tells_a_still_older_python_so_is_written_for_it(name: str) -> None:
+    text = (REPOSITORY / "edge_res/doctor" / name).read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 7))
+    assert "__future__" not in text  # its annotations are of Python 3.7
+
+
+def bare(version: str) -> str:
+    """What the doctor prints on a Python of pyenv's, of which nothing is installed."""
+    found = [path for path in PYTHONS if path.parts[-3].startswith(f"{version}.")]
+    if not found:
+        pytest.skip(f"needs Python {version}, by pyenv")
+    command = [str(found[0]), "-S", "-m", "edge_res.doctor"]  # without what is installed
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1, done.stderr
-    assert "is too old: 3.10 to 3.13 are wanted" in done.stdout
-    assert "unknown  packages: Not looked at until the problem with python is mended." in done.stdout
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (1, "")
+    return done.stdout
+
+
+@pytest.mark.may_skip_in_ci("a machine need not have a Python that is too old")
+@pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.9"])
+def test_an_old_python_with_nothing_installed_is_told_that_it_is_too_old(version: str) -> None:
+    told = bare(version)
+    assert re.search(
+        rf"^problem  python: Python {version} \(.*\) is too old: 3.10 to 3.13 are wanted", told, re.MULTILINE
+    )
+    assert "uv venv" in told
+    if version not in ("3.6", "3.7"):
+        assert "unknown  packages: Not looked at until the problem with python is mended." in told
+        assert "needs the package" not in told
+
+
+@pytest.mark.may_skip_in_ci("a machine need not have all Pythons")
+@pytest.mark.parametrize("version", ["3.10", "3.13"])
+def test_a_clone_of_which_nothing_is_installed(version: str) -> None:
+    """Boards are looked at all the same: neither TOML's reader nor numpy is there yet."""
+    told = bare(version)
+    assert "problem  packages: Not installed: numpy, soxr, soundfile, sounddevice, rich, typer." in told
+    assert f"python3 -m venv .venv && .venv/bin/pip install {REPOSITORY}" in told
+    assert "needs the package" not in told
+    assert "itself has failed" not in told
 
 
 def test_nothing_heavy_is_imported() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.doctor.system import NEWEST, OLDEST, check_disk, check_memory, check_system, judge_python, judge_system
+from edge_res.doctor.pythons import NEWEST, OLDEST
+from edge_res.doctor.system import check_disk, check_memory, check_system, judge_python, judge_system
 from tests.edgeres import REPOSITORY
 
 if sys.version_info >= (3, 11):
