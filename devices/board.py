@@ -27,6 +27,11 @@ class Board:
         """What people call it."""
         return self.model or " ".join(filter(None, (self.vendor, self.product)))
 
+    @property
+    def soc(self) -> str:
+        """The most general of the compatible texts is the SoC's, such as `brcm,bcm2712`."""
+        return self.compatible[-1] if self.compatible else ""
+
 
 def read_board(root: Path = Path("/")) -> Board:
     tree, dmi = root / "proc/device-tree", root / "sys/class/dmi/id"

@@ -60,7 +60,7 @@ def described(device: DeviceProfile) -> dict[str, Any]:
 
 def survey(root: Path) -> dict[str, Any]:
     """What the machine with that file system says, as `docs/devices.md` has it; engines and inputs are of this one."""
-    device = detect(root)
+    device, board = detect(root), read_board(root)
     reads = device.reads
     rails: list[dict[str, Any]] = [asdict(rail) for rail in read_rails(root, reads.power)]
     if reads.power == RAPL:
@@ -68,7 +68,8 @@ def survey(root: Path) -> dict[str, Any]:
     return {
         "edgeres_devices": SCHEMA,
         "device": {"name": device.name, "title": device.title, "traps": device.traps},
-        "board": asdict(read_board(root)),
+        "board": asdict(board),
+        "soc": device.soc or board.soc,
         "cores": [asdict(cores) for cores in read_cores(root)],
         "memory_bytes": read_memory_bytes(root),
         "system": {**asdict(read_system(root)), "told": str(read_system(root))},
@@ -118,6 +119,8 @@ def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The survey for a person, one line a fact."""
     board, device = found["board"], found["device"]
     yield "board", board["model"] or f"{board['vendor']} {board['product']}".strip() or "it does not tell"
+    if found["soc"]:
+        yield "SoC", found["soc"]
     yield "device file", f"{device['name']}: {device['title']}"
     for cores in found["cores"]:
         features = ", ".join(cores["features"]) or "none that matters to int8"

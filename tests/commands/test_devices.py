@@ -10,7 +10,7 @@ import pytest
 
 from edge_res.commands.devices import engine, lines, ranges, survey
 from edge_res.devices import detect, known_profiles
-from tests.devices.boards import BOARDS, device_tree, write_file
+from tests.devices.boards import BOARDS, OTHERS, device_tree, write_file
 from tests.devices.readings import READINGS
 from tests.edgeres import edgeres, sentence
 from tests.edgeres import lines as objects
@@ -46,10 +46,18 @@ def test_a_boards_survey_is_of_its_tree(tmp_path: Path) -> None:
     assert len(found["rails"]) == 12
     told = list(lines(found))
     assert ("board", "Raspberry Pi 5 Model B Rev 1.0") in told
+    assert ("SoC", "Broadcom BCM2712") in told
     assert ("temperatures", "cpu-thermal 61.3 °C") in told
     assert ("clock 0-3", "2400 MHz, 600 to 2400 of 2400 MHz, governor ondemand") in told
     assert ("throttling", "now: the supply voltage is too low") in told
     assert ("power rail", "VDD_CORE 9.761 W") in told
+
+
+def test_the_soc_of_a_board_without_a_file_is_the_device_trees(tmp_path: Path) -> None:
+    assert survey(tmp_path)["soc"] == ""
+    found = survey(device_tree(tmp_path, *OTHERS[1]))
+    assert found["soc"] == "rockchip,rk3399"
+    assert ("SoC", "rockchip,rk3399") in list(lines(found))
 
 
 def test_an_engine_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
