@@ -51,14 +51,16 @@ def fail(error: EdgeResError) -> NoReturn:
 
 
 def missing_package(error: ModuleNotFoundError) -> str:
-    """The sentence on a package of an extra that is not installed; a module of ours that is missing is a fault."""
+    """The sentence on a package that is not installed; a module of ours that is missing is a fault."""
+    from edge_res.doctor.packages import NEEDED
+
     name = (error.name or "").partition(".")[0]
     if name in ("", "edge_res"):
         raise error
-    return (
-        f"This command needs the package {name}, which is not installed; in a clone of the project "
-        "`pip install '.[train]'` brings all that training and export need."
-    )
+    told = f"This command needs the package {name}, which is not installed;"
+    if name in NEEDED:
+        return f"{told} `edgeres doctor` tells how to get it."
+    return f"{told} in a clone of the project `pip install '.[train]'` brings all that training and export need."
 
 
 def version(wanted: bool) -> None:

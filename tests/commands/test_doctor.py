@@ -11,7 +11,7 @@ import pytest
 from edge_res.commands.doctor import print_lines, summary
 from edge_res.doctor import Finding
 from tests.doctor.broken import install
-from tests.edgeres import edgeres
+from tests.edgeres import edgeres, sentence
 
 SEVERITIES = {"ok", "unknown", "warning", "problem"}
 
@@ -65,3 +65,11 @@ def test_a_line_each_and_the_command_in_one_piece(
 )
 def test_the_count(severities: list[str], said: str) -> None:
     assert summary([Finding("x", severity, "") for severity in severities]) == said  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("command", [("listen", "demo:"), ("verify",), ("devices",)])
+def test_a_package_that_every_device_needs_and_this_one_lacks_is_the_doctors(command: tuple[str, ...]) -> None:
+    result = edgeres(*command, before="import sys; sys.modules['numpy'] = None")
+    assert result.returncode == 7
+    told = "This command needs the package numpy, which is not installed; `edgeres doctor` tells how to get it."
+    assert sentence(result) == told
