@@ -43,13 +43,18 @@ def read_clocks(root: Path = Path("/")) -> tuple[Clock, ...]:
     )
 
 
-def mean_clock_mhz(root: Path = Path("/"), way: str = CPUFREQ) -> float | None:
-    """The mean over the cores that run.
+def firmware_mhz(root: Path = Path("/")) -> float | None:
+    """The clock of all cores as the firmware of a Raspberry Pi measures it (`frequency(48)=1800404352`).
 
-    The firmware of a Raspberry Pi lowers the clock on its own, which Linux does not see: so it is asked where `way`
-    says so and it answers (`frequency(48)=1800404352`).
+    It lowers the clock on its own, which Linux does not see.
     """
-    if way == FIRMWARE and (found := re.search(r"=(\d+)", vcgencmd("measure_clock", "arm", root=root))):
-        return int(found[1]) / 1e6
+    found = re.search(r"=(\d+)", vcgencmd("measure_clock", "arm", root=root))
+    return int(found[1]) / 1e6 if found else None
+
+
+def mean_clock_mhz(root: Path = Path("/"), way: str = CPUFREQ) -> float | None:
+    """The mean over the cores that run, of the firmware where `way` says so and it answers."""
+    if way == FIRMWARE and (told := firmware_mhz(root)) is not None:
+        return told
     known = [(clock.now_mhz, max(1, len(clock.cores))) for clock in read_clocks(root) if clock.now_mhz is not None]
     return sum(mhz * cores for mhz, cores in known) / sum(cores for _, cores in known) if known else None

@@ -17,14 +17,14 @@ from rich.text import Text
 from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles, load_profile
 from edge_res.devices.accelerators import read_accelerators
 from edge_res.devices.board import read_board
-from edge_res.devices.clocks import read_clocks
+from edge_res.devices.clocks import firmware_mhz, read_clocks
 from edge_res.devices.cores import read_cores, read_memory_bytes
 from edge_res.devices.power import read_counters, read_rails
 from edge_res.devices.profiles import is_own
 from edge_res.devices.system import read_system
 from edge_res.devices.thermal import read_temperatures
 from edge_res.devices.throttling import read_flags
-from edge_res.devices.ways import RAPL
+from edge_res.devices.ways import FIRMWARE, RAPL
 from edge_res.doctor.probe import ask
 from edge_res.engines import ENGINES
 from edge_res.sinks.writing import writing
@@ -79,6 +79,7 @@ def survey(root: Path) -> dict[str, Any]:
         "accelerators": [asdict(found) for found in read_accelerators(root)],
         "temperatures_c": read_temperatures(root),
         "clocks": [asdict(clock) for clock in read_clocks(root)],
+        "firmware_mhz": firmware_mhz(root) if reads.clock == FIRMWARE else None,
         "throttling": [{**asdict(flag), "what": flag.what, "told": str(flag)} for flag in read_flags(root)],
         "rails": rails,
     }
@@ -141,6 +142,8 @@ def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for clock in found["clocks"]:
         limits = f"{mhz(clock['lowest_mhz'])} to {mhz(clock['highest_mhz'])} of {mhz(clock['hardware_mhz'])} MHz"
         yield f"clock {ranges(clock['cores'])}", f"{mhz(clock['now_mhz'])} MHz, {limits}, governor {clock['governor']}"
+    if found["firmware_mhz"] is not None:
+        yield "clock, measured", f"{mhz(found['firmware_mhz'])} MHz, by the firmware"
     if not found["clocks"]:
         yield "clocks", "not told here"
     for flag in found["throttling"]:

@@ -49,6 +49,7 @@ def test_a_boards_survey_is_of_its_tree(tmp_path: Path) -> None:
     assert ("SoC", "Broadcom BCM2712") in told
     assert ("temperatures", "cpu-thermal 61.3 °C") in told
     assert ("clock 0-3", "2400 MHz, 600 to 2400 of 2400 MHz, governor ondemand") in told
+    assert ("clock, measured", "600 MHz, by the firmware") in told
     assert ("throttling", "now: the supply voltage is too low") in told
     assert ("power rail", "VDD_CORE 9.761 W") in told
 
