@@ -120,6 +120,31 @@ def cooling(state: int) -> Callable[[Path], None]:
     return build
 
 
+def n100(root: Path) -> None:
+    """A small PC with an Intel N100: heat has slowed two of its cores; its energy counter is for root alone."""
+    zones(root, acpitz=27.8, x86_pkg_temp=44.0)
+    hwmon(root, 2, "coretemp", temp1_input="46000")
+    for core, count in enumerate((0, 3, 4, 0)):
+        policy(root, core, str(core), (2900000 + 1000 * core, 700000, 3400000, 3400000), "powersave")
+        folder = root / f"sys/devices/system/cpu/cpu{core}/thermal_throttle"
+        write_file(folder / "core_throttle_count", f"{count}\n")
+    write_file(root / "sys/class/powercap/intel-rapl:0/name", "package-0\n")
+
+
+def rk3588(root: Path) -> None:
+    """A ROCK 5B: four small cores and two pairs of large ones, which are hot."""
+    zones(root, soc_thermal=57.3, bigcore0_thermal=60.1, littlecore_thermal=56.4, gpu_thermal=55.5)
+    for cores, khz in (("0 1 2 3", 1800000), ("4 5", 2304000), ("6 7", 2304000)):
+        policy(root, int(cores[0]), cores, (khz, 408000, khz, khz), "schedutil")
+    cooling(1)(root)
+
+
+def visionfive(root: Path) -> None:
+    """A VisionFive 2, with RISC-V."""
+    zones(root, cpu_thermal=48.5)
+    policy(root, 0, "0 1 2 3", (1500000, 375000, 1500000, 1500000), "ondemand")
+
+
 PI_FLAGS = (Flag(UNDER_VOLTAGE, True), Flag(THROTTLED, True))
 ORIN_FLAGS = (Flag(UNDER_VOLTAGE, False, 2), Flag(OVER_CURRENT, False, 37))
 NEW = ("cpu-thermal", "gpu-thermal", "soc0-thermal", "tj-thermal")
@@ -131,6 +156,9 @@ Reading = tuple[tuple[Callable[[Path], None], ...], tuple[Flag, ...], Sensed]
 
 # By the device file: what builds its tree, the flags that are set, and what its sensors say when they are read first.
 READINGS: dict[str, Reading] = {
+    "generic": ((visionfive,), (), Sensed(48.5, 1500.0, (), None)),
+    "generic-arm64": ((rk3588,), (Flag("hot", True),), Sensed(60.1, 2052.0, HEAT, None)),
+    "generic-x86-64": ((n100,), (Flag("hot", False, 7),), Sensed(46.0, 2901.5, (), None)),
     **{
         name: ((pi(clock_mhz, clock),), PI_FLAGS, Sensed(61.3, 600.117184, WEAK, None))
         for name, clock_mhz, clock in (

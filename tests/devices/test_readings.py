@@ -30,7 +30,7 @@ from tests.devices.tegrastats import IIO, LINES, clocks, milliwatts, temperature
 
 
 def test_no_device_file_is_without_readings() -> None:
-    assert set(READINGS) == {name for name in known_profiles() if not name.startswith("generic")}
+    assert set(READINGS) == set(known_profiles())
 
 
 @pytest.mark.parametrize("name", READINGS)
