@@ -26,7 +26,7 @@ def edgeres(
     code = f"{before}\nimport sys\nsys.argv[0] = 'edgeres'\nfrom edge_res.cli import main\nmain()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(
-        command, input=stdin, capture_output=True, timeout=120, env={**os.environ, **(env or {})}, cwd=CLIPS
+        command, input=stdin, capture_output=True, timeout=300, env={**os.environ, **(env or {})}, cwd=CLIPS
     )
 
 
