@@ -1,7 +1,8 @@
 """What real boards say of themselves, verbatim, by the device file that is theirs; and trees of such files.
 
 Models and compatible texts: the device trees of Linux (arch/arm64/boot/dts: broadcom, nvidia), of Raspberry Pi's kernel
-and of L4T, NVIDIA's Jetson.GPIO (gpio_pin_data.py), and what users of the boards have published.
+and of L4T, NVIDIA's Jetson.GPIO (gpio_pin_data.py), and what users of the boards have published. Of the two marked
+JetPack 5 a model and a compatible text, each verbatim, are of two sources.
 """
 
 from __future__ import annotations
