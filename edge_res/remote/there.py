@@ -17,16 +17,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from _thread import start_new_thread
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 MARK = "edgeres answers: "
 OLDEST = (3, 10)
+_CLEARING_S = 5.0
 # Prints the packages that are missing; one engine is enough.
 CHECK = """
+import sys
 from importlib.util import find_spec
-missing = [name for name in ("numpy", "typer", "rich", "soxr", "soundfile") if find_spec(name) is None]
+needed = ["numpy", "typer", "rich", "soxr", "soundfile"] + ["tomli"] * (sys.version_info < (3, 11))
+missing = [name for name in needed if find_spec(name) is None]
 if not any(map(find_spec, ("ai_edge_litert", "onnxruntime", "tflite_runtime"))):
     missing.append("ai-edge-litert")
 print(" ".join(missing))
@@ -38,7 +43,10 @@ class RefusedError(Exception):
 
 
 class Work:
-    """A temporary folder, and what runs and lies about because of it."""
+    """A temporary folder, and what runs and lies about because of it.
+
+    `lock` is held by whoever starts a process or makes a file, and for good by the one who clears up.
+    """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="edgeres-"))
@@ -60,14 +68,16 @@ class Work:
         return child.returncode, out, told or ""
 
     def clear(self) -> None:
-        """End what runs, with all that it has started, and remove what lies about."""
-        with self.lock:
-            if self._child is not None and self._child.poll() is None:
-                with suppress(OSError):
-                    os.killpg(self._child.pid, signal.SIGKILL)
-            if self.draft is not None:
-                with suppress(OSError):
-                    self.draft.unlink()
+        """End what runs, with all that it has started, and remove what lies about; nothing more can be made then."""
+        self.lock.acquire()
+        if self._child is not None and self._child.poll() is None:
+            with suppress(OSError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+        if self.draft is not None:
+            with suppress(OSError):
+                self.draft.unlink()
+        until_s = time.monotonic() + _CLEARING_S
+        while self.folder.exists() and time.monotonic() < until_s:  # one that is killed may be making a file
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -82,9 +92,12 @@ def main() -> None:
     task = json.loads(sys.stdin.buffer.readline().decode())
     work = Work()
 
-    def end(*_: object) -> None:
+    def end() -> None:
         work.clear()
         os._exit(1)
+
+    def end_aside(*_: object) -> None:  # what a signal interrupts may hold the lock
+        start_new_thread(end, ())
 
     def watch() -> None:
         while os.read(0, 1):  # nothing more is sent; unbuffered, as this waits still when the program ends
@@ -92,13 +105,14 @@ def main() -> None:
         end()
 
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+        signal.signal(number, end_aside)
     try:
         for name, size in task["files"]:
             body = sys.stdin.buffer.read(size)
             if len(body) < size:
                 return  # cut off
-            (work.folder / name).write_bytes(body)
+            with work.lock:
+                (work.folder / name).write_bytes(body)
         threading.Thread(target=watch, daemon=True).start()
         answer(profile(work, task) if task["task"] == "profile" else push(work, task))
     except RefusedError as refused:
@@ -127,8 +141,9 @@ def push(work: Work, task: dict[str, Any]) -> dict[str, Any]:
         path = path / task["name"]
     if not path.parent.is_dir():
         raise RefusedError(f"it has no folder {path.parent}; make it first")
-    descriptor, name = tempfile.mkstemp(suffix=".edgeres", prefix=".edgeres-", dir=str(path.parent))
-    draft = work.draft = Path(name)
+    with work.lock:
+        descriptor, name = tempfile.mkstemp(suffix=".edgeres", prefix=".edgeres-", dir=str(path.parent))
+        draft = work.draft = Path(name)
     with os.fdopen(descriptor, "wb") as file:
         file.write((work.folder / "bundle.edgeres").read_bytes())
         file.flush()
@@ -153,7 +168,8 @@ def push(work: Work, task: dict[str, Any]) -> dict[str, Any]:
 def prepared(work: Work, task: dict[str, Any]) -> str:
     """The Python to run our package with, which lies in the folder then; with `install`, one of its own."""
     python = sys.executable
-    shutil.unpack_archive(str(work.folder / "package.zip"), str(work.folder))
+    with work.lock:
+        shutil.unpack_archive(str(work.folder / "package.zip"), str(work.folder))
     if task["install"]:
         status, out, told = work.run(python, "-m", "venv", work.folder / "venv")
         if status:

@@ -1,0 +1,106 @@
+"""What runs on the other machine, without ssh between."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edge_res.remote import there
+from edge_res.remote.package import requirements
+
+TASK = {"task": "profile", "arguments": ["info"], "install": False, "requirements": []}
+
+
+def started(temporary: Path, files: Sequence[tuple[str, int]]) -> subprocess.Popen[bytes]:
+    """It has begun, and been told which files come."""
+    process = subprocess.Popen(
+        [sys.executable, str(there.__file__)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    assert process.stdin
+    process.stdin.write(json.dumps({**TASK, "files": files}).encode() + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def many_files() -> bytes:
+    """An archive that takes a while to unpack."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(500):
+            archive.writestr(f"edge_res/{number}/x", b"0" * 1000)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_cut_off_while_the_package_is_unpacked_nothing_is_left(tmp_path: Path, attempt: int) -> None:
+    package = many_files()
+    with started(tmp_path, [("package.zip", len(package))]) as process:
+        assert process.stdin
+        process.stdin.write(package)
+        process.stdin.flush()
+        until_s = time.monotonic() + 20
+        while not list(tmp_path.glob("*/edge_res/*")):
+            assert time.monotonic() < until_s
+        process.stdin.close()
+        assert process.wait(20) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sent", [0, 1000])
+def test_cut_off_before_all_has_come_nothing_is_left(tmp_path: Path, sent: int) -> None:
+    with started(tmp_path, [("package.zip", 2000)]) as process:
+        process.communicate(b"0" * sent, timeout=20)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_while_something_is_made_ends_it(tmp_path: Path) -> None:
+    """The handler runs in the thread that it interrupts, which holds the lock."""
+    code = (
+        "import os, signal, sys, threading, time\n"
+        "from edge_res.remote import there\n"
+        "def profile(work, task):\n"
+        "    with work.lock:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(0.2)\n"
+        "    time.sleep(60)\n"
+        "there.profile = profile\n"
+        "there.main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert process.stdin
+    process.stdin.write(json.dumps({**TASK, "files": []}).encode() + b"\n")
+    process.stdin.flush()
+    try:
+        assert process.wait(20) == 1
+    finally:
+        process.kill()
+        process.stdin.close()
+        process.wait()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 11)])
+def test_all_that_the_runtime_needs_there_is_looked_for(version: tuple[int, int]) -> None:
+    """What it depends on, but for the microphone's package; tomli before Python 3.11."""
+    nothing = (
+        f"import sys, importlib.util\nsys.version_info = {version}\nimportlib.util.find_spec = lambda name: None\n"
+    )
+    told = subprocess.run([sys.executable, "-c", nothing + there.CHECK], capture_output=True, text=True).stdout.split()
+    needed = {re.split("[><;]", text)[0] for text in requirements()} - {"sounddevice", "tomli"}
+    assert set(told) == needed | ({"tomli"} if version < (3, 11) else set())
