@@ -12,8 +12,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from rich.console import Console
-
 from edge_res.bundle import Bundle, Manifest
 from edge_res.chain import Chain, merged, read_members
 from edge_res.commands.chosen import choose
@@ -27,7 +25,6 @@ from edge_res.session import SUFFIX
 from edge_res.sinks import Sink
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.jsonl import JsonLines
-from edge_res.sinks.table import Lines, LiveTable
 from edge_res.sinks.tee import Tee
 from edge_res.sources import Source, Wanted, kind_of, open_source
 from edge_res.sources.address import masked
@@ -201,6 +198,10 @@ def make_sink(options: ListenOptions) -> Sink:
         raise OutputError("stdout is closed, and events are written there; give it a file or a pipe.")
     if options.format == "jsonl":
         return JsonLines(sys.stdout, options.scores)
+    from rich.console import Console  # 3 MB that a service does not need
+
+    from edge_res.sinks.table import Lines, LiveTable
+
     console = Console()
     if console.is_terminal and not options.scores:
         return LiveTable(console)

@@ -20,11 +20,6 @@ from edge_res.profiling.rows import Row
 from edge_res.sinks.writing import writing
 
 _COLOURS = {"stable": "green", "noisy": "yellow", "drifting": "yellow", "throttled": "red", "failed": "red"}
-_LEGEND = (
-    "A line is an engine, a mode and its threads. p50 to missed are paced, at the real hop, as on the device; unpaced: "
-    "one hop after the other, warm; first: the first hop of all, cold. Stages are medians, unpaced; whole: without "
-    "what times the stages. core: processor time over audio time."
-)
 _FIGURES = {
     "p50_us": ("p50 µs", 1.0),
     "p99_us": ("p99 µs", 1.0),
@@ -45,7 +40,7 @@ def print_profile(report: Report, console: Console) -> None:
     ):
         console.print(table(head, lines(rows)))
         console.print()
-    console.print(_LEGEND, style="dim", highlight=False)
+    console.print(tables.LEGEND, style="dim", highlight=False)
     for sentence in tables.remarks(rows, report["device"]["rail"]):
         console.print(sentence, markup=False, highlight=False)
     if recommendation:

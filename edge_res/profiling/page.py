@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from edge_res.profiling import tables
 from edge_res.profiling.plots import ranges, series, stacks
 from edge_res.profiling.report import Report
+from edge_res.profiling.rows import Row
 
 _COLOURS = {"stable": "#3ca951", "noisy": "#efb118", "drifting": "#ff8c42", "throttled": "#d62728", "failed": "#d62728"}
 _STYLE = """
@@ -17,9 +19,9 @@ h1 { font-size: 1.5em; } h2 { font-size: 1.1em; margin: 2em 0 .5em; }
 svg { width: 100%; display: block; }
 svg text { font-size: 11px; fill: #444; } .grid { stroke: #ddd; } table { border-collapse: collapse; width: 100%; }
 td, th { text-align: right; padding: .2em .5em; border-bottom: 1px solid #eee; font-variant-numeric: tabular-nums; }
-td:first-child, th:first-child, td:last-child, th:last-child { text-align: left; }
+td:first-child, th:first-child { text-align: left; white-space: nowrap; } table { margin-bottom: 1em; }
 .said { background: #f3f6fb; padding: .7em 1em; border-left: 4px solid #4269d0; }
-.small { color: #666; font-size: .85em; }
+ul { padding-left: 1.2em; } .small { color: #666; font-size: .85em; }
 @media (prefers-color-scheme: dark) {
   body { background: #16181c; color: #ddd; } svg text { fill: #bbb; } .grid { stroke: #383c44; }
   td, th { border-color: #2a2d33; } .said { background: #20242c; } .small { color: #999; }
@@ -31,13 +33,18 @@ def page(report: Report) -> str:
     """The page of a report, as `make_report` gives it."""
     rows = report["rows"]
     ran = [row for row in rows if row.get("paced")]
+    measured = [Row.from_dict(row) for row in rows]
     device, bundle = report["device"], report["bundle"]
     parts = [
         f"<h1>{escape(bundle['name'])} on {escape(device['name'])}</h1>",
         f"<p class=small>{escape(particulars(report))}</p>",
         f"<p class=said>{escape(said(report))}</p>",
         "<h2>The combinations</h2>",
-        table(rows),
+        table(tables.HOPS, tables.hops(measured)),
+        table(tables.COSTS, tables.costs(measured)),
+        table(tables.STAGE_TIMES, tables.stage_times(measured)),
+        f"<p class=small>{escape(tables.LEGEND)}</p>",
+        "<ul>" + "".join(f"<li>{escape(told)}" for told in tables.remarks(measured, device["rail"])) + "</ul>",
     ]
     if ran:
         bars = [(label(row), [row["p50_us"], row["p95_us"], row["p99_us"]], colour(row)) for row in ran]
@@ -94,19 +101,15 @@ def over_time(row: dict[str, Any]) -> list[str]:
     return found
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    head = ("", "p50 µs", "p95", "p99", "max", "missed", "unpaced p50", "core", "RSS MB", "first hop", "verdict")
-    lines = []
-    for row in rows:
-        if row.get("paced"):
-            cells = [f"{row[name]:.0f}" for name in ("p50_us", "p95_us", "p99_us", "max_us", "misses")]
-            cells += [f"{row['unpaced']['p50_us']:.0f}", f"{row['cpu_share']:.2%}", f"{row['rss_bytes'] / 1e6:.1f}"]
-            cells.append(f"{row['cold']['first_hop_us']:.0f}")
-        else:
-            cells = ["–"] * 9
-        verdict = f"<td style='color:{colour(row)}' title='{escape(row['why'], quote=True)}'>{escape(row['verdict'])}"
-        lines.append(f"<tr><td>{escape(label(row))}" + "".join(f"<td>{cell}" for cell in cells) + verdict)
-    return "<table><tr>" + "".join(f"<th>{escape(name)}" for name in head) + "".join(lines) + "</table>"
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table of texts; a verdict has its colour."""
+    found = ["<table><tr>", *(f"<th>{escape(name)}" for name in head)]
+    for line in lines:
+        found.append("<tr>")
+        for cell in line:
+            style = f" style='color:{_COLOURS[cell]}'" if cell in _COLOURS else ""
+            found.append(f"<td{style}>{escape(cell)}")
+    return "".join([*found, "</table>"])
 
 
 def label(row: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from html import escape
 
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5")
 
-_WIDTH, _LEFT, _RIGHT, _LINE = 860, 190, 70, 24
+_WIDTH, _LEFT, _RIGHT, _LINE = 860, 160, 120, 24
 
 
 def ranges(lines: Sequence[tuple[str, Sequence[float], str]], unit: str) -> str:

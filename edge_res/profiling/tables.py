@@ -10,17 +10,22 @@ from edge_res.profiling.timing import STAGES
 
 Texts = list[str]
 
+LEGEND = (
+    "A line is an engine, a mode and its threads. p50 to missed are paced, at the real hop, as on the device; unpaced: "
+    "one hop after the other, warm; first: the first run of the model alone, cold, when it is loaded. Stages are "
+    "medians, unpaced; whole: without what times the stages. core: processor time over audio time."
+)
 HOPS = ("µs a hop", "p50", "p95", "p99", "max", "missed", "unpaced", "first", "verdict")
 COSTS = ("cost", "core", "unpaced", "real time", "RSS", "load", "warm-up")
 STAGE_TIMES = ("µs of the stages", *(name.removesuffix("_end").removesuffix("ize") for name in STAGES), "sum", "whole")
 
 
 def hops(rows: Sequence[Row]) -> list[Texts]:
-    """A line a row: the paced hops, deadlines missed, the median unpaced, the cold first one."""
+    """A line a row: the paced hops, deadlines missed, the median unpaced, the model's first run, cold."""
     found = []
     for row in rows:
         if row.paced and row.unpaced and row.cold:
-            paced, first = row.paced, row.cold["first_hop_us"]
+            paced, first = row.paced, row.cold["first_run_us"]
             times = (paced.p50_us, paced.p95_us, paced.p99_us, paced.max_us)
             cells = [*map(whole, times), f"{paced.misses}/{paced.hops}", whole(row.unpaced.p50_us), whole(first)]
         else:
@@ -92,7 +97,7 @@ def remarks(rows: Sequence[Row], rail: str) -> list[str]:
     if not any(row.energy for row in rows):
         told.append("Energy a decision: not measurable here, no power rail is known.")
     seen = [phase.conditions for row in rows for phase in (row.unpaced, row.paced) if phase]
-    return told + [sentence for sentence in (temperature(seen), clock(seen)) if sentence]
+    return [*told, temperature(seen), clock(seen), throttling(seen)] if seen else told
 
 
 def energy_sentence(row: Row, rail: str) -> str:
@@ -105,9 +110,16 @@ def energy_sentence(row: Row, rail: str) -> str:
 
 def temperature(seen: Sequence[Conditions]) -> str:
     values = [value for conditions in seen for value in conditions.temperatures_c]
-    return f"Temperature: {values[0]:.1f} °C at the start, {max(values):.1f} at most." if values else ""
+    if not values:
+        return "Temperature: not measurable here."
+    return f"Temperature: {values[0]:.1f} °C at the start, {max(values):.1f} at most."
 
 
 def clock(seen: Sequence[Conditions]) -> str:
     values = [value for conditions in seen for value in conditions.clocks_mhz]
-    return f"Clock: {min(values):.0f} to {max(values):.0f} MHz." if values else ""
+    return f"Clock: {min(values):.0f} to {max(values):.0f} MHz." if values else "Clock: not measurable here."
+
+
+def throttling(seen: Sequence[Conditions]) -> str:
+    causes = dict.fromkeys(cause for conditions in seen for cause in conditions.throttled)
+    return f"Throttling: {'; '.join(causes) if causes else 'none that this machine tells of'}."

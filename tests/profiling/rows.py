@@ -36,7 +36,7 @@ ROW = Row(
     engine_version="LiteRT 2.3.0 (XNNPACK)",
     paced=PHASE,
     unpaced=replace(PHASE, p50_us=50.0),
-    cold={"import_ms": 10.0, "load_ms": 20.0, "first_hop_us": 400.0, "first_decision_us": 300.0},
+    cold={"import_ms": 10.0, "load_ms": 20.0, "first_run_us": 400.0, "first_decision_us": 300.0},
     warm_up={"hops": 150, "p50_us": 50.0, "settled": True},
     stages_us={
         "ring": 2.0,

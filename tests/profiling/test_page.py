@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape
 from xml.etree import ElementTree
 
+from edge_res.profiling import tables
 from edge_res.profiling.page import page
 from edge_res.profiling.plots import ranges, stacks
 from tests.profiling.rows import FAILED, report, row
@@ -16,6 +18,14 @@ def test_the_page_needs_nothing_else_and_holds_the_figures() -> None:
     assert "a &lt;board&gt;, 4 cores" in text
     assert "<could>" not in text.partition("<script")[0]
     assert json.loads(text.partition('id="profile">')[2].partition("</script>")[0]) == json.loads(json.dumps(body))
+
+
+def test_the_page_tells_what_the_terminal_tells() -> None:
+    rows = row(verdict="noisy"), row("onnxruntime"), FAILED
+    text = page(report(*rows))
+    for found in (tables.hops(rows), tables.costs(rows), tables.stage_times(rows)):
+        assert all(f">{escape(cell)}" in text for line in found for cell in line)
+    assert all(escape(sentence) in text for sentence in (*tables.remarks(rows, "INA3221: VDD_IN"), tables.LEGEND))
 
 
 def test_its_plots_are_well_formed() -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from edge_res.commands.profile_tables import print_profile
 from edge_res.profiling import tables
+from edge_res.profiling.judge import Conditions
 from edge_res.profiling.rows import Row
 from tests.profiling.rows import FAILED, PHASE, ROW, report, row
 
@@ -62,10 +63,20 @@ def test_operators_energy_and_sensors() -> None:
     assert "not measurable here" in told
     assert "Temperature: 50.0 °C at the start, 61.0 at most." in told
     assert "Clock: 1500 to 1800 MHz." in told
+    assert "Throttling: none that this machine tells of." in told
     told = " ".join(tables.remarks([replace(ROW, energy=ENERGY)], "VDD_IN"))
     assert "0.110 mJ a decision" in told
     assert "VDD_IN" in told
     assert "not measurable" not in told
+
+
+def test_a_machine_that_tells_nothing_is_no_cool_one() -> None:
+    silent = replace(PHASE, conditions=Conditions())
+    told = " ".join(tables.remarks([replace(ROW, paced=silent, unpaced=silent)], ""))
+    assert "Temperature: not measurable here. Clock: not measurable here." in told
+    hot = replace(PHASE, conditions=Conditions(throttled=("heat lowers the clock",)))
+    assert "Throttling: heat lowers the clock." in " ".join(tables.remarks([replace(ROW, paced=hot)], ""))
+    assert "Temperature" not in " ".join(tables.remarks([FAILED], ""))
 
 
 def test_all_of_it_fits_a_terminal_and_is_no_markup() -> None:
