@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from edge_res.cli.app import app
+from edge_res.errors import ConfigError
 
 _INSTALL = "Where packages are missing there: a virtual environment for the while, in a temporary folder."
 _SSH = "The ssh to use, with options: 'ssh -p 2222 -i key'."
@@ -171,6 +173,14 @@ def profile(
     host_python: Annotated[str, typer.Option(help=_HOST_PYTHON)] = "python3",
 ) -> None:
     """Measure what a model costs on this device: engines, modes, threads."""
+    measuring = {
+        "--engine": engine, "--mode": mode, "--threads": threads, "--html": html, "--save": save, "--device": device,
+        "--host": host,
+    }  # fmt: skip
+    refuse_beside("--compare", bool(compare), {**measuring, "--estimate": estimate})
+    refuse_beside("--estimate", bool(estimate), measuring)
+    if not host and (install or (ssh, host_python) != ("ssh", "python3")):
+        raise ConfigError("--install, --ssh and --host-python are about another machine; name it: --host USER@HOST.")
     if compare:
         from edge_res.commands.profile_tables import compare as run_compare
 
@@ -188,6 +198,12 @@ def profile(
 
         return run_remote(asked, Host(host, ssh, host_python), install)
     run(asked)
+
+
+def refuse_beside(option: str, given: bool, others: Mapping[str, object]) -> None:
+    """An option that measures nothing does not take those that are about measuring."""
+    for name in (name for name, value in others.items() if given and value):
+        raise ConfigError(f"{option} measures nothing, and {name} would say what to measure; leave one of them out.")
 
 
 @app.command()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
 from edge_res.bundle import bundle_path
 from edge_res.chain import member_names, read_members
 from edge_res.commands.profile import ProfileOptions, check_page, show
+from edge_res.devices.profiles import is_own, known_profiles, load_profile
 from edge_res.errors import RemoteError
 from edge_res.profiling.report import is_report
 from edge_res.remote.package import pack, requirements
@@ -27,7 +29,11 @@ def run(options: ProfileOptions, host: Host, install: bool) -> None:
     arguments = ["profile", model, "--json", "--seconds", str(options.seconds), "--tries", str(options.tries)]
     for option, values in (("--engine", options.engines), ("--mode", options.modes), ("--threads", options.threads)):
         arguments += [text for value in values for text in (option, str(value))]
-    arguments += ["--device", options.device] if options.device else []
+    if options.device and (own := own_file(options.device)):
+        files[own.name] = own.read_bytes()
+        arguments += ["--device", own.name]
+    elif options.device:
+        arguments += ["--device", options.device]
     arguments += ["--save"] if options.save else []
     task = {"task": "profile", "arguments": arguments, "install": install, "requirements": requirements()}
     console = Console(stderr=True)
@@ -41,3 +47,13 @@ def run(options: ProfileOptions, host: Host, install: bool) -> None:
         raise RemoteError(f"{host.name} has not profiled: `edgeres profile` ended there with {answer['status']}.")
     show(report, options.json, options.html)
     sys.exit(answer["status"])
+
+
+def own_file(device: str) -> Path | None:
+    """The file of a device that the other machine need not have; None of those that come along."""
+    if is_own(device):
+        return known_profiles()[device]
+    if not device.endswith(".toml"):
+        return None
+    load_profile(device)  # a mistake in it is told before it is sent
+    return Path(device)

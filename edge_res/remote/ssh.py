@@ -35,6 +35,8 @@ def ask(host: Host, task: Mapping[str, Any], files: Mapping[str, bytes]) -> dict
 
     Gives its answer; a `RemoteError` where the host cannot be reached, cannot do it, or refuses.
     """
+    if host.name.startswith("-"):
+        raise ConfigError(f"{host.name!r} is no host but an option; give --host USER@HOST, and options with --ssh.")
     if not re.fullmatch(r"[\w./~+-]+", host.python):
         raise ConfigError(
             f"--host-python {host.python!r} is no path that a shell takes as it is; name one without blanks."

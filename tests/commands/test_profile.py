@@ -112,6 +112,11 @@ def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
         (["--mode", "both"], 2, "There is no mode 'both'"),
         (["--compare", "a.json", "b.json"], 2, "There is no profile a.json"),
         (["--html", "nowhere/page.html"], 2, "There is no folder nowhere"),
+        (["--estimate", "all", "--host", "pi"], 2, "--estimate measures nothing, and --host"),
+        (["--compare", "a.json", "b.json", "--save"], 2, "--compare measures nothing, and --save"),
+        (["--install"], 2, "name it: --host USER@HOST"),
+        (["--host=-oProxyCommand=true"], 2, "'-oProxyCommand=true' is no host"),
+        (["--host", "pi", "--device", "nowhere.toml"], 2, "There is no device file nowhere.toml"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_measured(arguments: list[str], code: int, told: str) -> None:

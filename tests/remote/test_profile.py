@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.edgeres import edgeres, lines, sentence
+from tests.edgeres import CLIPS, edgeres, lines, sentence
 from tests.sshd import NAME, Sshd
 
 SHORT = ("tiny", "--engine", "litert", "--mode", "step", "--threads", "1", "--seconds", "0.1", "--tries", "1")
@@ -38,6 +39,13 @@ def test_an_ensemble_and_a_mistake_over_there_are_told(host: Sshd) -> None:
     told = run.stderr.decode()
     assert f"{NAME}: There is no device 'no-such-device'" in told  # what it said there
     assert f"{NAME} has not profiled: `edgeres profile` ended there with 2." in told
+
+
+def test_a_device_file_of_ones_own_goes_along(host: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('title = "a machine of mine"\nrecognised_by = ["no such board"]\n')
+    run = edgeres(*ASKED, *host.options, "--device", os.path.relpath(tmp_path / "mine.toml", CLIPS), "--json")
+    assert lines(run)[0]["rows"][0]["verdict"] != "failed"
+    assert f"{NAME}: This machine is not recognised as a machine of mine" in run.stderr.decode()
 
 
 def test_what_is_missing_there_is_named(host: Sshd, tmp_path: Path) -> None:
