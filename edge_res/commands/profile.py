@@ -21,7 +21,8 @@ from edge_res.bundle import Bundle
 from edge_res.chain import merged, read_members
 from edge_res.commands.listen import ended_by_signal, say
 from edge_res.commands.profile_tables import print_profile
-from edge_res.devices import detect, find_device, stay_on
+from edge_res.devices import DeviceProfile, detect, find_device, stay_on
+from edge_res.devices.detect import describe_mismatch
 from edge_res.engines import load_engine
 from edge_res.errors import ConfigError, EdgeResError, EngineError
 from edge_res.models import MODES
@@ -85,13 +86,18 @@ def run(options: ProfileOptions) -> None:
         keep_best(best_us)
     found = recommend(rows, hop_s)
     settings = {"seconds": options.seconds, "tries": options.tries}
-    machine, bundle = describe_machine(), describe_bundle(bundles)
+    machine, bundle = {**describe_machine(), "file": file_of(device)}, describe_bundle(bundles)
     report = make_report(machine, bundle, rows, found, (before, sensors.read()), sensors.rail, settings)
     show(report, options.json, options.html)
     if options.save:
         keep(report, bundles, *found)
     elif all(row.paced is None for row in rows):
         raise EngineError(f"Nothing could be measured; the first to fail: {rows[0].name}: {rows[0].why.rstrip('.')}.")
+
+
+def file_of(device: DeviceProfile) -> str:
+    """The device file that a profile is of: the one in use, unless this machine is another."""
+    return device.name if describe_mismatch(device) is None else detect().name
 
 
 def check_page(html: Path | None) -> None:

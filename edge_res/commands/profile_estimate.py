@@ -11,10 +11,12 @@ from rich.console import Console
 
 from edge_res.chain import merged, read_members
 from edge_res.commands.profile_tables import table
+from edge_res.devices import detect
 from edge_res.errors import ConfigError
-from edge_res.profiling.estimate import Estimate, Measurement, calibrated, estimate, measurements, work_of
-from edge_res.profiling.peaks import all_peaks, read_peaks
-from edge_res.profiling.report import is_report
+from edge_res.profiling.estimate import Estimate, Measurement, Peaks, calibrated, estimate, measurements, work_of
+from edge_res.profiling.machine import machine_name
+from edge_res.profiling.peaks import all_peaks, peaks_here, read_peaks
+from edge_res.profiling.report import Report, is_report
 from edge_res.profiling.saved import saved_profiles
 from edge_res.sinks.writing import writing
 
@@ -30,13 +32,18 @@ def run(model: str, device: str, as_json: bool) -> None:
     bundles = read_members(model)
     manifest = merged([bundle.manifest for bundle in bundles])
     hop_ms = 1000 * manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
-    known = all_peaks()
+    known, here = all_peaks(), detect().name
+    derived = None if here in known else peaks_here(here)
+    if derived:
+        known[here] = derived
     if device.endswith(".toml") and (own := read_peaks(Path(device))):
+        device = own.device
         known[device] = own
     if device not in known and not (known and device == "all"):
         others = f"those are {', '.join(known)}" if known else "none that comes along has it"
         raise ConfigError(f"{device!r} is no device whose file has a table [peaks] to estimate from; {others}.")
-    measured = measurements((body for body in saved_profiles() if is_report(body)), known)
+    saved = [body for body in saved_profiles() if is_report(body) and not (derived and of_another(body, here))]
+    measured = measurements(saved, known)
     works = work_of(bundles)
     chosen = list(known.values()) if device == "all" else [known[device]]
     found = [calibrated(estimate(work, peaks, mode), measured) for peaks in chosen for mode, work in works.items()]
@@ -49,10 +56,28 @@ def run(model: str, device: str, as_json: bool) -> None:
                 "work": {mode: asdict(work) for mode, work in works.items()},
                 "rows": [{"ESTIMATE": True, **asdict(one)} for one in found],
                 "measured": [{**asdict(one), "ratio": round(one.ratio, 3)} for one in measured],
+                "derived": asdict(derived) if derived else None,
             }
             print(json.dumps(body), flush=True)
         else:
-            show(Console(), manifest.name, hop_ms, found, measured)
+            console = Console()
+            show(console, manifest.name, hop_ms, found, measured)
+            if derived and derived in chosen:
+                console.print(derived_sentence(derived), markup=False, highlight=False)
+
+
+def of_another(report: Report, here: str) -> bool:
+    """Whether it is of another machine that has the same generic file: what was derived here is not true of it."""
+    device = report["device"]
+    return bool(device.get("file") == here and device.get("name") != machine_name())
+
+
+def derived_sentence(peaks: Peaks) -> str:
+    return (
+        f"{peaks.device} is this machine, whose device file has no [peaks]; by its cores' features at "
+        f"{peaks.clock_hz / 1e6:.0f} MHz they are {peaks.int8_macs_s / 1e9:.0f} GMAC/s of int8 and "
+        f"{peaks.fp32_flops_s / 1e9:.0f} GFLOP/s, and a copy moves {peaks.memory_bytes_s / 1e9:.0f} GB/s."
+    )
 
 
 def show(

@@ -134,7 +134,8 @@ def measurements(reports: Iterable[Mapping[str, Any]], peaks: Mapping[str, Peaks
 def calibrated(expected: Estimate, measured: Sequence[Measurement]) -> Estimate:
     """An estimate moved by the ratios that were measured: on the same device, where there are any, else on all others.
 
-    The interval becomes narrower, by as much as these ratios agree, and never wider than it was.
+    The interval becomes narrower, by as much as these ratios agree, and never wider than it was; one other device alone
+    does not tell how far devices are apart, and moves it only.
     """
     same = [one for one in measured if one.device == expected.device]
     used = same or list(measured)
@@ -142,8 +143,10 @@ def calibrated(expected: Estimate, measured: Sequence[Measurement]) -> Estimate:
         return expected
     logs = [math.log(one.ratio) for one in used]
     middle = sum(logs) / len(logs)
-    spread = max(_SAME if same else _OTHER, math.exp(max(abs(log - middle) for log in logs)))
-    spread = min(spread, math.sqrt(expected.high_us / expected.low_us))
+    spread = widest = math.sqrt(expected.high_us / expected.low_us)
+    if same or len({one.device for one in used}) > 1:
+        agreed = max(_SAME if same else _OTHER, math.exp(max(abs(log - middle) for log in logs)))
+        spread = min(agreed, widest)
     likely = expected.likely_us * math.exp(middle)
     names = ", ".join(sorted({one.device for one in used}))
     return replace(

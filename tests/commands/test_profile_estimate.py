@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from edge_res.bundle import read_bundle
+from edge_res.devices import detect
 from edge_res.profiling.estimate import estimate, work_of
+from edge_res.profiling.machine import machine_name
 from edge_res.profiling.peaks import all_peaks, read_peaks
 from tests.edgeres import edgeres, lines, sentence
 
@@ -46,7 +48,7 @@ def test_json_is_labelled_and_is_the_estimate(board: Path) -> None:
 def test_it_is_calibrated_with_what_was_saved(board: Path, tmp_path: Path) -> None:
     work = {mode: asdict(one) for mode, one in work_of([read_bundle("tiny")]).items()}
     row = {"engine": "litert", "mode": "step", "threads": 1, "verdict": "stable", "p50_us": 777.0}
-    saved = {"edgeres_profile": 1, "device": {"file": str(board)}, "bundle": {"work": work}, "rows": [row]}
+    saved = {"edgeres_profile": 1, "device": {"file": "board"}, "bundle": {"work": work}, "rows": [row]}
     folder = tmp_path / "config" / "edgeres" / "profiles"
     folder.mkdir(parents=True)
     (folder / "a.json").write_text(json.dumps(saved))
@@ -59,6 +61,26 @@ def test_it_is_calibrated_with_what_was_saved(board: Path, tmp_path: Path) -> No
     told = " ".join(edgeres("profile", "tiny", "--estimate", board).stdout.decode().split())
     assert "ESTIMATE against measured, board step: likely" in told
     assert "measured 777" in told
+
+
+@pytest.mark.parametrize(("machine", "error_is_told"), [(machine_name(), True), ("another of that kind", False)])
+def test_of_this_machine_the_error_is_told(tmp_path: Path, board: Path, machine: str, error_is_told: bool) -> None:
+    here = detect().name
+    if all_peaks().get(here):
+        pytest.skip("the file of this machine has [peaks]")
+    work = {mode: asdict(one) for mode, one in work_of([read_bundle("tiny")]).items()}
+    row = {"engine": "litert", "mode": "step", "threads": 1, "verdict": "stable", "p50_us": 777.0}
+    device = {"file": here, "name": machine}
+    saved = {"edgeres_profile": 1, "device": device, "bundle": {"work": work}, "rows": [row]}
+    folder = tmp_path / "config" / "edgeres" / "profiles"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text(json.dumps(saved))
+    told = " ".join(edgeres("profile", "tiny", "--estimate", here).stdout.decode().split())
+    assert f"{here} is this machine, whose device file has no [peaks]" in told
+    assert (f"ESTIMATE against measured, {here} step" in told) == error_is_told
+    (body,) = lines(edgeres("profile", "tiny", "--estimate", board, "--json"))
+    assert body["derived"]["device"] == here
+    assert len(body["measured"]) == error_is_told
 
 
 def test_an_unknown_device_is_told() -> None:
@@ -76,13 +98,10 @@ def test_a_table_that_lacks_something_is_told(board: Path, key: str, value: str 
         read_peaks(board)
 
 
-def test_all_is_all_that_come_along_or_a_mistake() -> None:
-    done = edgeres("profile", "tiny", "--estimate", "all", "--json")
-    if all_peaks():
-        (body,) = lines(done)
-        assert {row["device"] for row in body["rows"]} == set(all_peaks())
-    else:
-        assert "none that comes along has it" in sentence(done)
+def test_all_is_all_that_come_along_and_this_machine() -> None:
+    (body,) = lines(edgeres("profile", "tiny", "--estimate", "all", "--json"))
+    derived = {body["derived"]["device"]} if body["derived"] else set()
+    assert {row["device"] for row in body["rows"]} == set(all_peaks()) | derived
 
 
 def test_the_files_that_come_along_can_be_read() -> None:

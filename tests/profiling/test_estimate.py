@@ -67,10 +67,17 @@ def test_calibration_moves_and_narrows() -> None:
     assert same.likely_us == pytest.approx(400 * (1.4 * 1.6) ** 0.5, abs=0.1)
     assert same.high_us / same.low_us == pytest.approx(1.3**2, rel=0.01)
     assert same.calibrated == "2 measured on a-board"
-    other = calibrated(expected, [measured(0.5, "another")])
+    other = calibrated(expected, [measured(0.5, "another"), measured(0.5, "a third")])
     assert other.likely_us == 200
     assert (other.low_us, other.high_us) == (100, 400)
-    assert "another" in other.calibrated
+    assert other.calibrated == "2 measured on a third, another"
+
+
+def test_one_other_device_moves_and_does_not_narrow() -> None:
+    expected = Estimate("a-board", "step", 100, 400, 1600)
+    for found in ([measured(0.5, "another")], [measured(0.5, "another"), measured(0.5, "another")]):
+        moved = calibrated(expected, found)
+        assert (moved.low_us, moved.likely_us, moved.high_us) == (50, 200, 800)
 
 
 def test_calibration_by_figures_that_disagree_is_not_narrow() -> None:
