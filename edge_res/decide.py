@@ -61,7 +61,7 @@ class Decide:
         np.add.reduce(self._past, axis=0, out=self._sum)
         self._at_s = scores.at_s
         np.greater_equal(self._sum, self._on_sum, out=self._above)
-        if not (self._count_on or self._above.any()):  # nearly always
+        if not (self._count_on or np.count_nonzero(self._above)):  # nearly always; `any` takes five times as long
             return []
         np.divide(self._sum, len(self._past), out=self._smooth)
         rising = self._above & ~self._on

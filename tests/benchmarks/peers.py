@@ -52,7 +52,7 @@ def cost(command: list[str]) -> tuple[float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(told)
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+    return used.ru_utime + used.ru_stime, 1024 * used.ru_maxrss / 1e6  # in KiB, getrusage(2)
 
 
 def main() -> None:
