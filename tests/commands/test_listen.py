@@ -59,3 +59,9 @@ def test_a_source_from_which_nothing_came_is_in_the_summary() -> None:
     result = edgeres("listen", f"{sensor}?rate=16000&alarm=0.1", "--give-up", "0.3")
     assert result.returncode == 3
     assert b"edgeres: 0.0 s of audio, 0 hops, 0 events, 0 samples lost, interrupted 1 time, failed at" in result.stderr
+
+
+def test_a_service_does_not_load_what_tables_need() -> None:
+    gone = "import sys; sys.modules['rich'] = sys.modules['edge_res.sinks.table'] = None"
+    heard = edgeres("listen", "yes-0.flac", "--format", "jsonl", before=gone)
+    assert heard.returncode == 0, heard.stderr.decode()
