@@ -53,7 +53,8 @@ def conditions(seen: Sequence[Instant], wait_share: float | None, reference_us: 
     if first.busy_s is not None and last.busy_s is not None and wall_s > 0:
         others = max(0.0, round((last.busy_s - first.busy_s - (last.ours_s - first.ours_s)) / wall_s, 3))
     sensed = [instant.sensed for instant in seen]
-    powers = [one.power_w for one in sensed if one.power_w is not None]
+    within = [one for one in sensed if one is not sensed[0]] or sensed  # the first may be of the phase before
+    powers = [one.power_w for one in within if one.power_w is not None]
     return Conditions(
         others_cores=others,
         wait_share=None if wait_share is None else round(wait_share, 3),

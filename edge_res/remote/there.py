@@ -26,6 +26,7 @@ from typing import Any
 MARK = "edgeres answers: "
 OLDEST = (3, 10)
 _CLEARING_S = 5.0
+_ON_DISK = "/var/tmp"
 # Prints the packages that are missing; one engine is enough.
 CHECK = """
 import sys
@@ -48,8 +49,8 @@ class Work:
     `lock` is held by whoever starts a process or makes a file, and for good by the one who clears up.
     """
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="edgeres-"))
+    def __init__(self, place: str | None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="edgeres-", dir=place))
         self.draft: Path | None = None  # a file outside the folder
         self.lock = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
@@ -90,7 +91,7 @@ def main() -> None:
         answer({"error": f"{found}, and 3.10 or newer of 64 bits is needed: name one with --host-python"})
         return
     task = json.loads(sys.stdin.buffer.readline().decode())
-    work = Work()
+    work = Work(place(task["install"]))
 
     def end() -> None:
         work.clear()
@@ -121,6 +122,11 @@ def main() -> None:
         answer({"error": f"{error.filename or 'a file'}: {error.strerror}"})
     finally:
         work.clear()
+
+
+def place(install: bool) -> str | None:
+    """Where the folder goes: an environment to where a disk is, as /tmp is memory since Debian 13; None: as usual."""
+    return _ON_DISK if install and "TMPDIR" not in os.environ and Path(_ON_DISK).is_dir() else None
 
 
 def answer(body: dict[str, Any]) -> None:

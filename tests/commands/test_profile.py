@@ -20,7 +20,7 @@ from edge_res.devices import detect, load_profile
 from edge_res.engines.onnxruntime import op_times
 from edge_res.profiling.machine import machine_name
 from edge_res.profiling.saved import Settings, key_of, save
-from tests.edgeres import edgeres, lines, sentence
+from tests.edgeres import REPOSITORY, edgeres, lines, sentence
 
 SHORT = ("--threads", "1", "--seconds", "0.1", "--tries", "1")
 FIGURES = ("p50_us", "p95_us", "p99_us", "max_us")
@@ -82,6 +82,21 @@ def test_a_row_is_as_documented(report: dict[str, Any]) -> None:
     assert row["cold"]["load_ms"] > row["cold"]["first_run_us"] / 1000 > 0
     assert row["ops_us"] is None  # LiteRT does not tell
     assert row["energy"] is None or row["energy"]["idle_w"] > 0
+
+
+def keys_of(body: object) -> set[str]:
+    """All keys of a JSON value, but those below `network`, which is of the bundle, and the names of modes."""
+    if isinstance(body, list):
+        return set().union(*map(keys_of, body))
+    if not isinstance(body, dict):
+        return set()
+    inner = [keys_of(value) for key, value in body.items() if key != "network"]
+    return (set(body) | set().union(*inner)) - {"step", "window"}
+
+
+def test_every_field_is_documented(report: dict[str, Any]) -> None:
+    documented = (REPOSITORY / "docs" / "profile.md").read_text().partition("## `--json`")[2].partition("\n## ")[0]
+    assert {key for key in keys_of(report) if f"`{key}`" not in documented} == set()
 
 
 def test_the_page_is_written(run: subprocess.CompletedProcess[bytes]) -> None:

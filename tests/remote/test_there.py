@@ -95,6 +95,14 @@ def test_a_signal_while_something_is_made_ends_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_environment_is_made_on_a_disk_unless_the_user_names_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    assert there.place(install=True) == "/var/tmp"
+    assert there.place(install=False) is None
+    monkeypatch.setenv("TMPDIR", "/mnt/usb")
+    assert there.place(install=True) is None
+
+
 @pytest.mark.parametrize("version", [(3, 10), (3, 11)])
 def test_all_that_the_runtime_needs_there_is_looked_for(version: tuple[int, int]) -> None:
     """What it depends on, but for the microphone's package; tomli before Python 3.11."""
