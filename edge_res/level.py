@@ -45,7 +45,8 @@ class Level:
         if not len(samples):
             self.peak = 0.0
             return
-        high, low = float(samples.max()), float(samples.min())
+        flat = samples.ravel()
+        high, low = float(flat[flat.argmax()]), float(flat[flat.argmin()])  # `max` takes four times as long
         self.peak = max(high, -low)
         if high == low or (samples.shape[1] > 1 and _stays(samples)):
             before, self._last = self._last, samples[0].tolist()
@@ -63,7 +64,7 @@ class Level:
             if self.peak >= _FULL_SCALE:
                 self._clipped += int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE))
             self._heard += samples.size
-            self._sum += float(np.add.reduce(samples, axis=None))
+            self._sum += float(np.add.reduce(flat))
             if self._heard >= _JUDGED_S * self._rate_hz * samples.shape[1]:
                 yield from self._judge()
 

@@ -16,7 +16,9 @@ from edge_res.errors import ConfigError, EngineError, ModelError
 from edge_res.flow import Frames
 
 MODES = ("step", "window")
-_LIMITS = {np.dtype(kind): (np.iinfo(kind).min, np.iinfo(kind).max) for kind in (np.int8, np.uint8)}
+_LIMITS = {
+    np.dtype(kind): (np.float32(np.iinfo(kind).min), np.float32(np.iinfo(kind).max)) for kind in (np.int8, np.uint8)
+}
 
 
 def load_runner(bundle: Bundle, engine: RunnerClass, mode: str, threads: int = 1) -> Runner:
@@ -75,7 +77,7 @@ def quantize(frames: Frames, spec: TensorSpec, out: NDArray[Any]) -> None:
     scaled += spec.zero_point
     np.minimum(scaled, highest, out=scaled)
     np.maximum(scaled, lowest, out=scaled)
-    np.copyto(out, scaled, casting="unsafe")
+    out[...] = scaled
 
 
 def encode(integers: NDArray[np.int8], spec: TensorSpec) -> NDArray[Any]:

@@ -17,6 +17,7 @@ class Stats:
     """Counters of a run, of a fixed size however long it takes; times are the work of a hop, waiting not included."""
 
     _RATIO = 1.02  # between the bounds of two buckets of the histogram: a percentile is exact to 2 %
+    _LOG = math.log(_RATIO)
     _BUCKETS = 1200  # up to 1.02 ** 1200 ns: 21 s
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class Stats:
         self.last_hop_us = 0.0
         self._total_ns = 0
         self._waiting_ns = 0
-        self._histogram = np.zeros(self._BUCKETS, np.int64)
+        self._histogram = [0] * self._BUCKETS
 
     def told(self, health: Health) -> None:
         """A change of the source's state."""
@@ -47,7 +48,7 @@ class Stats:
             self.last_hop_us = share_ns / 1000
             self._total_ns += self._waiting_ns
             self._waiting_ns = 0
-            self._histogram[min(self._BUCKETS - 1, int(math.log(max(1, share_ns)) / math.log(self._RATIO)))] += hops
+            self._histogram[min(self._BUCKETS - 1, int(math.log(max(1, share_ns)) / self._LOG))] += hops
 
     @property
     def mean_us(self) -> float:
