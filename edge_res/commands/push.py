@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from pathlib import Path
 
 from edge_res.bundle import bundle_path, read_bundle
-from edge_res.commands.listen import say
+from edge_res.commands.listen import ended_by_signal, say
 from edge_res.errors import ConfigError
 from edge_res.remote.package import pack, requirements
 from edge_res.remote.ssh import Host, ask
@@ -26,7 +27,14 @@ def run(model: str, target: str, host_options: Host, install: bool, unverified: 
         "install": install, "requirements": requirements(),
     }  # fmt: skip
     files = {"bundle.edgeres": body, **({} if unverified else {"package.zip": pack()})}
-    answer = ask(Host(name, host_options.ssh, host_options.python), task, files)
+    try:
+        with ended_by_signal():
+            answer = ask(Host(name, host_options.ssh, host_options.python), task, files)
+    except KeyboardInterrupt:
+        say(
+            f"ended; unless {name} had replaced it already, what was at {path} is still there, and nothing else is left"
+        )
+        sys.exit(130)
     checks = answer["verified"]["checks"] if answer["verified"] else []
     if as_json:
         told = {"host": name, "path": answer["path"], "sha256": sha256, "verified": answer["verified"]}

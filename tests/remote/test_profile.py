@@ -101,8 +101,12 @@ def test_interrupted_in_the_middle_nothing_is_left(host: Sshd, number: signal.Si
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
         wait_until(lambda: len(processes(host.temporary)) > 1)  # `edgeres profile`, and the loop that it measures
         process.send_signal(number)
-        process.communicate(timeout=20)
-        assert process.returncode != 0
+        _, told = process.communicate(timeout=20)
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+    else:
+        assert process.returncode == 130
+        assert told.decode().splitlines()[-1] == f"edgeres: ended; {NAME} clears up, and nothing is left there"
     wait_until(lambda: not processes(host.temporary))
     wait_until(lambda: not host.left())
 

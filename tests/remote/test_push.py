@@ -65,7 +65,10 @@ def test_interrupted_the_one_before_is_still_there(host: Sshd, tmp_path: Path, n
         while len(list(tmp_path.iterdir())) < 2:  # its draft has come
             assert time.monotonic() < until_s
         process.send_signal(number)
-        process.communicate(timeout=20)
+        _, told = process.communicate(timeout=20)
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert told.decode().splitlines()[-1].startswith("edgeres: ended; ")
     while len(list(tmp_path.iterdir())) > 1:
         assert time.monotonic() < until_s
     assert place.read_bytes() == b"the one before"
