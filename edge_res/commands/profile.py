@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -220,5 +221,12 @@ def keep(report: Report, bundles: Sequence[Bundle], recommendation: Recommendati
 
 
 def worker(task: str) -> None:
-    """The process that measures one row."""
+    """The process that measures one row; it ends with the one that started it, which holds its stdin open."""
+    threading.Thread(target=end_with_stdin, daemon=True).start()
     main(task, sys.stdout)
+
+
+def end_with_stdin() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)

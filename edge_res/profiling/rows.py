@@ -106,14 +106,14 @@ def measure_row(task: Task, observer: Observer, idle_w: float | None, tell: Call
 
     It is judged by itself: `judged_again` compares it with other times.
 
-    The process is ended with this one's exception, so that nothing runs on.
+    The process is ended with this one's exception, and ends itself when this one is no more: nothing runs on.
     """
     command = [*COMMAND, json.dumps(asdict(task))]
     environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment
         ) as worker,
     ):
         try:

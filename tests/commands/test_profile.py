@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from edge_res.commands.profile import file_of
 from edge_res.devices import detect, load_profile
 from edge_res.engines.onnxruntime import op_times
 from edge_res.profiling.machine import machine_name
+from edge_res.profiling.rows import COMMAND
 from edge_res.profiling.saved import Settings, key_of, save
+from edge_res.profiling.worker import Task
 from tests.edgeres import REPOSITORY, edgeres, lines, sentence
 
 SHORT = ("--threads", "1", "--seconds", "0.1", "--tries", "1")
@@ -160,21 +163,59 @@ def test_a_process_that_dies_is_a_row_that_failed() -> None:
     assert "signal 11" in died.stderr.decode()
 
 
-def test_ctrl_c_ends_it_with_nothing_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_ended_by_a_signal_it_writes_nothing_and_nothing_runs_on(tmp_path: Path, number: signal.Signals) -> None:
     page = tmp_path / "page.html"
-    command = [sys.executable, "-m", "edge_res.cli", "profile", "tiny", *SHORT, "--save", "--html", str(page)]
+    command = [
+        sys.executable,
+        "-m",
+        "edge_res.cli",
+        "profile",
+        "tiny",
+        *SHORT,
+        "--seconds",
+        "60",
+        "--save",
+        "--html",
+        str(page),
+    ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
     )
     child = next(children(process.pid))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, told = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == (-number if number == signal.SIGKILL else 130)
     assert out == b""
-    assert told.decode().splitlines()[-1].endswith("; nothing was written or saved")
+    if number != signal.SIGKILL:
+        assert told.decode().splitlines()[-1].endswith("; nothing was written or saved")
     assert "Traceback" not in told.decode()
     assert list(tmp_path.iterdir()) == []
-    assert not Path(f"/proc/{child}").exists()
+    until_s = time.monotonic() + 30
+    while running(child):
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+
+
+def test_the_process_that_measures_ends_with_the_one_that_started_it() -> None:
+    task = json.dumps(asdict(Task("tiny", "litert", "step", 1, 60.0)))
+    with subprocess.Popen([*COMMAND, task], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdin
+        assert worker.stdout
+        try:
+            assert any(json.loads(line) == {"phase": "paced"} for line in worker.stdout)
+            worker.stdin.close()
+            assert worker.wait(20) == 1
+        finally:
+            worker.kill()
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there, and not only because nobody has asked how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def children(pid: int) -> Iterator[int]:
