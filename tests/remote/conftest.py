@@ -17,7 +17,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 @pytest.fixture(autouse=True)
 def nothing_is_left(host: Sshd) -> Iterator[None]:
     yield
-    until_s = time.monotonic() + 10
+    until_s = time.monotonic() + 60
     while host.left():  # the other side clears up behind one that was killed
         assert time.monotonic() < until_s, host.left()
         time.sleep(0.05)
