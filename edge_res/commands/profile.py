@@ -71,18 +71,18 @@ def run(options: ProfileOptions) -> None:
     check_page(options.html)
     sensors = open_sensors(device.reads)
     before = sensors.read()
-    rows: list[Row] = []
+    measured: list[list[Row]] = []
     try:
         with ended_by_signal(), progress(tasks) as tell:
             idle_w = idle_power(sensors)
             best_us = best_known_us() or math.inf
             for number, task in enumerate(tasks):
-                row, best_us = measure(task, options.tries, best_us, Observer(sensors), idle_w, partial(tell, number))
-                rows.append(row)
+                runs, best_us = measure(task, options.tries, best_us, Observer(sensors), idle_w, partial(tell, number))
+                measured.append(runs)
     except KeyboardInterrupt:
-        say(f"ended after {len(rows)} of {len(tasks)} combinations; nothing was written or saved")
+        say(f"ended after {len(measured)} of {len(tasks)} combinations; nothing was written or saved")
         sys.exit(130)
-    rows = [judged_again(row, best_us) for row in rows]
+    rows = together_judged(measured, best_us)
     if best_us < math.inf:
         keep_best(best_us)
     found = recommend(rows, hop_s)
@@ -160,14 +160,19 @@ def measure(
     observer: Observer,
     idle_w: float | None,
     tell: Callable[[str, float], None],
-) -> tuple[Row, float]:
-    """A row, and the shortest reference by now; measured until two runs are stable and agree, `tries` times at most."""
+) -> tuple[list[Row], float]:
+    """Runs of a task until two are stable and agree, `tries` at most, and the shortest reference by now."""
     runs: list[Row] = []
     while len(runs) < tries and not (runs and (runs[-1].verdict == "failed" or agreeing(runs))):
         row = measure_row(task, observer, idle_w, tell)
         best_us = min(best_us, reference_of(row))
         runs.append(judged_again(row, best_us))
-    return together(runs), best_us
+    return runs, best_us
+
+
+def together_judged(measured: Sequence[Sequence[Row]], best_us: float) -> list[Row]:
+    """A row of the runs of each task, all judged by the shortest reference that came up."""
+    return [together([judged_again(run, best_us) for run in runs]) for runs in measured]
 
 
 def idle_power(sensors: Sensors) -> float | None:

@@ -221,12 +221,16 @@ def judged_again(row: Row, best_us: float) -> Row:
 
 
 def agreeing(runs: Sequence[Row]) -> bool:
-    """Whether the last of several runs is stable, and so was one before it that took as long."""
+    """Whether the last of several runs is stable, so was one before it that took as long, and none was quicker.
+
+    Two that agree on being slow, where a third was quick, were both disturbed.
+    """
     stable = [row.paced.p50_us for row in runs if row.paced and row.verdict == "stable"]
     if runs[-1].verdict != "stable":
         return False
     *before, last = stable
-    return any(max(one, last) <= (1 + AGREE) * min(one, last) for one in before)
+    as_long = any(max(one, last) <= (1 + AGREE) * min(one, last) for one in before)
+    return as_long and last <= (1 + AGREE) * min(stable)
 
 
 def together(runs: Sequence[Row]) -> Row:
@@ -246,7 +250,8 @@ def together(runs: Sequence[Row]) -> Row:
     return replace(
         found,
         verdict="noisy",
-        why=f"of {len(runs)} runs {len(stable)} were stable, with a p50 of {times} µs: no two within {AGREE:.0%}",
+        why=f"of {len(runs)} runs {len(stable)} were stable, with a p50 of {times} µs: the last is not "
+        f"within {AGREE:.0%} of another and of the quickest",
     )
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from edge_res.commands.profile import together_judged
+from edge_res.profiling.judge import Conditions
 from edge_res.profiling.rows import agreeing, together
 from tests.profiling.rows import FAILED, row
 
@@ -24,6 +28,20 @@ def test_runs_that_do_not_agree_are_noise_however_stable_each_is() -> None:
     found = together(runs)
     assert found.verdict == "noisy"
     assert "100, 110, 130 µs" in found.why
+
+
+def test_two_that_agree_on_being_slow_are_not_believed_where_a_third_was_quick() -> None:
+    runs = [row(p50_us=674.0), row(p50_us=734.0), row(p50_us=721.0)]
+    assert not agreeing(runs)
+    assert together(runs).verdict == "noisy"
+    assert agreeing([*runs, row(p50_us=670.0)])
+
+
+def test_runs_that_do_not_agree_stay_noise_when_all_are_judged_in_the_end() -> None:
+    steady = [replace(row(p50_us=us, conditions=Conditions()), hops_us=(us,) * 100) for us in (713.0, 667.0)]
+    (found,) = together_judged([steady], 90.0)
+    assert found.verdict == "noisy"
+    assert "713, 667 µs" in found.why
 
 
 def test_one_stable_run_of_several_is_not_enough() -> None:
