@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -77,13 +78,15 @@ class _Row:
     peak: float = 0.0  # since it was drawn
     scores: Scores | None = None  # none yet, or none since a gap
     whole_since_s: float = 0.0
+    fed_s: float = 0.0  # when its last sample came, by the monotonic clock
 
 
 class LiveTable:
     """Level, top scores, hop time and losses of each source, redrawn ten times a second below the events."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        shares_screen = sys.stderr is not None and sys.stderr.isatty()  # else what is said there is not for here
+        self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stderr=shares_screen)
         self._labels: tuple[str, ...] = ()
         self._window_s = 0.0
         self._drawn_s = -1.0
@@ -91,7 +94,7 @@ class LiveTable:
 
     def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
         self._labels = manifest.labels
-        self._rows = {source.name: _Row(source, Stats()) for source in sources}
+        self._rows = {source.name: _Row(source, Stats(), fed_s=monotonic()) for source in sources}
         self._window_s = manifest.front_end.samples_of(manifest.frames) / manifest.front_end.sample_rate_hz
         self._live.start()
 
@@ -103,6 +106,8 @@ class LiveTable:
             self._live.console.print(describe_beginning(block, row.whole_since_s, self._tag(block.source)))
         row.peak = max(row.peak, stats.peak)
         now = monotonic()
+        if len(block.samples):
+            row.fed_s = now
         if now - self._drawn_s >= _REFRESH_S:
             self._drawn_s = now
             top = _TOP if len(self._rows) == 1 else 1
@@ -122,7 +127,10 @@ class LiveTable:
         self._live.console.print(describe_gap(gap, self._tag(gap.source)))
 
     def health(self, health: Health) -> None:
-        self._rows[health.source].state = health.state
+        row = self._rows[health.source]
+        row.state = health.state
+        if health.state not in ("healthy", "ended"):  # the scores are of what was heard before
+            row.scores, row.whole_since_s = None, row.stats.audio_s
 
     def finish(self) -> None:
         self._live.stop()
@@ -139,7 +147,9 @@ class LiveTable:
             level_db = decibels(row.peak)
             colour = "red" if level_db > -1 else "green"
             rows.add_row("level", bar(1 - level_db / FLOOR_DB, colour), f"{level_db:.0f} dBFS")
-        if row.scores is None:
+        if row.state not in ("healthy", "ended"):
+            rows.add_row("nothing", bar(0, "dim"), f"for {monotonic() - row.fed_s:.1f} s")
+        elif row.scores is None:
             heard_s = stats.audio_s - row.whole_since_s
             rows.add_row("not ready", bar(heard_s / self._window_s, "dim"), f"{heard_s:.1f} of {self._window_s:.1f} s")
         else:

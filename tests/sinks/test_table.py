@@ -7,25 +7,26 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from edge_res.bundle import read_bundle
-from edge_res.flow import Block, Gap, Scores
+from edge_res.flow import Block, Gap, Health, Scores
 from edge_res.sinks import Stats
 from edge_res.sinks.table import LiveTable
 from edge_res.sources import Wanted, open_source
 from tests.edgeres import CLIPS, DEMO, edgeres
 
 
-def on_a_terminal(*arguments: str) -> str:
+def on_a_terminal(*arguments: str, stderr: int = subprocess.DEVNULL) -> str:
     """All that `edgeres listen` writes on a terminal of its own."""
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "edge_res.cli", "listen", *arguments]
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
-    with subprocess.Popen(command, stdout=slave, stderr=subprocess.DEVNULL, env=env, cwd=CLIPS) as process:
+    with subprocess.Popen(command, stdout=slave, stderr=stderr, env=env, cwd=CLIPS) as process:
         os.close(slave)
         seen = b""
         try:
@@ -45,6 +46,13 @@ def test_a_terminal_shows_level_scores_and_events() -> None:
     assert "lost 0" in seen
     assert "11.46 s  left" in seen
     assert "\x1b[?25h" in seen  # the cursor is given back
+
+
+def test_what_is_said_on_stderr_stays_there(tmp_path: Path) -> None:
+    with (tmp_path / "told.txt").open("wb") as told:
+        seen = on_a_terminal("yes-0.flac", str(DEMO), stderr=told.fileno())
+    assert "edgeres: yes-0.flac has ended at 1.0 s" in (tmp_path / "told.txt").read_text().splitlines()
+    assert "has ended" not in seen
 
 
 def test_scores_are_lines_on_a_terminal_too() -> None:
@@ -73,11 +81,11 @@ class Watched:
         with open_source("demo:", Wanted(16000, 1, 0.08)) as source:
             self.table.start([source], read_bundle("default").manifest)
 
-    def drawn(self, peak: float, after_s: float) -> str:
+    def drawn(self, peak: float, after_s: float, samples: int = 3) -> str:
         self.now_s += after_s
         before = len(self._out.getvalue())
         self.stats.peak = peak
-        self.table.block(Block("demo:", 0, np.zeros((3, 1), np.float32)), self.stats)
+        self.table.block(Block("demo:", 0, np.zeros((samples, 1), np.float32)), self.stats)
         return self._out.getvalue()[before:]
 
 
@@ -107,4 +115,25 @@ def test_what_is_missing_for_a_score_is_told_at_first_and_behind_a_gap(monkeypat
     assert "not ready" in seen
     assert "0.4 of 1.5 s" in seen
     assert "0.75" not in seen
+    watched.table.finish()
+
+
+def test_while_nothing_comes_old_scores_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch)
+    watched.stats.audio_s = 5.0
+    watched.table.hop(
+        Block("demo:", 0, np.zeros((1, 1), np.float32)), Scores(5.0, np.eye(12, dtype=np.float32)[2]), Stats()
+    )
+    assert f"{watched.labels[2]} " in watched.drawn(0.1, after_s=1)
+    watched.table.health(Health("demo:", "alarmed", "no sample has come for 0.7 s", 5.0))
+    seen = watched.drawn(0.0, after_s=2.5, samples=0)
+    assert "alarmed" in seen
+    assert f"{watched.labels[2]} " not in seen
+    assert "for 2.5 s" in seen
+    assert "for 3.5 s" in watched.drawn(0.0, after_s=1, samples=0)
+    watched.table.health(Health("demo:", "healthy", "samples come again", 5.0))
+    watched.stats.audio_s = 5.5
+    seen = watched.drawn(0.1, after_s=1)
+    assert f"{watched.labels[2]} " not in seen
+    assert "0.5 of 1.5 s" in seen
     watched.table.finish()
