@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import soxr
 from numpy.typing import NDArray
@@ -99,12 +100,25 @@ def test_a_microphone_that_comes_back_is_listened_to_again(pulse: Pulse) -> None
     assert "samples lost in 1 gap" in told
 
 
-def test_ctrl_c_ends_many_with_a_frozen_server_as_fast_as_one(pulse: Pulse, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("microphones", "times"), [(["mic:", "mic:pul", "mic:0", "mic:1"], 1), (["mic:"], 3)])
+def test_ctrl_c_ends_many_with_a_frozen_server_as_fast_as_one(
+    pulse: Pulse, tmp_path: Path, microphones: list[str], times: int
+) -> None:
     health = tmp_path / "health.json"
-    microphones = ["mic:", "mic:pul", "mic:0", "mic:1"]  # all the same
     with listening(pulse, *microphones, "--health-file", str(health)) as process:
         wait_for(health.exists, 20)  # then all are entered
         pulse.freeze()
-        process.send_signal(signal.SIGINT)
+        for _ in range(times):  # who is impatient
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
         _, told = process.communicate(timeout=3)
-    assert process.returncode == 0, told
+    assert process.returncode in ((0,) if times == 1 else (0, 130, -signal.SIGINT)), told
+    assert "Traceback" not in told
+
+
+def test_a_server_that_is_frozen_from_the_start_is_told(pulse: Pulse) -> None:
+    pulse.freeze()
+    command = [sys.executable, "-m", "edge_res.cli", "listen", "mic:"]
+    done = subprocess.run(command, env=pulse.env, capture_output=True, text=True, timeout=20)
+    said = "edgeres: The microphone mic: cannot be opened: nothing has answered for 10 s; restart the sound server.\n"
+    assert (done.returncode, done.stderr) == (4, said)

@@ -24,6 +24,7 @@ REOPEN_S = 5.0  # without a callback, after which a stream that is still open is
 RETRY_S = 0.5  # between tries to open it
 OPEN_S = 10.0  # that opening may take at the beginning
 CLOSE_S = 1.0  # that closing may take: with a frozen sound server even abort() blocks
+_QUIET_TRIES = 5  # whose failure is not told: mostly it is not there yet
 _EAGER_TRIES = 16  # each with a new list of what there is, if need be; later each 16th one
 _MOST_CHANNELS = 16  # of a card; a sound server claims more, and makes as many as are wanted from what it has
 _CALLBACKS = 8192  # noted at most until the reader comes to look
@@ -80,47 +81,54 @@ class Microphone:
         self._leaving.set()
         within_s = 0.0 if PORTAUDIO.hangs else CLOSE_S  # with many microphones once for all
         until_s = monotonic() + within_s
-        if self._call.done(within_s):
-            self._call = Call(self._close)
-        if not self._call.done(until_s - monotonic()):
-            PORTAUDIO.forget()
+        closed = False
+        try:
+            if self._call.done(within_s):
+                self._call = Call(self._close)
+                closed = self._call.done(until_s - monotonic())
+        finally:  # Ctrl-C may come again
+            if not closed:
+                PORTAUDIO.forget()
 
     def __iter__(self) -> Iterator[Block | Health]:
         ring, losses = self._ring, self._continuity.losses
         dog = Watchdog(self.name, ALARM_S, self._give_up_s)
         missing = lost = 0  # samples that never came: in all, and before the next block (with those that did not fit)
+        over: SourceError | None = None
         yielded_s = monotonic()
         while True:
             at_s = (ring.at + missing) / self.rate_hz
-            if self._follow():
+            if over is None and self._follow():
                 yield from dog.fed(at_s)
             lost += ring.take_lost()
             while losses and losses[0].at <= ring.at:
                 gone = losses.popleft().lost
                 missing += gone
                 lost += gone
-            sure = losses[0].at if losses else self._received if dog.given_up else self._continuity.sure
+            sure = losses[0].at if losses else self._continuity.sure
             if n := min(ring.available, ring.longest_view, max(0, sure - ring.at)):
                 yield Block(self.name, ring.at + missing, ring.view(n), lost)
                 yielded_s = monotonic()
                 ring.advance(n)
                 lost = 0
                 continue
-            if dog.given_up:
+            if over is not None:
                 break
+            over = self._over(dog, at_s)
+            if over is not None:
+                self._continuity.finish(self._received)
+                continue  # with what was held until it is sure
             yield from dog.waited(at_s)
             yield from self._mend(dog, at_s)
             if not self._news.acquire(timeout=TICK_S) or monotonic() - yielded_s > TICK_S:
                 yield Block(self.name, ring.at + missing, ring.view(0), lost)
                 yielded_s = monotonic()
                 lost = 0
+        self._leaving.set()
         lost += ring.take_unmarked_lost()
         if lost:
             yield Block(self.name, ring.at + missing, ring.view(0), lost)
-        raise SourceError(
-            f"The microphone {self.name} has delivered nothing for {dog.starved_s:.1f} s, {at_s:.1f} s after it began, "
-            f"and is given up: {self._trouble}."
-        )
+        raise over
 
     def _follow(self) -> bool:
         """Look at the callbacks since the last time; whether there were any."""
@@ -133,19 +141,28 @@ class Microphone:
             came = True
         return came
 
+    def _over(self, dog: Watchdog, at_s: float) -> SourceError | None:
+        """Why it cannot go on, where it cannot."""
+        if self._device.is_jack and (self._finished or dog.starved_s > REOPEN_S):
+            # Without its server even closing hangs, for 10 minutes, and then aborts the process.
+            self._stream = None
+            PORTAUDIO.forget()
+            return SourceError(
+                f"The microphone {self.name} has lost the JACK server, {at_s:.1f} s after it began, and a program "
+                "cannot connect to it a second time; start this one again."
+            )
+        if dog.given_up:
+            return SourceError(
+                f"The microphone {self.name} has delivered nothing for {dog.starved_s:.1f} s, {at_s:.1f} s after it "
+                f"began, and is given up: {self._trouble}."
+            )
+        return None
+
     def _mend(self, dog: Watchdog, at_s: float) -> Iterator[Health]:
         """Open the microphone again, aside, where that is due."""
         if not self._call.done():
             return
         self._call.check()
-        if self._device.is_jack and (self._finished or dog.starved_s > REOPEN_S):
-            # Without its server even closing hangs, for 10 minutes, and then aborts the process.
-            self._stream = None
-            PORTAUDIO.forget()
-            raise SourceError(
-                f"The microphone {self.name} has lost the JACK server, {at_s:.1f} s after it began, and a program "
-                "cannot connect to it a second time; start this one again."
-            )
         if self._finished:
             yield from dog.recovering("it has stopped, and is opened again as soon as it is there", at_s)
         elif min(dog.starved_s, monotonic() - self._opened_s) > REOPEN_S:
@@ -205,6 +222,7 @@ class Microphone:
     def _reopen(self) -> None:
         """Close what is left of the stream, and try until the microphone is there again or nobody listens."""
         self._close()
+        told = ""
         for tries in count(1):
             if self._leaving.is_set():
                 break
@@ -217,6 +235,9 @@ class Microphone:
             except MicrophoneError as error:
                 self._finished = True
                 self._trouble = str(error).removesuffix(".")
+                if tries > _QUIET_TRIES and self._trouble != told:
+                    told = self._trouble
+                    logging.getLogger("edge_res").warning("%s is still not back: %s.", self.name, told)
                 self._close()
                 self._leaving.wait(RETRY_S)
         self._opened_s = monotonic()

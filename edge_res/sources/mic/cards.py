@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_res.sources.access import way_in
+
+_OURSELVES = "this program, under another name"
 
 
 @dataclass(frozen=True)
@@ -55,24 +56,31 @@ def why_not(card: Card | None, root: Path = Path("/")) -> str | None:
     for node in sorted((root / "dev/snd").glob(f"pcmC{number}D*c")):
         if not os.access(node, os.R_OK | os.W_OK):
             return f"{node.name} may not be opened: permission denied; {way_in(str(node))}"
-    holders = sorted({holder for status in _statuses(number, root) if (holder := _holder(status, root))})
-    if holders:
-        return f"it is in use by {' and '.join(holders)}; end that first"
+    held = {
+        (_text(status.parents[2] / "id"), holder)
+        for status in (root / "proc/asound").glob(f"card{number}/pcm*c/sub*/status")
+        if (holder := _holder(status, root)) and (card or holder != _OURSELVES)
+    }
+    if held:
+        told = (f"{'it' if card else f'the card {name}'} is in use by {holder}" for name, holder in sorted(held))
+        return f"{' and '.join(told)}; end that first"
     return None
-
-
-def _statuses(number: str, root: Path) -> Iterator[Path]:
-    yield from (root / "proc/asound").glob(f"card{number}/pcm*c/sub*/status")
 
 
 def _holder(status: Path, root: Path) -> str | None:
-    """`NAME (process PID)` of the other process that records from a device, of which this is the status file."""
-    for line in _text(status).splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "owner_pid" and value.strip() != str(os.getpid()):
-            name = _text(root / "proc" / value.strip() / "comm") or "another program"
-            return f"{name} (process {value.strip()})"
-    return None
+    """`NAME (process PID)` of the process that records from a device, of which this is the status file."""
+    if not (thread := _field(status, "owner_pid")):
+        return None
+    process = _field(root / "proc" / thread / "status", "Tgid") or thread
+    if process == str(os.getpid()):
+        return _OURSELVES
+    return f"{_text(root / 'proc' / process / 'comm') or 'another program'} (process {process})"
+
+
+def _field(path: Path, name: str) -> str:
+    """What a file with lines such as `name : value` says of it."""
+    found = (line.partition(":") for line in _text(path).splitlines())
+    return next((value.strip() for key, _, value in found if key.strip() == name), "")
 
 
 def _text(path: Path) -> str:

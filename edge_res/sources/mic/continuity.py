@@ -85,6 +85,12 @@ class Continuity:
         else:
             doubt.earlier_s, doubt.recent_s, doubt.half_s = doubt.recent_s, inf, came_s
 
+    def finish(self, end: int) -> None:
+        """No callback follows the one that brought samples up to `end`: what is in doubt is judged by what is known."""
+        if self._doubt is not None and self._doubt.broken:
+            self._decide(self._doubt, end)
+        self._doubt, self.sure = None, end
+
     def _decide(self, doubt: _Doubt, end: int) -> None:
         """It is a loss; what came before `end` is judged by it."""
         usual_s = self.usual_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import os
 import re
 import sys
 import threading
@@ -16,6 +17,8 @@ from typing import Any
 
 from edge_res.errors import MicrophoneError
 from edge_res.sources.mic.cards import Card, read_cards, why_not
+
+_NOT_STARTED = "PortAudio does not start; check the sound server, and ALSA's files ~/.asoundrc and /etc/asound.conf."
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class PortAudio:
             if not self._runs:
                 if sounddevice._lib.Pa_Initialize() != 0:
                     self.forget()
-                    raise MicrophoneError("PortAudio does not start; check the sound server.")
+                    raise MicrophoneError(_NOT_STARTED)
                 self._runs = True
             if self._cards is None:
                 self._cards = cards
@@ -210,6 +213,7 @@ class PortAudio:
     def forget(self) -> None:
         """Where a call hangs, the end of the process must not wait for PortAudio either."""
         self.hangs = True
+        _restore_stderr()
         if handler := getattr(sys.modules.get("sounddevice"), "_exit_handler", None):
             atexit.unregister(handler)
 
@@ -236,7 +240,23 @@ def _silence() -> None:
     ctypes.c_void_p.in_dll(libc, "stderr").value = libc.fopen(b"/dev/null", b"w")
 
 
+@cache
+def _stderr() -> int:
+    """A copy of file descriptor 2, which sounddevice sends to /dev/null for as long as its import takes; -1: closed."""
+    try:
+        return os.dup(2)
+    except OSError:
+        return -1
+
+
+def _restore_stderr() -> None:
+    """Where the import hangs, what we have to say of that must not go to /dev/null."""
+    if _stderr() >= 0:
+        os.dup2(_stderr(), 2)
+
+
 def _import_sounddevice() -> Any:
+    _stderr()
     try:
         import sounddevice
     except OSError:
@@ -244,6 +264,10 @@ def _import_sounddevice() -> Any:
             "A microphone needs the PortAudio library, which is missing; install it with "
             "`sudo apt install libportaudio2`."
         ) from None
+    except ImportError:
+        raise
+    except Exception:  # its PortAudioError, which cannot be imported either
+        raise MicrophoneError(_NOT_STARTED) from None
     return sounddevice
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from edge_res.sources.mic.cards import Card, read_cards, why_not
+from edge_res.sources.mic.cards import Card, _field, read_cards, why_not
 
 RUNNING = """state: RUNNING
 owner_pid   : 4711
@@ -77,12 +78,36 @@ def test_who_holds_a_card_is_told(root: Path) -> None:
     (root / "proc/4711/comm").write_text("arecord\n")
     said = "it is in use by arecord (process 4711); end that first"
     assert why_not(first, root) == said
-    assert why_not(None, root) == said
+    assert why_not(None, root) == "the card Device is in use by arecord (process 4711); end that first"
     assert why_not(onboard, root) is None
     (root / "proc/4711/comm").unlink()
     assert why_not(first, root) == "it is in use by another program (process 4711); end that first"
-    (root / "proc/asound/card1/pcm0c/sub0/status").write_text(RUNNING.replace("4711", str(os.getpid())))
-    assert why_not(first, root) is None
+
+
+def test_the_process_is_told_not_the_thread_that_opened_the_card(root: Path) -> None:
+    _, first, _ = read_cards(root)
+    capture = root / "proc/asound/card1/pcm0c/sub0/status"
+    capture.write_text(RUNNING)
+    for number, name, process in (("4711", "source-USB", 4700), ("4700", "pulseaudio", 4700)):
+        (root / "proc" / number).mkdir()
+        (root / "proc" / number / "comm").write_text(f"{name}\n")
+        (root / "proc" / number / "status").write_text(f"Name:\t{name}\nTgid:\t{process}\nPid:\t{number}\n")
+    assert why_not(first, root) == "it is in use by pulseaudio (process 4700); end that first"
+    (root / "proc/4711/status").write_text(f"Name:\tPortAudio\nTgid:\t{os.getpid()}\nPid:\t4711\n")
+    assert why_not(first, root) == "it is in use by this program, under another name; end that first"
+    assert why_not(None, root) is None
+
+
+def test_linux_says_which_process_a_thread_is_of() -> None:
+    told: list[str] = []
+
+    def look() -> None:
+        told.append(_field(Path(f"/proc/{threading.get_native_id()}/status"), "Tgid"))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert told == [str(os.getpid())]
 
 
 def test_the_group_that_may_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,6 +166,19 @@ def test_before_anything_is_known_an_interruption_counts_as_one_sample() -> None
     assert losses(flagged, watch) == [Loss(0, 1)]
 
 
+def test_at_the_end_an_interruption_that_is_in_doubt_is_a_loss_and_a_late_callback_is_none() -> None:
+    at, lost = 5 * RATE_HZ, RATE_HZ
+    for flagged in (True, False):
+        watch = Continuity(RATE_HZ)
+        for came_s, start, end, _ in without(callbacks(6.3), at, lost):  # ends 0.3 s behind it
+            watch.push(came_s, start, end, flagged and start == at)
+        assert watch.sure <= at
+        assert not watch.losses
+        watch.finish(end)
+        assert watch.sure == end
+        assert list(watch.losses) == [Loss(at, lost)] * flagged
+
+
 def test_each_of_many_losses_is_told() -> None:
     told = callbacks(100, bursts(4, 0.01))
     for i in range(20):
