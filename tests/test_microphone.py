@@ -100,6 +100,23 @@ def test_a_microphone_that_comes_back_is_listened_to_again(pulse: Pulse) -> None
     assert "samples lost in 1 gap" in told
 
 
+def test_a_microphone_that_is_silent_at_first_has_a_gap_there(pulse: Pulse) -> None:
+    pulse.suspend()
+    with listening(pulse, "mic:") as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "mic: is alarmed at 0.0 s" in line:
+                break
+        pulse.resume()
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=20)
+    (gap,) = map(json.loads, out.splitlines())
+    assert gap["event"] == "gap"
+    assert gap["at_s"] == gap["gap_s"] > 0.6
+    assert "samples lost in 1 gap" in told
+
+
 @pytest.mark.parametrize(("microphones", "times"), [(["mic:", "mic:pul", "mic:0", "mic:1"], 1), (["mic:"], 3)])
 def test_ctrl_c_ends_many_with_a_frozen_server_as_fast_as_one(
     pulse: Pulse, tmp_path: Path, microphones: list[str], times: int

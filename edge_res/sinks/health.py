@@ -42,6 +42,7 @@ class _Seen:
     stats: Stats | None = None
     peak: float = 0.0  # since the last report
     fed_s: float = 0.0  # when its last sample came
+    begun: bool = False  # whether any has
 
     def report(self, now_s: float) -> dict[str, Any]:
         """As the health file has it."""
@@ -69,8 +70,8 @@ class HealthReport:
 
     The file is one JSON object, replaced as a whole. One that cannot be written is refused at the start; later it is
     told, once, and tried again each second: listening goes on, and the old time in the file says the rest. systemd
-    (sd_notify(3), where `NOTIFY_SOCKET` is set) is told READY with the first samples, once each source has begun or
-    failed, WATCHDOG and STATUS each second and STOPPING at the end.
+    (sd_notify(3), where `NOTIFY_SOCKET` is set) is told READY when samples come and each source has begun, or
+    is known not to be healthy, WATCHDOG and STATUS each second and STOPPING at the end.
     """
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = monotonic) -> None:
@@ -91,10 +92,8 @@ class HealthReport:
         seen.stats = stats
         seen.peak = max(seen.peak, stats.peak)
         if len(block.samples):
-            seen.fed_s = now_s
-            if not self._ready and all(
-                other.stats or other.state in ("failed", "ended") for other in self._seen.values()
-            ):
+            seen.fed_s, seen.begun = now_s, True
+            if not self._ready and all(other.begun or other.state != "healthy" for other in self._seen.values()):
                 self._ready = True
                 notify("READY=1")
         if now_s - self._reported_s >= _EVERY_S:

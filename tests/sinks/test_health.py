@@ -110,7 +110,7 @@ def notified(sources: list[Source], socket_of: Path, monkeypatch: pytest.MonkeyP
     return report
 
 
-def test_a_source_that_fails_at_once_does_not_keep_the_others_from_being_ready(
+def test_a_source_in_trouble_from_the_start_does_not_keep_the_others_from_being_ready(
     tmp_path: Path, sources: list[Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -118,7 +118,10 @@ def test_a_source_that_fails_at_once_does_not_keep_the_others_from_being_ready(
         report = notified(sources, tmp_path / "notify", monkeypatch)
         report.block(block("demo:", 10), Stats())
         assert "READY=1" not in received(sock)
-        report.health(Health(str(DEMO), "failed", "it is gone", 0.0))
+        report.block(block(str(DEMO), 0), Stats())  # it has yielded, and nothing has come
+        report.block(block("demo:", 10), Stats())
+        assert "READY=1" not in received(sock)
+        report.health(Health(str(DEMO), "alarmed", "no sample has come for 0.7 s", 0.0))
         report.block(block("demo:", 10), Stats())
         assert "READY=1" in received(sock)
 

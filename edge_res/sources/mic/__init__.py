@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -15,7 +16,7 @@ from edge_res.flow import Block, Health, Samples
 from edge_res.ring import Ring
 from edge_res.sources import TICK_S, Wanted
 from edge_res.sources.mic.cards import read_cards
-from edge_res.sources.mic.continuity import Continuity, Pace
+from edge_res.sources.mic.continuity import Continuity, Loss, Pace
 from edge_res.sources.mic.portaudio import PORTAUDIO, Call, Device, choose_device, find_again
 from edge_res.sources.watchdog import Watchdog
 
@@ -49,6 +50,7 @@ class Microphone:
         self._give_up_s = want.give_up_s
         self._stream: Any = None
         self._opened_s = 0.0
+        self._began_s = inf  # when it was started the first time
         self._finished = False  # no callback follows
         self._broken = False  # the next one does not follow the one before
         self._received = 0  # samples, in all
@@ -74,7 +76,7 @@ class Microphone:
     def __enter__(self) -> Microphone:
         self._call = Call(lambda: PORTAUDIO.start(self._stream, self.name))
         self._wait()
-        self._opened_s = monotonic()
+        self._opened_s = self._began_s = monotonic()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -135,7 +137,9 @@ class Microphone:
         came = False
         while self._callbacks:
             came_s, start, end, broken = self._callbacks.popleft()
-            self._continuity.push(came_s, start, end, broken)
+            if start == 0 and (late_s := came_s - end / self.rate_hz - self._began_s) > ALARM_S:
+                self._continuity.losses.append(Loss(0, round(late_s * self.rate_hz)))
+            self._continuity.push(came_s, start, end, broken and start > 0)
             for warning in self._pace.push(came_s, end):
                 logging.getLogger("edge_res").warning("%s", warning)
             came = True
