@@ -94,6 +94,8 @@ def listen(streams: Sequence[Stream], sink: Sink) -> None:
                 elif isinstance(item, Health):
                     stream.stats.told(item)
                     sink.health(item)
+                    if item.state == "recovering":  # the gap that would end it may be hours away
+                        _close(stream, sink)
                 else:
                     _drain(stream, sink, _nothing(stream))
                     failed += _end(item, stream, sink)

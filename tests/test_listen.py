@@ -196,6 +196,26 @@ def test_what_is_on_goes_off_when_the_source_fails_or_the_user_ends_it(
     assert [(event.event, event.label) for event in sink.events] == [("on", first.label), ("off", first.label)]
 
 
+def test_what_is_on_goes_off_when_the_source_is_lost_not_when_it_is_back(bundle: Bundle, demo: Samples) -> None:
+    whole = hear(bundle, Played(demo, [1280]))
+    first = next(event for event in whole.sink.events if event.event == "on")
+
+    class Lost(Played):
+        def __iter__(self) -> Iterator[Block | Health]:  # type: ignore[override]
+            for block in super().__iter__():
+                if block.at > (first.at_s + 0.1) * 16000:
+                    yield Health(self.name, "recovering", "it has stopped", first.at_s)
+                    assert [event.event for event in sink.events] == ["on", "off"]
+                    yield block
+                    break
+                yield block
+
+    manifest, sink = bundle.manifest, Kept()
+    stream = Stream(Lost(demo, [1280]), [Chain(manifest, load_model(bundle, load_engine("litert")))], manifest.decide)
+    listen([stream], sink)
+    assert [event.label for event in sink.events] == [first.label, first.label]
+
+
 def test_digital_silence_is_silence(bundle: Bundle) -> None:
     heard = hear(bundle, Played(np.zeros((10 * 16000, 1), np.float32), [1280]))
     assert not heard.sink.events

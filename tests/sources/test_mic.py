@@ -70,6 +70,19 @@ def test_every_sample_arrives_as_it_was_played(pulse: Pulse, tmp_path: Path) -> 
     np.testing.assert_array_equal(samples[first : first + len(played)] * 32768, played)
 
 
+def test_a_slow_reader_loses_nothing_that_the_ring_could_hold(pulse: Pulse, tmp_path: Path) -> None:
+    out, played = tmp_path / "heard.npz", ramp(4 * RATE_HZ)
+    with hearing(pulse, "mic:", out, "--pause-s", "2") as listener:
+        pulse.play(played)
+        _, told = listener.communicate(timeout=30)
+        assert listener.returncode == 0, told
+    heard = np.load(out)
+    samples = heard["samples"][:, 0]
+    assert not heard["places"][:, 1].any()
+    first = int(np.flatnonzero(samples)[0])
+    np.testing.assert_array_equal(samples[first : first + len(played)] * 32768, played)
+
+
 def test_what_a_slow_reader_loses_is_told_where_it_is_missing(pulse: Pulse, tmp_path: Path) -> None:
     out = tmp_path / "heard.npz"
     with hearing(pulse, "mic:PULSE", out, "--buffer-s", "0.4", "--pause-s", "1") as listener:
