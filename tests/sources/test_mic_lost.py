@@ -89,6 +89,57 @@ def test_what_is_missing_is_stated_each_time_that_it_comes_back() -> None:
     assert told[-1].rss_mb - told[0].rss_mb < 4
 
 
+MOVED = """
+import os
+from pathlib import Path
+from edge_res.flow import Health
+from edge_res.sources import Wanted
+from edge_res.sources.mic import Microphone, portaudio
+from edge_res.sources.mic.cards import Card
+
+cards = []
+portaudio.read_cards = lambda root=None: list(cards)
+files = Path(os.environ["HOME"], ".asoundrc")
+inputs = files.read_text()
+pcm = "pcm.{} {{ type pulse hint {{ show on description x }} }}\\n"
+files.write_text(pcm.format("moved") + inputs)
+with Microphone("mic:moved", Wanted(16000, 1, 0.08)) as source:
+    before = portaudio.find_again(source._device, "moved", portaudio.PORTAUDIO.inputs()[0])
+    for item in source:
+        if isinstance(item, Health):
+            print(item.state, flush=True)
+        if isinstance(item, Health) and item.state == "recovering":  # now there is one more, before it
+            files.write_text(pcm.format("another") + pcm.format("moved") + inputs)
+            cards.append(Card(0, "New"))
+        elif isinstance(item, Health):
+            break
+        elif len(item.samples) and not cards:
+            print("listening", flush=True)
+    after = portaudio.find_again(source._device, "moved", portaudio.PORTAUDIO.inputs()[0])
+    print(before.index, after.index)
+"""
+
+
+def test_one_that_comes_back_under_another_index_is_found(pulse: Pulse) -> None:
+    command = [sys.executable, "-c", MOVED]
+    with subprocess.Popen(
+        command, env=pulse.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as listener:
+        assert listener.stdout
+        assert listener.stdout.readline() == "listening\n"
+        pulse.stop()
+        for line in listener.stdout:
+            if line == "recovering\n":
+                break
+        time.sleep(0.5)
+        pulse.start()
+        out, told = listener.communicate(timeout=30)
+    state, indices = out.splitlines()
+    assert state == "healthy", told
+    before, after = map(int, indices.split())
+    assert after == before + 1
+
+
 HELD = """
 import time
 from types import SimpleNamespace as Given

@@ -75,14 +75,15 @@ def choose_device(wanted: str, devices: Sequence[Device], default: int, root: Pa
     return found[0]
 
 
-def find_again(before: Device, wanted: str, devices: Sequence[Device]) -> Device:
+def find_again(before: Device, wanted: str, devices: Sequence[Device], root: Path = Path("/")) -> Device:
     """The input that was `before`, which `wanted` had meant, in a new list; raises `MicrophoneError` if it is not."""
     found = [device for device in devices if device.is_same(before)]
     if before.card and before.card.port:
         there = [device for device in found if device.card and device.card.port == before.card.port]
         found = there if wanted.casefold() == before.card.port else there or found
     if not found:
-        reason = why_not(before.card) if before.card else None
+        card = next((card for card in read_cards(root) if before.card and card.is_same(before.card)), None)
+        reason = why_not(card, root) if card else None
         raise MicrophoneError(
             f"{before} is not there; {reason or 'see that it is plugged in and the sound server runs'}."
         )

@@ -78,6 +78,17 @@ def test_finding_one_again() -> None:
         find_again(server, "", [HDA])
 
 
+def test_who_holds_one_that_came_back_as_another_card_is_told(tmp_path: Path) -> None:
+    for number, usb_id, pid in ((1, "08bb:2902", 4711), (3, "0d8c:0014", 4712)):
+        capture = tmp_path / f"proc/asound/card{number}/pcm0c/sub0"
+        capture.mkdir(parents=True)
+        (capture / "status").write_text(f"state: RUNNING\nowner_pid   : {pid}\n")
+        (tmp_path / f"proc/asound/card{number}/id").write_text("Device\n")
+        (tmp_path / f"proc/asound/card{number}/usbid").write_text(f"{usb_id}\n")
+    with pytest.raises(MicrophoneError, match=r"is not there; it is in use by another program \(process 4712\)"):
+        find_again(usb(1, 1, "1-1.2"), "usb", [HDA], tmp_path)
+
+
 def test_a_call_that_hangs_is_not_waited_for() -> None:
     going_on = threading.Event()
 
