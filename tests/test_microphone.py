@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,6 +116,37 @@ def test_a_microphone_that_is_silent_at_first_has_a_gap_there(pulse: Pulse) -> N
     assert gap["event"] == "gap"
     assert gap["at_s"] == gap["gap_s"] > 0.6
     assert "samples lost in 1 gap" in told
+
+
+def heard_s(health: Path) -> list[float]:
+    """The audio of each source so far."""
+    return [source["audio_s"] for source in json.loads(health.read_text())["sources"]] if health.exists() else []
+
+
+def test_one_that_is_lost_does_not_disturb_another(pulse: Pulse, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        other = Pulse(Path(folder))
+        with Path(pulse.env["HOME"], ".asoundrc").open("a") as inputs:
+            inputs.write(
+                f'pcm.other {{ type pulse server "unix:{other.socket}" hint {{ show on description other }} }}\n'
+            )
+        try:
+            options = ("--give-up", "1", "--health-file", str(tmp_path / "health.json"))
+            with listening(pulse, "mic:pulse", "mic:other", *options) as process:
+                wait_for(lambda: min(heard_s(tmp_path / "health.json"), default=0) > 0, 20)
+                pulse.stop()
+                other.play(spoken("yes-0"))
+                process.send_signal(signal.SIGINT)
+                out, told = process.communicate(timeout=20)
+        finally:
+            other.stop()
+    assert process.returncode == 0, told
+    assert "edgeres: mic:pulse has failed at " in told
+    assert [(e["label"], e["source"]) for e in map(json.loads, out.splitlines()) if e["event"] == "on"] == [
+        ("yes", "mic:other")
+    ]
+    (summary,) = (line for line in told.splitlines() if line.startswith("edgeres: mic:other, "))
+    assert " 0 samples lost; " in summary
 
 
 @pytest.mark.parametrize(("microphones", "times"), [(["mic:", "mic:pul", "mic:0", "mic:1"], 1), (["mic:"], 3)])

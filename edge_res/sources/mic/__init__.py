@@ -118,6 +118,7 @@ class Microphone:
                 break
             over = self._over(dog, at_s)
             if over is not None:
+                self._follow()
                 self._continuity.finish(self._received)
                 continue  # with what was held until it is sure
             yield from dog.waited(at_s)
@@ -226,7 +227,7 @@ class Microphone:
     def _reopen(self) -> None:
         """Close what is left of the stream, and try until the microphone is there again or nobody listens."""
         self._close()
-        told = ""
+        told = set()
         for tries in count(1):
             if self._leaving.is_set():
                 break
@@ -239,9 +240,9 @@ class Microphone:
             except MicrophoneError as error:
                 self._finished = True
                 self._trouble = str(error).removesuffix(".")
-                if tries > _QUIET_TRIES and self._trouble != told:
-                    told = self._trouble
-                    logging.getLogger("edge_res").warning("%s is still not back: %s.", self.name, told)
+                if tries > _QUIET_TRIES and self._trouble not in told:
+                    told.add(self._trouble)
+                    logging.getLogger("edge_res").warning("%s is still not back: %s.", self.name, self._trouble)
                 self._close()
                 self._leaving.wait(RETRY_S)
         self._opened_s = monotonic()
