@@ -35,6 +35,9 @@ def check_portaudio(root: Path) -> Iterator[Finding]:
     elif answer.hangs:
         told = "PortAudio hangs, as it does where a sound server does not answer: start that again"
         yield Finding("portaudio", "problem", f"{told}.", RESTART)
+    elif "PortAudioError" in answer.why:
+        told = "PortAudio does not start, as where ~/.asoundrc or /etc/asound.conf is wrong; this names file and line"
+        yield Finding("portaudio", "problem", f"{told}.", "arecord -L")
     else:
         told = f"sounddevice cannot be imported: {answer.why}"
         yield Finding("portaudio", "problem", f"{told}.", f"{PIP} install --force-reinstall sounddevice cffi")

@@ -54,6 +54,16 @@ def test_portaudio_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (found.severity, found.command) == ("problem", "sudo apt install libportaudio2")
 
 
+def test_a_file_of_alsa_that_is_wrong(pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in pulse.env.items():
+        monkeypatch.setenv(name, value)
+    with Path(pulse.env["HOME"], ".asoundrc").open("a") as told:
+        told.write("pcm.front { type null }")
+    (found,) = check_portaudio(Path("/"))
+    assert (found.severity, found.command) == ("problem", "arecord -L")
+    assert found.sentence.startswith("PortAudio does not start, ")
+
+
 def test_sounddevice_that_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "_cffi_backend", "raise ImportError('libffi.so.7: cannot open shared object file')")
     find_first(tmp_path, monkeypatch)
