@@ -35,6 +35,7 @@ class _Doubt:
     half_s: float  # when the time began over which `recent_s` is the least delay
     earlier_s: float = inf
     recent_s: float = inf
+    anew: bool = False  # begun anew behind a silence
 
 
 class Continuity:
@@ -54,6 +55,7 @@ class Continuity:
         self._lost = 0  # in all
         self._before_s = self._now_s = inf  # least delay of the span before, and of this one
         self._span_s = -inf  # when this one began
+        self._came_s = inf  # when the last callback came
         self._doubt: _Doubt | None = None
 
     @property
@@ -63,6 +65,7 @@ class Continuity:
 
     def push(self, came_s: float, start: int, end: int, broken: bool) -> None:
         """Samples `start` to `end` have come with a callback; `broken`: something is missing before them."""
+        silent, self._came_s = came_s - self._came_s > _SETTLE_S, came_s
         if broken and self._doubt is not None:
             if self._doubt.broken:
                 self._decide(self._doubt, start)
@@ -74,8 +77,12 @@ class Continuity:
             self._doubt = None
             self._accept(came_s, delay_s, end)
             return
+        since_s = came_s - (end - start) / self._rate_hz
         if doubt is None:
-            doubt = self._doubt = _Doubt(start, broken, came_s - (end - start) / self._rate_hz, came_s)
+            doubt = self._doubt = _Doubt(start, broken, since_s, came_s)
+        elif silent and not doubt.anew:  # what came before the silence says nothing of what is lost by it
+            first = doubt.start if doubt.broken else start
+            doubt = self._doubt = _Doubt(first, doubt.broken, since_s, came_s, anew=True)
         doubt.recent_s = min(doubt.recent_s, delay_s)
         if came_s - doubt.half_s < _SETTLE_S:
             return

@@ -148,6 +148,26 @@ def test_a_late_callback_before_an_interruption_does_not_shorten_it() -> None:
     assert list(watch.losses) == [Loss(at, lost)]
 
 
+@pytest.mark.parametrize("flagged", [False, True])
+def test_a_late_callback_before_a_silence_is_no_loss_of_its_own(flagged: bool) -> None:
+    watch = Continuity(RATE_HZ)
+    at, lost = 5 * RATE_HZ, 2 * RATE_HZ
+    for came_s, start, end, _ in without(callbacks(12), at, lost):
+        watch.push(came_s + 0.025 * (end == at), start, end, flagged and end == at)
+    (loss,) = watch.losses
+    assert loss == Loss(at - BLOCK * flagged, lost)
+
+
+def test_a_device_that_delivers_seldom_is_not_held_for_ever_either() -> None:
+    watch = Continuity(RATE_HZ)
+    at, lost = 5 * RATE_HZ, RATE_HZ
+    for came_s, start, end, _ in without(callbacks(12), at, lost):
+        came_s = came_s - came_s % 0.3 + 0.3
+        watch.push(came_s, start, end, False)
+        assert end - watch.sure < 2.2 * RATE_HZ
+    assert abs(sum(loss.lost for loss in watch.losses) - lost) <= 0.011 * RATE_HZ
+
+
 def test_one_interruption_after_the_other() -> None:
     watch = Continuity(RATE_HZ)
     at = [5 * RATE_HZ, 5 * RATE_HZ + 4 * BLOCK, 5 * RATE_HZ + 5 * BLOCK]
