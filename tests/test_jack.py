@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from tests.jack import Jack, jack
-from tests.test_microphone import listening, spoken
+from tests.sources.board import wait_for
+from tests.test_microphone import heard_s, listening, spoken
 
 __all__ = ["jack"]  # the fixture
 
@@ -78,10 +80,40 @@ def test_what_the_driver_says_it_has_lost_is_counted_by_the_clock(jack: Jack) ->
     assert {rate_hz for _, _, _, rate_hz in blocks} == {48000}
 
 
-def test_a_server_that_ends_ends_its_microphone_and_nothing_hangs(jack: Jack) -> None:
-    with listening(jack, "mic:system") as process:
+def test_a_server_that_ends_ends_its_microphone_and_nothing_hangs(jack: Jack, tmp_path: Path) -> None:
+    health = tmp_path / "health.json"
+    with listening(jack, "mic:system", "--health-file", str(health)) as process:
+        wait_for(lambda: min(heard_s(health), default=0) > 0, 20)
         jack.stop()
         _, told = process.communicate(timeout=20)
     assert process.returncode == 3
     assert "edgeres: mic:system is alarmed at " in told
     assert told.splitlines()[-1].startswith("edgeres: The microphone mic:system has lost the JACK server, ")
+
+
+OPENED = """
+from edge_res.sources import Wanted
+from edge_res.sources.mic import Microphone
+
+source = Microphone("mic:system", Wanted(16000, 1, 0.08))
+print("opened", flush=True)
+input()
+try:
+    source.__enter__()
+except OSError as error:
+    print(error, flush=True)
+source.__exit__()
+"""
+
+
+def test_a_server_that_ends_before_its_microphone_starts_does_not_abort_us(jack: Jack) -> None:
+    command = [sys.executable, "-c", OPENED]
+    with subprocess.Popen(
+        command, env=jack.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "opened\n"
+        jack.stop()
+        out, told = process.communicate("\n", timeout=30)
+    assert process.returncode == 0, told
+    assert out.startswith("The microphone mic:system ")

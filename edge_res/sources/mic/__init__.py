@@ -49,6 +49,7 @@ class Microphone:
         self._wanted = text.removeprefix("mic:")
         self._give_up_s = want.give_up_s
         self._stream: Any = None
+        self._left: Any = None
         self._opened_s = 0.0
         self._began_s = inf  # when it was started the first time
         self._finished = False  # no callback follows
@@ -81,6 +82,8 @@ class Microphone:
 
     def __exit__(self, *exception: object) -> None:
         self._leaving.set()
+        if self._device.is_jack and (self._finished or self._began_s == inf):
+            self._abandon()
         within_s = 0.0 if PORTAUDIO.hangs else CLOSE_S  # with many microphones once for all
         until_s = monotonic() + within_s
         closed = False
@@ -149,9 +152,7 @@ class Microphone:
     def _over(self, dog: Watchdog, at_s: float) -> SourceError | None:
         """Why it cannot go on, where it cannot."""
         if self._device.is_jack and (self._finished or dog.starved_s > REOPEN_S):
-            # Without its server even closing hangs, for 10 minutes, and then aborts the process.
-            self._stream = None
-            PORTAUDIO.forget()
+            self._abandon()
             return SourceError(
                 f"The microphone {self.name} has lost the JACK server, {at_s:.1f} s after it began, and a program "
                 "cannot connect to it a second time; start this one again."
@@ -162,6 +163,11 @@ class Microphone:
                 f"began, and is given up: {self._trouble}."
             )
         return None
+
+    def _abandon(self) -> None:
+        """Leave the stream as it is: without JACK's server even closing hangs, or aborts the process."""
+        self._left, self._stream = self._stream, None  # kept, as JACK's thread may yet call back
+        PORTAUDIO.forget()
 
     def _mend(self, dog: Watchdog, at_s: float) -> Iterator[Health]:
         """Open the microphone again, aside, where that is due."""
