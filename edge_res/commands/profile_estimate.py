@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from edge_res.chain import merged, read_members
 from edge_res.commands.profile_tables import table
-from edge_res.devices import detect
+from edge_res.devices import detect, known_profiles
 from edge_res.errors import ConfigError
 from edge_res.profiling.estimate import Estimate, Measurement, Peaks, calibrated, estimate, measurements, work_of
 from edge_res.profiling.machine import machine_name
@@ -64,6 +64,9 @@ def run(model: str, device: str, as_json: bool) -> None:
             show(console, manifest.name, hop_ms, found, measured)
             if derived and derived in chosen:
                 console.print(derived_sentence(derived), markup=False, highlight=False)
+            if device == "all" and (left_out := without_peaks(known)):
+                told = f"Not estimated, since their files have no [peaks]: {', '.join(left_out)}."
+                console.print(told, markup=False, highlight=False)
 
 
 def of_another(report: Report, here: str) -> bool:
@@ -78,6 +81,13 @@ def derived_sentence(peaks: Peaks) -> str:
         f"{peaks.clock_hz / 1e6:.0f} MHz they are {peaks.int8_macs_s / 1e9:.0f} GMAC/s of int8 and "
         f"{peaks.fp32_flops_s / 1e9:.0f} GFLOP/s, and a copy moves {peaks.memory_bytes_s / 1e9:.0f} GB/s."
     )
+
+
+def without_peaks(known: Collection[str]) -> list[str]:
+    """The devices whose peaks are not `known`; a family is no device."""
+    names = known_profiles()
+    families = {name for name in names for other in names if other.startswith(f"{name}-")}
+    return sorted({*names} - families - {*known})
 
 
 def show(

@@ -106,3 +106,12 @@ def test_all_is_all_that_come_along_and_this_machine() -> None:
 
 def test_the_files_that_come_along_can_be_read() -> None:
     assert all(peaks.clock_hz > 0 for peaks in all_peaks().values())
+
+
+def test_all_tells_which_devices_have_no_peaks() -> None:
+    told = " ".join(edgeres("profile", "tiny", "--estimate", "all").stdout.decode().split())
+    listed, _, left_out = told.partition("Not estimated, since their files have no [peaks]: ")
+    assert "jetson-xavier-nx" in left_out
+    assert "jetson-xavier-nx" not in listed
+    assert "jetson-orin-nx" in listed
+    assert "jetson," not in left_out  # a family
