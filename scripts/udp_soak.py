@@ -14,10 +14,9 @@ import sys
 import time
 from itertools import pairwise
 
-from edge_res.flow import Block
 from edge_res.sources import Wanted, open_source
 from edge_res.sources.framing import pack_frame
-from scripts.serial_soak import CHANNELS, PER_FRAME, RATE_HZ, samples_at
+from scripts.serial_soak import CHANNELS, PER_FRAME, RATE_HZ, Account, accounts, samples_at
 
 WINDOW = 8
 
@@ -45,28 +44,23 @@ def main() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    received = lost = gaps = wrong = 0
+    account = Account()
     options = f"rate={RATE_HZ}&window={WINDOW}"
     with open_source(f"udp://127.0.0.1:{port}?{options}", Wanted(RATE_HZ, CHANNELS, 0.08, give_up_s=5.0)) as source:
         player = subprocess.Popen([sys.executable, "-m", "scripts.udp_soak", "--play", str(port), str(total)])
-        for item in source:
-            if isinstance(item, Block):
-                received += len(item.samples)
-                lost += item.lost
-                gaps += item.lost > 0
-                wrong += int((item.samples != samples_at(item.at, len(item.samples))).any(axis=1).sum())
-            if received + lost >= total:
+        for account in accounts(source):
+            if account.received + account.lost >= total:
                 break
         player.wait()
     count = total // PER_FRAME
     overtaken = sum(a > b for (_, a), (_, b) in pairwise(order_of(count)))
     print(
         f"{total / RATE_HZ:.0f} s: {count // 20} of {count} datagrams never sent, {count // 20 * PER_FRAME} samples, "
-        f"{count // 50} sent twice, {overtaken} overtaken; {lost} told lost in {gaps} gaps, {received} received, "
-        f"{wrong} of them wrong"
+        f"{count // 50} sent twice, {overtaken} overtaken; {account.lost} told lost in {account.gaps} gaps, "
+        f"{account.received} received, {account.wrong} of them wrong"
     )
     missing = count // 20 * PER_FRAME
-    sys.exit((received, lost, wrong) != (total - missing, missing, 0))
+    sys.exit((account.received, account.lost, account.wrong) != (total - missing, missing, 0))
 
 
 if __name__ == "__main__":
