@@ -103,11 +103,15 @@ def is_own(name: str) -> bool:
     return name in known_profiles() and known_profiles()[name].parent != Path(__file__).parent
 
 
+def member_names(family: str) -> list[str]:
+    """The names of the devices of a family: `jetson-nano` is one of `jetson`."""
+    return [name for name in known_profiles() if name.startswith(f"{family}-")]
+
+
 def members(family: str) -> Iterator[DeviceProfile]:
-    """The devices of a family: `jetson-nano` is one of `jetson`."""
-    for name in known_profiles():
-        if name.startswith(f"{family}-"):
-            yield load_profile(name)
+    """The devices of a family."""
+    for name in member_names(family):
+        yield load_profile(name)
 
 
 def load_profile(name_or_path: str | Path) -> DeviceProfile:

@@ -12,6 +12,7 @@ from rich.console import Console
 from edge_res.chain import merged, read_members
 from edge_res.commands.profile_tables import table
 from edge_res.devices import detect, known_profiles
+from edge_res.devices.profiles import member_names
 from edge_res.errors import ConfigError
 from edge_res.profiling.estimate import Estimate, Measurement, Peaks, calibrated, estimate, measurements, work_of
 from edge_res.profiling.machine import machine_name
@@ -85,9 +86,7 @@ def derived_sentence(peaks: Peaks) -> str:
 
 def without_peaks(known: Collection[str]) -> list[str]:
     """The devices whose peaks are not `known`; a family is no device."""
-    names = known_profiles()
-    families = {name for name in names for other in names if other.startswith(f"{name}-")}
-    return sorted({*names} - families - {*known})
+    return [name for name in known_profiles() if name not in known and not member_names(name)]
 
 
 def show(
