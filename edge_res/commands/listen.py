@@ -222,6 +222,17 @@ def ended_by_signal() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def stopped_with(sentence: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the program, with a sentence."""
+    try:
+        with ended_by_signal():
+            yield
+    except KeyboardInterrupt:
+        say(sentence)
+        sys.exit(130)
+
+
 def say(sentence: str) -> None:
     """Tell the user something on stderr, where data never goes."""
     if sys.stderr is not None:  # else `print` would take stdout

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from edge_res.bundle import bundle_path
 from edge_res.chain import member_names, read_members
-from edge_res.commands.listen import ended_by_signal, say
+from edge_res.commands.listen import stopped_with
 from edge_res.commands.profile import ProfileOptions, check_page, show
 from edge_res.devices.profiles import is_own, known_profiles, load_profile
 from edge_res.errors import RemoteError
@@ -38,12 +38,9 @@ def run(options: ProfileOptions, host: Host, install: bool) -> None:
     arguments += ["--save"] if options.save else []
     task = {"task": "profile", "arguments": arguments, "install": install, "requirements": requirements()}
     console = Console(stderr=True)
-    try:
-        with ended_by_signal(), console.status(f"profiling on {host.name} …"):
-            answer = ask(host, task, files)
-    except KeyboardInterrupt:
-        say(f"ended; {host.name} clears up, and nothing is left there")
-        sys.exit(130)
+    ended = f"ended; {host.name} clears up, and nothing is left there"
+    with stopped_with(ended), console.status(f"profiling on {host.name} …"):
+        answer = ask(host, task, files)
     try:
         report = json.loads(answer["out"])
     except ValueError:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 from pathlib import Path
 
 from edge_res.bundle import bundle_path, read_bundle
-from edge_res.commands.listen import ended_by_signal, say
+from edge_res.commands.listen import say, stopped_with
 from edge_res.errors import ConfigError
 from edge_res.remote.package import pack, requirements
 from edge_res.remote.ssh import Host, ask
@@ -27,14 +26,9 @@ def run(model: str, target: str, host_options: Host, install: bool, unverified: 
         "install": install, "requirements": requirements(),
     }  # fmt: skip
     files = {"bundle.edgeres": body, **({} if unverified else {"package.zip": pack()})}
-    try:
-        with ended_by_signal():
-            answer = ask(Host(name, host_options.ssh, host_options.python), task, files)
-    except KeyboardInterrupt:
-        say(
-            f"ended; unless {name} had replaced it already, what was at {path} is still there, and nothing else is left"
-        )
-        sys.exit(130)
+    ended = f"ended; unless {name} had replaced it already, what was at {path} is still there, and nothing else is left"
+    with stopped_with(ended):
+        answer = ask(Host(name, host_options.ssh, host_options.python), task, files)
     checks = answer["verified"]["checks"] if answer["verified"] else []
     if as_json:
         told = {"host": name, "path": answer["path"], "sha256": sha256, "verified": answer["verified"]}
