@@ -60,16 +60,33 @@ class Process:
 def joined(threads: int) -> Iterator[Process]:
     """This process among those that `torchrun` started, if it did; on a GPU where there is one."""
     torch.set_num_threads(threads)
-    cuda = torch.cuda.is_available()
     number, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
-    if cuda:
-        torch.cuda.set_device(device)
+    device = device_of(int(os.environ.get("LOCAL_RANK", "0")))
     if count == 1:
         yield Process(0, 1, device)
         return
-    distributed.init_process_group("nccl" if cuda else "gloo")
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Process(number, count, device)
     finally:
         distributed.destroy_process_group()
+
+
+def device_of(local: int) -> torch.device:
+    """The GPU of process `local` of this machine, the processor where there is none.
+
+    On a GPU, too, a training that is resumed ends in the same weights, and float32 is float32: cuDNN would choose among
+    algorithms by their speed, and round the factors to 10 bits (TensorFloat-32).
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local >= (gpus := torch.cuda.device_count()):
+        raise ConfigError(
+            f"Process {local + 1} of this machine has no GPU of its own, it has {gpus}; start as many processes as it "
+            "has GPUs, or hide them: CUDA_VISIBLE_DEVICES= torchrun …"
+        )
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
+    device = torch.device("cuda", local)
+    torch.cuda.set_device(device)
+    return device

@@ -77,7 +77,15 @@ def train(
             history: list[dict[str, Any]] = []
             model: nn.Module = fit(prepared.epoch(settings, 0), SVM_REGULARISATION, settings.seed)
         else:
-            learner, history = learn(out, settings, prepared, process, tell, resume)
+            if process.device.type == "cuda":
+                say(f"Learning on {torch.cuda.get_device_name(process.device)}.")
+            try:
+                learner, history = learn(out, settings, prepared, process, tell, resume)
+            except torch.OutOfMemoryError:
+                raise ConfigError(
+                    f"The GPU's memory is too small for a batch of {settings.batch}; choose a smaller --batch, or hide "
+                    "the GPU: CUDA_VISIBLE_DEVICES= edgeres train …"
+                ) from None
             # The last average, not the best epoch: choosing by validation would flatter its accuracy.
             model = learner.averaged
         if not process.first:
