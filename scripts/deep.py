@@ -22,15 +22,15 @@ import torch
 
 from edge_res.bundle import DecideParams
 from edge_res.engines import load_engine
-from edge_res.export import graph as graphs
-from edge_res.export import onnx_writer, tflite_writer
-from edge_res.export.material import Material, to_onnx
-from edge_res.export.nets import ResNet, ResNetShape
-from edge_res.export.packaging import build
-from edge_res.export.quantize import quantize
-from edge_res.export.runs import Run
-from edge_res.export.settings import Spectrogram, TrainSettings
-from edge_res.export.step import step_graph
+from edge_res.export.bundling.material import Material, to_onnx
+from edge_res.export.bundling.packaging import build
+from edge_res.export.formats import onnx_writer, tflite_writer
+from edge_res.export.formats.quantize import quantize
+from edge_res.export.int8 import graph as graphs
+from edge_res.export.int8.step import step_graph
+from edge_res.export.nets.residual import ResNet, ResNetShape
+from edge_res.export.training.runs import Run
+from edge_res.export.training.settings import Spectrogram, TrainSettings
 from edge_res.frontend import compute_frames
 from edge_res.models import decode, encode
 

@@ -45,6 +45,18 @@ RANK = {
     "commands": 21,
     "cli": 22,
 }
+# Likewise the rooms of the host side.
+EXPORT_RANK = {
+    "mapping": 0,
+    "datasets": 1,
+    "nets": 2,
+    "evaluation": 3,
+    "training": 4,
+    "int8": 5,
+    "formats": 6,
+    "bundling": 7,
+    "comparison": 8,
+}
 # What the parts beside the runtime may import of it, besides themselves.
 HOST = {"export": {part for part in RANK if RANK[part] <= RANK["decide"]}, "devices": {"errors"}}
 # Third-party packages that more than one module of the runtime may import, and in which parts.
@@ -114,6 +126,18 @@ def test_imports_go_one_way(module: str) -> None:
         allowed = allowed | {"devices"}
     found = {part_of(name) for name in imports(module) if name.split(".")[0] == "edge_res"}
     assert found <= allowed | {part, ""}, f"{module} imports {sorted(found - allowed)}"
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if name.startswith("edge_res.export.")))
+def test_imports_of_the_host_go_one_way(module: str) -> None:
+    def room_of(name: str) -> str:
+        return name.split(".")[2]
+
+    room = room_of(module)
+    assert room in EXPORT_RANK, f"{module} has no place in EXPORT_RANK"
+    allowed = {other for other in EXPORT_RANK if EXPORT_RANK[other] < EXPORT_RANK[room]}
+    found = {room_of(name) for name in imports(module) if name.startswith("edge_res.export.")}
+    assert found <= allowed | {room}, f"{module} imports {sorted(found - allowed)}"
 
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if part_of(name) == "devices"))

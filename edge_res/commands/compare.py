@@ -11,9 +11,9 @@ from rich.table import Table
 
 from edge_res.commands.train import StepBar, ended_by_hand
 from edge_res.export.comparison import Row, compare, plot
-from edge_res.export.runs import write_file
-from edge_res.export.settings import TrainSettings
-from edge_res.export.training import Progress as Step
+from edge_res.export.training.runs import write_file
+from edge_res.export.training.settings import TrainSettings
+from edge_res.export.training.trainer import Progress as Step
 
 _TABLE_WIDTH = 112  # in a pipe, too
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_res.chain import Chain, merged, read_members
-from edge_res.export.evaluation import evaluate
+from edge_res.export.evaluation.clips import evaluate
 from edge_res.models import choose_engine, load_model
 from edge_res.sinks.writing import writing
 

@@ -10,12 +10,12 @@ from rich.console import Console
 
 from edge_res.bundle import Bundle, write_whole
 from edge_res.errors import ConfigError, ExportError
-from edge_res.export.answers import is_quantized
-from edge_res.export.foreign import from_onnx
-from edge_res.export.material import Material, from_run
-from edge_res.export.metrics import judged_on
-from edge_res.export.packaging import build
-from edge_res.export.report import add_export
+from edge_res.export.bundling.answers import is_quantized
+from edge_res.export.bundling.foreign import from_onnx
+from edge_res.export.bundling.material import Material, from_run
+from edge_res.export.bundling.packaging import build
+from edge_res.export.evaluation.metrics import judged_on
+from edge_res.export.training.report import add_export
 
 
 @dataclass(frozen=True)

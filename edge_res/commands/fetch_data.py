@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from edge_res.export.fetch import SETS, fetch
+from edge_res.export.datasets.fetch import SETS, fetch
 
 
 def run(name: str, out: Path, url: str | None, sha256: str | None) -> None:

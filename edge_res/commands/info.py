@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_res.bundle import Bundle, read_bundle
-from edge_res.export.metrics import judged_on
+from edge_res.export.evaluation.metrics import judged_on
 from edge_res.sinks.writing import writing
 
 

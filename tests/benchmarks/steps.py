@@ -119,8 +119,8 @@ def onnxruntime_float(folder: Path) -> Callable[[], object]:
     """The network as it was trained, batch normalisation folded."""
     import onnxruntime
 
-    from edge_res.export.material import to_onnx
-    from edge_res.export.runs import read_run
+    from edge_res.export.bundling.material import to_onnx
+    from edge_res.export.training.runs import read_run
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

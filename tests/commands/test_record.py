@@ -20,7 +20,7 @@ from rich.console import Console
 
 from edge_res.commands.record import uninterrupted
 from edge_res.commands.record_screen import LiveScreen
-from edge_res.export.entries import read_entries
+from edge_res.export.datasets.entries import read_entries
 from edge_res.flow import Samples
 from edge_res.sources.files import flac_of
 from edge_res.takes import Progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_res.export.graph import FRAMES, Graph, Tensor
+from edge_res.export.int8.graph import FRAMES, Graph, Tensor
 from tests.engines.loading import usable
 from tests.export.drawing import Builder
 

@@ -8,8 +8,8 @@ import pytest
 
 from edge_res.engines import RunnerClass, load_engine
 from edge_res.errors import EngineError
-from edge_res.export import onnx_writer, tflite_writer
-from edge_res.export.graph import Graph
+from edge_res.export.formats import onnx_writer, tflite_writer
+from edge_res.export.int8.graph import Graph
 
 WRITERS: dict[str, ModuleType] = {"litert": tflite_writer, "onnxruntime": onnx_writer, "tflite-runtime": tflite_writer}
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from edge_res.engines import Runner
 from edge_res.errors import ModelError
-from edge_res.export import tflite_writer
-from edge_res.export.graph import FRAMES, Graph, Int8, Tensor
-from edge_res.export.step import step_graph
+from edge_res.export.formats import tflite_writer
+from edge_res.export.int8.graph import FRAMES, Graph, Int8, Tensor
+from edge_res.export.int8.step import step_graph
 from edge_res.models import decode, encode
 from tests.engines.loading import file_of, usable
 from tests.export.drawing import Builder, logits_of, windows

@@ -15,7 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edge_res.engines import load_engine
 from edge_res.engines._tflite import quiet_info
 from edge_res.errors import ModelError
-from edge_res.export.graph import Graph, run
+from edge_res.export.int8.graph import Graph, run
 from tests.engines.loading import file_of, usable
 from tests.export.drawing import logits_of, windows
 

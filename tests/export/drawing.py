@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_res.engines import Runner
-from edge_res.export.graph import FRAMES, Add, Conv, Crop, DepthwiseConv, Graph, Int8, Op, Tensor
-from edge_res.export.sums import exact_sums
+from edge_res.export.int8.graph import FRAMES, Add, Conv, Crop, DepthwiseConv, Graph, Int8, Op, Tensor
+from edge_res.export.int8.sums import exact_sums
 
 
 class Builder:

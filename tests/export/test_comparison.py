@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="the tests of export need PyTorch: pip insta
 
 from edge_res.bundle import read_bundle
 from edge_res.export.comparison import fitting
-from edge_res.export.settings import Net, TrainSettings
+from edge_res.export.training.settings import Net, TrainSettings
 from tests.edgeres import edgeres
 from tests.export.tones import write_corpus
 

@@ -15,8 +15,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
 from edge_res.errors import ConfigError
-from edge_res.export.settings import TrainSettings
-from edge_res.export.training import Progress, train
+from edge_res.export.training.settings import TrainSettings
+from edge_res.export.training.trainer import Progress, train
 from tests.export.tones import write_corpus
 
 pytestmark = [

@@ -1,0 +1,258 @@
+"""Material to a bundle: quantize, emit, verify, tune, write; a failed check writes nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import platform
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_res import __version__
+from edge_res.bundle import GOLDEN, Bundle, Manifest, pack_golden, write_bundle
+from edge_res.engines import load_engine
+from edge_res.errors import ExportError
+from edge_res.export.bundling.answers import (
+    ENGINES,
+    agreement,
+    check_as_given,
+    float_logits,
+    int8_logits,
+    is_quantized,
+    quantized,
+)
+from edge_res.export.bundling.material import Material, Validation
+from edge_res.export.bundling.parity import WRITERS, first_difference
+from edge_res.export.bundling.thresholds import Tuned, score_stream, tune
+from edge_res.export.evaluation.metrics import measure
+from edge_res.export.formats.onnx_reader import read_qdq
+from edge_res.export.formats.quantize import quantize_onnx, symmetric
+from edge_res.export.formats.tflite_writer import write_with_variables
+from edge_res.export.int8 import graph as graphs
+from edge_res.export.int8.fold import fold_mean
+from edge_res.export.int8.graph import Graph
+from edge_res.export.int8.step import receptive_field, refuse_part_hop, step_graph, time_stride
+from edge_res.models import WindowModel, load_runner
+from edge_res.verify import verify, window_logits
+
+SYMMETRIC = "window-symmetric.onnx"
+GOLDEN_HOPS = 100
+REFEREE_WINDOWS = 4  # that the slow interpreter computes as well
+
+
+def build(
+    material: Material, out: Path, name: str, method: str, target: str | None, say: Callable[[str], None]
+) -> Bundle:
+    """Make and write the bundle, after all checks have passed; else raise `ExportError` and write nothing."""
+    say("quantizing")
+    window, is_tuned = quantized_well(material, method, say)
+    check_shape(window, material)
+    step, why_not = step_of(window, material.hop)
+    members = emit(window, step)
+    if target == "tensorrt":
+        members[SYMMETRIC] = symmetric_of(material, method)
+    manifest = Manifest(
+        name=name,
+        labels=material.labels,
+        background=material.background,
+        front_end=material.front_end,
+        frames=window.input.shape[0],
+        hop=material.hop,
+        delay_s=material.delay_s,
+        decide=material.decide,
+        network=describe_network(window, step, why_not),
+        training=material.training,
+        tools=versions(),
+    )
+    draft = Bundle(manifest, members)
+
+    say("comparing engines and modes")
+    integers = quantized(material.stream, window)
+    golden = golden_of(draft, window, integers)
+    check_parity(draft, window, step, integers, golden)
+    metrics = accuracy(draft, material, window)
+    if is_tuned:
+        metrics["int8_tuned"] = True
+    manifest = replace(manifest, metrics=metrics)
+
+    if material.said is not None:
+        say("tuning thresholds on a stream of validation words")
+        tuned = tuned_on(draft, material)
+        stream = {key: getattr(tuned, key) for key in ("words", "hits", "false_events", "audio_s")}
+        metrics = {**manifest.metrics, "validation_stream": stream}
+        manifest = replace(manifest, decide=tuned.decide, delay_s=tuned.delay_s, metrics=metrics)
+    short = integers[: manifest.frames + (GOLDEN_HOPS - 1) * manifest.hop]
+    bundle = Bundle(manifest, {**members, GOLDEN: pack_golden(short, golden[:GOLDEN_HOPS])})
+    try:
+        write_bundle(out, bundle)
+    except OSError as error:
+        raise ExportError(f"{out} cannot be written: {error.strerror}; nothing was written.") from None
+    return bundle
+
+
+def quantized_well(material: Material, method: str, say: Callable[[str], None]) -> tuple[Graph, bool]:
+    """The quantized network, and whether it was tuned: where int8 costs more accuracy than is allowed, and it helps."""
+    if is_quantized(material.network):
+        return read_qdq(material.network), False
+    graph = read_qdq(quantize_onnx(material.network, material.calibration, method))
+    window, validation = fold_mean(graph), material.validation
+    if material.tune is None or validation is None:
+        return window, False
+    in_float = shares_right(float_logits(material.network, validation.frames), validation)
+    found = shares_right(int8_logits(window, validation.frames), validation)
+    # One window may always flip.
+    if in_float - found <= max(material.allowed_loss, 1 / len(validation.targets)) + 1e-9:
+        return window, False
+    say(f"int8 costs {100 * (in_float - found):.1f} points of accuracy: tuning it")
+    tuned = fold_mean(material.tune(graph))  # unfolded: a weight that folding repeats is one weight
+    better = shares_right(int8_logits(tuned, validation.frames), validation)
+    say(f"tuned, int8 has {better:.1%}; before it had {found:.1%}, float {in_float:.1%}")
+    return (tuned, True) if better > found else (window, False)
+
+
+def shares_right(logits: NDArray[np.float32], validation: Validation) -> float:
+    return float((logits.argmax(1) == validation.targets).mean())
+
+
+def check_shape(graph: Graph, material: Material) -> None:
+    """Refuse a network that does not take the front-end's image or does not give a logit for each label."""
+    params = material.front_end
+    if graph.input.shape[1:] != (params.bins, params.channels) or graph.labels != len(material.labels):
+        raise ExportError(
+            f"The network takes {graph.input.shape} (frames, bins, channels) and gives {graph.labels} logits; the "
+            f"front-end gives {params.bins} bins of {params.channels} channels, for {len(material.labels)} labels."
+        )
+
+
+def step_of(window: Graph, hop: int) -> tuple[Graph | None, str]:
+    """The step graph, or why there is none: a network padded along time cannot run on a stream."""
+    if window.window_only:
+        refuse_part_hop(window.input.shape[0], hop)
+        return None, window.window_only
+    return step_graph(window, hop), ""
+
+
+def emit(window: Graph, step: Graph | None) -> dict[str, bytes]:
+    """The model files: both modes in both formats; in TFLite a step keeps its states in variables of the file."""
+    members = {f"window.{suffix}": write(window) for suffix, write in WRITERS.items()}
+    if step is None:
+        return members
+    return {**members, "step.onnx": WRITERS["onnx"](step), "step.tflite": write_with_variables(step)}
+
+
+def golden_of(draft: Bundle, window: Graph, integers: NDArray[np.int8]) -> NDArray[np.int8]:
+    """The logits at each hop of the stream, from the first engine; the first ones must be the interpreter's."""
+    runner = load_runner(draft, load_engine(ENGINES[0]), "window")
+    logits = window_logits(runner, draft.manifest, integers)
+    frames, hop = draft.manifest.frames, draft.manifest.hop
+    for i in range(min(REFEREE_WINDOWS, len(logits))):
+        piece = integers[i * hop : i * hop + frames]
+        if (graphs.run(window, piece[None])[0] != logits[i]).any():
+            where = first_difference(window, ENGINES[0], [piece]) or "no single operation"
+            raise ExportError(
+                f"{runner.engine} does not compute what the network says: first at {where}; nothing was written."
+            )
+    return logits
+
+
+def check_parity(
+    draft: Bundle, window: Graph, step: Graph | None, integers: NDArray[np.int8], golden: NDArray[np.int8]
+) -> None:
+    """All engines and modes must give the golden integers on the whole stream."""
+    for engine in ENGINES:
+        for check in verify(draft, integers, golden, [engine]):
+            if check.differing:
+                graph = step if step and check.mode == "step" else window
+                zeros = [np.full(state.shape, state.zero_point, np.int8) for state in graph.states]
+                where = first_difference(graph, engine, [integers[: graph.input.shape[0]], *zeros])
+                raise ExportError(
+                    f"The {check.mode} model on {check.engine} gives {check.differing} of {check.values} logits (by at "
+                    f"most {check.largest}) otherwise than {check.against}, first at {where or 'no single operation'}; "
+                    "nothing was written."
+                )
+
+
+def accuracy(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]:
+    """Accuracy on the validation windows, with the integers that will run and in float, and which windows differ.
+
+    Without validation windows: how far the integers are from the given file, on the calibration windows.
+    """
+    if material.validation is None:
+        return as_given(draft, material, window)
+    validation = material.validation
+    logits = int8_logits(window, validation.frames)
+
+    def measured(found: NDArray[np.int64]) -> dict[str, Any]:
+        return measure(found, validation.targets, material.labels)
+
+    metrics: dict[str, Any] = {"validation_int8": measured(logits.argmax(1))}
+    if not is_quantized(material.network):
+        in_float = float_logits(material.network, validation.frames).argmax(1)
+        metrics["validation_float"] = measured(in_float)
+        metrics["flips"] = [
+            {"window": validation.names[i], "float": material.labels[in_float[i]], "int8": material.labels[one]}
+            for i, one in enumerate(logits.argmax(1))
+            if one != in_float[i]
+        ]
+    if SYMMETRIC in draft.members:
+        metrics["validation_symmetric"] = measured(float_logits(draft.members[SYMMETRIC], validation.frames).argmax(1))
+    return metrics
+
+
+def as_given(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]:
+    """How the bundle's models agree with the file they are made from; one that was misread is an `ExportError`."""
+    given = float_logits(material.network, material.calibration)
+    found = int8_logits(window, material.calibration)
+    if is_quantized(material.network):
+        check_as_given(given, found, window.output.scale)
+    metrics = {"agreement_int8": {**agreement(given, found), "step": window.output.scale}}
+    if SYMMETRIC in draft.members:
+        found = float_logits(draft.members[SYMMETRIC], material.calibration)
+        metrics["agreement_symmetric"] = agreement(given, found)
+    return metrics
+
+
+def symmetric_of(material: Material, method: str) -> bytes:
+    """The window model for TensorRT: of the float network, since tuning is for the rounding of the other files."""
+    if is_quantized(material.network):
+        raise ExportError(
+            "A model for TensorRT is made from a float network, and this one is quantized; give that one."
+        )
+    return symmetric(material.network, material.calibration, method)
+
+
+def tuned_on(draft: Bundle, material: Material) -> Tuned:
+    """Thresholds and delay, measured with the integers that will run."""
+    manifest = draft.manifest
+    runner = load_runner(draft, load_engine(ENGINES[0]), "window")
+    model = WindowModel(runner, manifest.frames, manifest.hop)
+    scores = score_stream(material.front_end, manifest.hop, model, material.stream)
+    return tune(scores, material.said or [], manifest.labels, manifest.background)
+
+
+def describe_network(window: Graph, step: Graph | None, why_not: str) -> dict[str, Any]:
+    """What the network costs and looks at, for `info` and the benchmarks."""
+    told: dict[str, Any] = {
+        "parameters": window.parameters,
+        "macs_window": window.macs,
+        "receptive_field": receptive_field(window),
+        "time_stride": time_stride(window),
+    }
+    if step is None:
+        return {**told, "window_only": why_not}
+    return {**told, "macs_hop": step.macs, "state_bytes": sum(math.prod(tensor.shape) for tensor in step.states)}
+
+
+def versions() -> dict[str, str]:
+    """What made the bundle."""
+    packages = ("numpy", "torch", "onnx", "onnxruntime", "ai-edge-litert")
+    return {
+        "edge_res": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }

@@ -1,0 +1,1 @@
+"""Files of models: ONNX in, ONNX and TFLite out."""

@@ -1,0 +1,1 @@
+"""Networks on spectrogram images, by their names."""
