@@ -32,6 +32,7 @@ _TEMPLATE = resources.files("edge_res.export.training") / "report.html.j2"
 def write_report(out: Path, run: Run, windows: Windows, logits: NDArray[np.float32]) -> None:
     """Write `report.json` and `report.html` of a finished run; `logits` `(n, labels)` are of the validation windows."""
     groups = run.metrics.get("per_group", {})
+    clips, of = run.training["clips"], run.training["groups"]
     context = {
         "title": f"{out.name}: {run.settings.net.arch}",
         "labels": run.labels,
@@ -45,9 +46,9 @@ def write_report(out: Path, run: Run, windows: Windows, logits: NDArray[np.float
         "per_group": sorted(groups.items(), key=lambda item: float(item[1]["accuracy"]))[:GROUPS],
         "groups": len(groups),
         "worst": worst_windows(run, windows, logits),
-        "data": f"{run.training['clips']['train']} clips of {run.training['groups']['train']} groups to train on, "
-        f"{run.training['clips']['validation']} of {run.training['groups']['validation']} to validate on; manifest "
-        f"SHA-256 {run.training['manifest_sha256']}",
+        "data": f"{counted(clips['train'], 'clip')} of {counted(of['train'], 'group')} to train on, "
+        f"{clips['validation']} of {of['validation']} to validate on; manifest SHA-256 "
+        f"{run.training['manifest_sha256']}",
         "left_out": [*run.training["left_out"], *run.training["notes"]],
         "settings": json.dumps(run.training["settings"], indent=1),
     }
@@ -66,8 +67,8 @@ def add_export(out: Path, bundle: Bundle) -> None:
     mode = "step" if "macs_hop" in network else "window"
     flips = metrics.get("flips", [])
     facts = {
-        "int8 accuracy": f"{int8['accuracy']:.1%} ({low:.1%} to {high:.1%}); {len(flips)} windows told otherwise than "
-        "in float" + "".join(f"; {one['window']} {one['float']} → {one['int8']}" for one in flips),
+        "int8 accuracy": f"{int8['accuracy']:.1%} ({low:.1%} to {high:.1%}); {counted(len(flips), 'window')} told "
+        "otherwise than in float" + "".join(f"; {one['window']} {one['float']} → {one['int8']}" for one in flips),
         "multiply-adds": f"{network['macs_window']:,} a window"
         + (f", {network['macs_hop']:,} a hop" if mode == "step" else ""),
         "bytes": ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items())),
@@ -86,15 +87,21 @@ def render(out: Path, context: dict[str, Any]) -> None:
     write_file(out / "report.html", html.encode())
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 channel`, `2 channels`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def facts_of(run: Run) -> list[tuple[str, str]]:
     """What the network is."""
     settings, params = run.settings, run.front_end
+    channels = counted(params.channels, "channel")
     window_s = params.samples_of(settings.frames) / params.sample_rate_hz
     hop_s = settings.hop * params.hop_length / params.sample_rate_hz
     return [
         ("network", f"{settings.net.arch}, {sum(p.numel() for p in run.model.parameters()):,} parameters"),
         ("window", f"{settings.frames} frames ({window_s:.2f} s), a decision every {settings.hop} ({hop_s:.3g} s)"),
-        ("front-end", f"{params.kind}, {params.bins} bins, {params.channels} channels at {params.sample_rate_hz} Hz"),
+        ("front-end", f"{params.kind}, {params.bins} bins, {channels} at {params.sample_rate_hz} Hz"),
         ("recipe", settings.recipe or "none"),
     ]  # fmt: skip
 

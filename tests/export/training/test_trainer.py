@@ -18,6 +18,7 @@ from edge_res.errors import DataError
 from edge_res.export.bundling.material import from_run
 from edge_res.export.evaluation.metrics import judged_on, measure
 from edge_res.export.training import trainer
+from edge_res.export.training.report import counted
 from edge_res.export.training.runs import read_run
 from edge_res.export.training.settings import TrainSettings
 from edge_res.frontend import compute_frames
@@ -119,6 +120,8 @@ def test_the_same_seed_gives_the_same_weights(corpus: Path, tmp_path: Path) -> N
 def test_the_run_leaves_a_report_that_needs_nothing_else(run_folder: Path) -> None:
     html = (run_folder / "report.html").read_text()
     assert "http" not in html.replace("http-equiv", "")
+    assert f"1 channel at {RATE_HZ} Hz" in html
+    assert (counted(0, "window"), counted(1, "window")) == ("0 windows", "1 window")
     assert html.count("data:audio/wav;base64,") == 20
     assert html.count("data:image/png;base64,") == 21  # and the curves
     context = json.loads((run_folder / "report.json").read_bytes())
