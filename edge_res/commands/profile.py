@@ -25,7 +25,7 @@ from edge_res.commands.profile_tables import print_profile
 from edge_res.devices import DeviceProfile, detect, find_device, stay_on
 from edge_res.devices.detect import describe_mismatch
 from edge_res.engines import load_engine
-from edge_res.errors import ConfigError, EdgeResError, EngineError
+from edge_res.errors import ConfigError, EdgeResError, EngineError, ModelError
 from edge_res.models import MODES
 from edge_res.profiling.machine import describe_machine, machine_name
 from edge_res.profiling.observe import Observer
@@ -33,7 +33,7 @@ from edge_res.profiling.recommend import Recommendation, recommend
 from edge_res.profiling.reference import best_known_us, keep_best
 from edge_res.profiling.report import Report, describe_bundle, make_report
 from edge_res.profiling.rows import Row, agreeing, judged_again, measure_row, reference_of, together
-from edge_res.profiling.saved import Settings, key_of, save
+from edge_res.profiling.saved import Settings, key_of, save, saved_settings
 from edge_res.profiling.sensors import Sensors, open_sensors
 from edge_res.profiling.worker import PHASES, Task, main
 from edge_res.sinks.health import replace_file
@@ -69,6 +69,8 @@ def run(options: ProfileOptions) -> None:
         say(sentence)
     tasks = tasks_of(options, bundles)
     check_page(options.html)
+    if options.save:
+        saved_settings("")  # a file that nothing can be added to is told before anything is measured
     sensors = open_sensors(device.reads)
     before = sensors.read()
     measured: list[list[Row]] = []
@@ -89,10 +91,12 @@ def run(options: ProfileOptions) -> None:
     settings = {"seconds": options.seconds, "tries": options.tries}
     machine, bundle = {**describe_machine(), "file": file_of(device)}, describe_bundle(bundles)
     report = make_report(machine, bundle, rows, found, (before, sensors.read()), sensors.rail, settings)
-    show(report, options.json, options.html)
-    if options.save:
-        keep(report, bundles, *found)
-    elif all(row.paced is None for row in rows):
+    try:
+        show(report, options.json, options.html)
+    finally:  # also where nobody reads on: it took minutes
+        if options.save:
+            keep(report, bundles, *found)
+    if all(row.paced is None for row in rows):
         raise EngineError(f"Nothing could be measured; the first to fail: {rows[0].name}: {rows[0].why.rstrip('.')}.")
 
 
@@ -103,22 +107,28 @@ def file_of(device: DeviceProfile) -> str:
 
 def check_page(html: Path | None) -> None:
     """Before hours of work, whether its page has a place."""
-    if html is not None and not html.absolute().parent.is_dir():
+    if html is None:
+        return
+    if not html.absolute().parent.is_dir():
         raise ConfigError(f"There is no folder {html.parent} for {html}; make it first.")
+    if html.exists() and not html.is_file():
+        raise ConfigError(f"{html} is no file, and the page would take its place; name another.")
 
 
 def show(report: Report, as_json: bool, html: Path | None) -> None:
-    """Print a report, and write its page where one was asked for."""
-    with writing():
-        if as_json:
-            print(json.dumps(report, ensure_ascii=False), flush=True)
-        else:
-            print_profile(report, Console())
-    if html is not None:
-        from edge_res.profiling.page import page
+    """Print a report, and write its page where one was asked for, also where nobody reads on."""
+    try:
+        with writing():
+            if as_json:
+                print(json.dumps(report, ensure_ascii=False), flush=True)
+            else:
+                print_profile(report, Console())
+    finally:
+        if html is not None:
+            from edge_res.profiling.page import page
 
-        replace_file(html, page(report))
-        say(f"wrote {html}")
+            replace_file(html, page(report))
+            say(f"wrote {html}")
 
 
 def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
@@ -127,8 +137,8 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     for engine in engines:
         load_engine(engine)  # one that was asked for must be there
     if not engines:
-        engines, missing = installed_engines()
-        for sentence in missing:
+        engines, not_here = installed_engines()
+        for sentence in not_here:
             say(f"not measured: {sentence}")
     if not engines:
         raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
@@ -137,14 +147,29 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
             raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
     threads = options.threads or default_threads()
     tasks = []
+    missing = []
     for engine in engines:
         suffix = load_engine(engine).suffix
         for mode in options.modes or MODES:
-            if all(f"{mode}.{suffix}" in bundle.members for bundle in bundles):
+            if sentence := what_lacks(bundles, f"{mode}.{suffix}"):
+                missing.append(sentence)
+            else:
                 tasks += [Task(options.model, engine, mode, count, options.seconds) for count in threads]
-            elif options.modes:
-                bundles[0].member(f"{mode}.{suffix}")
+    if not tasks:
+        raise ModelError(missing[0])
+    for sentence in dict.fromkeys(missing if options.modes else ()):
+        say(f"not measured: {sentence}")
     return tasks
+
+
+def what_lacks(bundles: Sequence[Bundle], member: str) -> str:
+    """The sentence on the first bundle that does not hold a member; empty where all do."""
+    try:
+        for bundle in bundles:
+            bundle.member(member)
+    except ModelError as error:
+        return str(error)
+    return ""
 
 
 def default_threads() -> list[int]:

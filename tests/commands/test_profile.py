@@ -140,6 +140,7 @@ def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
         (["--mode", "both"], 2, "There is no mode 'both'"),
         (["--compare", "a.json", "b.json"], 2, "There is no profile a.json"),
         (["--html", "nowhere/page.html"], 2, "There is no folder nowhere"),
+        (["--html", "."], 2, ". is no file"),
         (["--estimate", "all", "--host", "pi"], 2, "--estimate measures nothing, and --host"),
         (["--compare", "a.json", "b.json", "--save"], 2, "--compare measures nothing, and --save"),
         (["--install"], 2, "name it: --host USER@HOST"),
