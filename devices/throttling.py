@@ -58,7 +58,7 @@ class Flag:
         return _SENTENCES[self.code]
 
     def __str__(self) -> str:
-        times = f" ({self.count} times)" if self.count else ""
+        times = f" ({self.count} time{'s' * (self.count > 1)})" if self.count else ""
         return f"{'now' if self.now else 'since the start'}: {self.what}{times}"
 
 

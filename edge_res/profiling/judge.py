@@ -55,7 +55,8 @@ def judge(hops_us: Sequence[float], conditions: Conditions, best_us: float | Non
     if conditions.throttled:
         return Verdict("throttled", "; ".join(conditions.throttled))
     if conditions.stopped:
-        return Verdict("throttled", f"the control group's processor quota stopped it {conditions.stopped} times")
+        times = f"{conditions.stopped} time{'s' * (conditions.stopped > 1)}"
+        return Verdict("throttled", f"the control group's processor quota stopped it {times}")
     others, wait = conditions.others_cores, conditions.wait_share
     if others is not None and others > OTHERS_CORES:
         return Verdict("noisy", f"other processes used {others:.2f} cores meanwhile, at most {OTHERS_CORES:g} may be")

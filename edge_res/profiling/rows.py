@@ -250,8 +250,8 @@ def together(runs: Sequence[Row]) -> Row:
     return replace(
         found,
         verdict="noisy",
-        why=f"of {len(runs)} runs {len(stable)} were stable, with a p50 of {times} µs: the last is not "
-        f"within {AGREE:.0%} of another and of the quickest",
+        why=f"{len(stable)} of {len(runs)} runs {'was' if len(stable) == 1 else 'were'} stable (p50 {times} µs): "
+        f"the last is not within {AGREE:.0%} of another and of the quickest",
     )
 
 

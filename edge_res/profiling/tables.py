@@ -72,16 +72,14 @@ def stages_sentence(rows: Sequence[Row]) -> str:
         return ""
     apart = max(abs(sum(stages.values()) / total - 1) for stages, total in known)
     outside = [sum(us for name, us in stages.items() if name not in ("front_end", "engine")) for stages, _ in known]
-    return (
-        f"The stages' sum is at most {apart:.1%} from the whole; outside front-end and engine are "
-        f"{min(outside):.0f} to {max(outside):.0f} µs."
-    )
+    between = " to ".join(dict.fromkeys(f"{us:.0f}" for us in (min(outside), max(outside))))
+    return f"The stages' sum is at most {apart:.1%} from the whole; outside front-end and engine are {between} µs."
 
 
 def remarks(rows: Sequence[Row], rail: str) -> list[str]:
     """Sentences on what a table has no room for: verdicts, operators, energy, clocks and temperature."""
     told = [sentence] if (sentence := stages_sentence(rows)) else []
-    told += [f"{row.name}: {row.verdict}: {row.why}." for row in rows if row.verdict != "stable"]
+    told += [f"{row.name}: {row.verdict}: {row.why.rstrip('.')}." for row in rows if row.verdict != "stable"]
     for row in rows:
         if row.unpaced and row.unpaced.verdict not in ("stable", row.verdict):
             told.append(f"{row.name}, unpaced: {row.unpaced.verdict}: {row.unpaced.why}.")

@@ -82,6 +82,7 @@ def test_what_slows_the_processor_goes_before_all_else() -> None:
 
 def test_a_quota_that_stops_it_throttles() -> None:
     assert judge(list(steady()), Conditions(stopped=3)).state == "throttled"
+    assert judge(list(steady()), Conditions(stopped=1)).why.endswith("stopped it 1 time")
 
 
 def test_a_run_of_one_hop_is_judged() -> None:

@@ -48,6 +48,7 @@ def test_one_stable_run_of_several_is_not_enough() -> None:
     for runs in ([row(p50_us=100.0), row(verdict="noisy")], [row(verdict="noisy"), row(p50_us=100.0)]):
         assert not agreeing(runs)
         assert together(runs).verdict == "noisy"
+        assert together(runs).why.startswith("1 of 2 runs was stable (p50 100 µs)")
 
 
 def test_a_run_alone_is_judged_by_itself_and_a_failure_stays_one() -> None:
