@@ -37,10 +37,13 @@ def run(options: ProfileOptions, host: Host, install: bool) -> None:
         arguments += ["--device", options.device]
     arguments += ["--save"] if options.save else []
     task = {"task": "profile", "arguments": arguments, "install": install, "requirements": requirements()}
-    console = Console(stderr=True)
+    running = Console(stderr=True).status(f"profiling on {host.name} …")
     ended = f"ended; {host.name} clears up, and nothing is left there"
-    with stopped_with(ended), console.status(f"profiling on {host.name} …"):
-        answer = ask(host, task, files)
+    with stopped_with(ended):
+        try:
+            answer = ask(host, task, files, begun=running.start)
+        finally:
+            running.stop()
     try:
         report = json.loads(answer["out"])
     except ValueError:

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,12 @@ class Host:
     python: str = "python3"
 
 
-def ask(host: Host, task: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
+def ask(
+    host: Host, task: Mapping[str, Any], files: Mapping[str, bytes], begun: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Have a task of `there` done, with these files; what it tells meanwhile goes to stderr.
 
+    `begun` is called once the other side runs: before that, ssh may ask for a password on the terminal.
     Gives its answer; a `RemoteError` where the host cannot be reached, cannot do it, or refuses.
     """
     if host.name.startswith("-"):
@@ -52,7 +55,7 @@ def ask(host: Host, task: Mapping[str, Any], files: Mapping[str, bytes]) -> dict
     assert process.stdout
     assert process.stderr
     told: list[str] = []
-    listener = threading.Thread(target=_pass_on, args=(process.stderr, host.name, told), daemon=True)
+    listener = threading.Thread(target=_pass_on, args=(process.stderr, host.name, told, begun), daemon=True)
     listener.start()
     head = {**task, "files": [(name, len(body)) for name, body in files.items()]}
     try:
@@ -87,14 +90,15 @@ def _answer(host: Host, out: str, status: int, last: str) -> dict[str, Any]:
     )
 
 
-def _pass_on(stream: IO[bytes], name: str, told: list[str]) -> None:
+def _pass_on(stream: IO[bytes], name: str, told: list[str], begun: Callable[[], None]) -> None:
     """Show what comes, line by line, with whom it comes from; the last line is kept, that of ssh only for an error."""
-    begun = False
+    is_theirs = False
     for line in stream:
         text = line.decode("utf-8", "replace").rstrip()
         if text == there.MARK.rstrip():
-            begun = True
+            is_theirs = True
+            begun()
             continue
         told[:] = [text]
-        if begun and sys.stderr is not None:
+        if is_theirs and sys.stderr is not None:
             sys.stderr.write(f"{name}: {text.removeprefix('edgeres: ')}\n")

@@ -87,6 +87,32 @@ def test_mistakes_are_one_sentence(host: Sshd, options: tuple[str, ...], part: s
     assert part in sentence(run)
 
 
+def test_while_ssh_may_ask_for_a_password_the_terminal_is_left_alone(host: Sshd) -> None:
+    """A spinner would draw over the question, and whoever asked would wait for ever."""
+    shown = []
+    for ssh in ("sh -c 'sleep 0.5; exit 255'", host.ssh):
+        ours, theirs = os.openpty()
+        arguments = (*ASKED, "--ssh", ssh, "--host-python", sys.executable)
+        with subprocess.Popen(
+            [sys.executable, "-m", "edge_res.cli", *arguments],
+            stdout=subprocess.DEVNULL, stderr=theirs, env={**os.environ, "TERM": "xterm"},
+        ):  # fmt: skip
+            os.close(theirs)
+            shown.append(all_of(ours))
+    assert b"profiling on" not in shown[0]
+    assert b"cannot be reached" in shown[0]
+    assert b"profiling on" in shown[1]
+
+
+def all_of(terminal: int) -> bytes:
+    """What is written to a terminal until nobody has it open."""
+    found = b""
+    with suppress(OSError), os.fdopen(terminal, "rb", buffering=0) as file:
+        while read := file.read(4096):
+            found += read
+    return found
+
+
 def test_a_key_that_is_not_known_is_one_sentence(host: Sshd, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
     run = edgeres(*ASKED, "--ssh", host.ssh.replace(host.key, str(tmp_path / "other")))
