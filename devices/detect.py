@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 
 from edge_res.devices.board import Board, read_board
-from edge_res.devices.profiles import DeviceProfile, is_own, known_profiles, load_profile, members
+from edge_res.devices.profiles import DeviceProfile, is_own, known_profiles, load_profile, member_names, usable
 
 
 def detect(root: Path = Path("/"), machine: str = "") -> DeviceProfile:
@@ -16,10 +16,9 @@ def detect(root: Path = Path("/"), machine: str = "") -> DeviceProfile:
     """
     board = read_board(root)
     if board != Board():  # else it can be none of those that are recognised by a text
-        recognised = [device for device in map(load_profile, known_profiles()) if _says(board, device)]
+        recognised = [device for device in usable(known_profiles()) if _says(board, device)]
         if recognised:
-            # One's own file before those that come along; and a member's name is longer than its family's.
-            return max(recognised, key=lambda device: (is_own(device.name), len(device.name)))
+            return max(recognised, key=_precedence)
     return _member("generic", board, machine) or load_profile("generic")
 
 
@@ -58,19 +57,23 @@ def describe_mismatch(device: DeviceProfile, root: Path = Path("/")) -> str | No
 def _no_member(family: DeviceProfile, root: Path) -> str | None:
     """Of a family that has members, and this machine is none of them."""
     board = read_board(root)
-    if not family.recognised_by or not any(True for _ in members(family.name)):
+    if not family.recognised_by or not member_names(family.name):
         return None
     return f"no device file is of {board.name!r}; it runs with the plain settings of {family.name}"
 
 
 def _member(family: str, board: Board, machine: str) -> DeviceProfile | None:
     """The member of a family that a machine is."""
-    for device in members(family):
-        if _says(board, device):
-            return device
-        if not device.recognised_by and (machine or platform.machine()) in device.architectures:
-            return device
-    return None
+    members = usable(member_names(family))
+    recognised = [device for device in members if _says(board, device)]
+    architecture = machine or platform.machine()
+    plain = [device for device in members if not device.recognised_by and architecture in device.architectures]
+    return max(recognised or plain, key=_precedence, default=None)
+
+
+def _precedence(device: DeviceProfile) -> tuple[bool, int]:
+    """One's own file before those that come along; and a member's name is longer than its family's."""
+    return is_own(device.name), len(device.name)
 
 
 def _says(board: Board, device: DeviceProfile) -> bool:

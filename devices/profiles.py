@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,10 +108,21 @@ def member_names(family: str) -> list[str]:
     return [name for name in known_profiles() if name.startswith(f"{family}-")]
 
 
-def members(family: str) -> Iterator[DeviceProfile]:
-    """The devices of a family."""
-    for name in member_names(family):
-        yield load_profile(name)
+def usable(names: Iterable[str]) -> list[DeviceProfile]:
+    """The devices of these names, without those whose file cannot be used: of them `left_out` tells."""
+    return [found for found in map(_tried, names) if isinstance(found, DeviceProfile)]
+
+
+def left_out(names: Iterable[str]) -> list[str]:
+    """A sentence on each of these devices whose file cannot be used; only a file of the user's can be such a one."""
+    return [f"{found} It is left out." for found in map(_tried, names) if isinstance(found, ConfigError)]
+
+
+def _tried(name: str) -> DeviceProfile | ConfigError:
+    try:
+        return load_profile(name)
+    except ConfigError as error:
+        return error
 
 
 def load_profile(name_or_path: str | Path) -> DeviceProfile:
@@ -126,7 +137,7 @@ def load_profile(name_or_path: str | Path) -> DeviceProfile:
             )
         path = known[str(name_or_path)]
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors begin a file with a mark
         body = read_toml(text)
     except FileNotFoundError:
         raise ConfigError(f"There is no device file {path}; known devices are {', '.join(known_profiles())}.") from None

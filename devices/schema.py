@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_res.devices.toml import read_toml
@@ -39,8 +39,8 @@ def _is_core(value: object) -> bool:
     return type(value) is int and 0 <= value < _MOST
 
 
-def _texts(needed: bool = False) -> Rule:
-    return Rule(lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of texts", needed)
+def _texts() -> Rule:
+    return Rule(lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of texts that are not empty")
 
 
 def _one_of(*names: str, needed: bool = False) -> Rule:
@@ -54,8 +54,8 @@ def _some_of(*names: str, least: int = 0) -> Rule:
     )
 
 
-_TEXT = Rule(_is_text, "a text")
-_NEEDED_TEXT = Rule(_is_text, "a text", True)
+_TEXT = Rule(_is_text, "a text that is not empty")
+_NEEDED_TEXT = replace(_TEXT, needed=True)
 _COUNT = Rule(_is_count, f"a whole number from 1 to {_MOST}")
 _POSITIVE = Rule(_is_positive, "a number above 0", True)
 

@@ -178,21 +178,21 @@ def profile(
         "--host": host,
     }  # fmt: skip
     refuse_beside("--compare", bool(compare), {**measuring, "--estimate": estimate})
-    refuse_beside("--estimate", bool(estimate), measuring)
-    if not host and (install or (ssh, host_python) != ("ssh", "python3")):
+    refuse_beside("--estimate", estimate is not None, measuring)
+    if host is None and (install or (ssh, host_python) != ("ssh", "python3")):
         raise ConfigError("--install, --ssh and --host-python are about another machine; name it: --host USER@HOST.")
     if compare:
         from edge_res.commands.profile_tables import compare as run_compare
 
         return run_compare(*compare, anyway, json)
-    if estimate:
+    if estimate is not None:
         from edge_res.commands.profile_estimate import run as run_estimate
 
         return run_estimate(model, estimate, json)
     from edge_res.commands.profile import ProfileOptions, run
 
     asked = ProfileOptions(model, engine or [], mode or [], threads or [], seconds, tries, json, html, save, device)
-    if host:
+    if host is not None:
         from edge_res.commands.profile_remote import run as run_remote
         from edge_res.remote.ssh import Host
 

@@ -14,19 +14,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles, load_profile
+from edge_res.commands.listen import say
+from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles
 from edge_res.devices.accelerators import read_accelerators
 from edge_res.devices.board import read_board
 from edge_res.devices.clocks import firmware_mhz, read_clocks
 from edge_res.devices.cores import read_cores, read_memory_bytes
 from edge_res.devices.power import read_counters, read_rails
-from edge_res.devices.profiles import is_own
+from edge_res.devices.profiles import is_own, left_out, member_names, usable
 from edge_res.devices.system import read_system
 from edge_res.devices.thermal import read_temperatures
 from edge_res.devices.throttling import read_flags
 from edge_res.devices.ways import FIRMWARE, RAPL
 from edge_res.doctor.probe import ask
 from edge_res.engines import ENGINES
+from edge_res.errors import ConfigError
 from edge_res.sinks.writing import writing
 
 SCHEMA = 1
@@ -36,9 +38,13 @@ _ROOT = Path("/")
 
 def run(known: bool, name: str | None, as_json: bool) -> None:
     """Print what this machine is; or the files that are known; or what one says."""
+    if known and name is not None:
+        raise ConfigError("--known lists all device files, and --device tells what one says; leave one of them out.")
+    for sentence in left_out(known_profiles() if name is None else member_names(name)):
+        say(sentence)
     if known:
         here = detect()
-        files = [load_profile(each) for each in known_profiles()]
+        files = usable(known_profiles())
         print_known(files, here.name) if not as_json else print_json({"devices": [described(file) for file in files]})
     elif name is not None:
         device, _ = find_device(name)

@@ -18,6 +18,7 @@ from edge_res.commands.chosen import choose
 from edge_res.commands.sessions import Taps, start_recording
 from edge_res.decide import with_thresholds
 from edge_res.devices import find_device, stay_on
+from edge_res.devices.profiles import left_out, member_names
 from edge_res.errors import ConfigError, OutputError
 from edge_res.listen import Stream, listen
 from edge_res.models import Model, load_model
@@ -69,10 +70,11 @@ def run(options: ListenOptions) -> None:
     bundles = read_members(options.model)
     manifest = merged([bundle.manifest for bundle in bundles])
     decide = with_thresholds(manifest.decide, read_thresholds(options.thresholds))
-    device, which = find_device(options.device or "generic")
+    name = "generic" if options.device is None else options.device
+    device, which = find_device(name)
     follow = options.device is None
     chosen = choose(bundles, device, follow, options.engine, options.mode, options.threads)
-    for sentence in filter(None, (which, stay_on(device.affinity), *chosen.told)):
+    for sentence in filter(None, (*left_out(member_names(name)), which, stay_on(device.affinity), *chosen.told)):
         say(sentence)
     models = [load_model(bundle, chosen.engine, chosen.mode, chosen.threads) for bundle in bundles]
     for bundle, model in zip(bundles, models, strict=True):

@@ -22,8 +22,8 @@ from edge_res.bundle import Bundle
 from edge_res.chain import merged, read_members
 from edge_res.commands.listen import ended_by_signal, say
 from edge_res.commands.profile_tables import print_profile
-from edge_res.devices import DeviceProfile, detect, find_device, stay_on
-from edge_res.devices.detect import describe_mismatch
+from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles, stay_on
+from edge_res.devices.profiles import left_out, member_names
 from edge_res.engines import load_engine
 from edge_res.errors import ConfigError, EdgeResError, EngineError, ModelError
 from edge_res.models import MODES
@@ -64,8 +64,10 @@ def run(options: ProfileOptions) -> None:
     bundles = read_members(options.model)
     manifest = merged([bundle.manifest for bundle in bundles])
     hop_s = manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
-    device, which = find_device(options.device) if options.device else (detect(), None)
-    for sentence in filter(None, (which, stay_on(device.affinity) if options.device else None)):
+    name = options.device
+    device, which = (detect(), None) if name is None else find_device(name)
+    doubts = left_out(known_profiles() if name is None else member_names(name))
+    for sentence in filter(None, (*doubts, which, stay_on(device.affinity) if name is not None else None)):
         say(sentence)
     tasks = tasks_of(options, bundles)
     check_page(options.html)

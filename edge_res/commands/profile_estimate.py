@@ -10,9 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from edge_res.chain import merged, read_members
+from edge_res.commands.listen import say
 from edge_res.commands.profile_tables import table
 from edge_res.devices import detect, known_profiles
-from edge_res.devices.profiles import member_names
+from edge_res.devices.profiles import left_out, member_names, usable
 from edge_res.errors import ConfigError
 from edge_res.profiling.estimate import Estimate, Measurement, Peaks, calibrated, estimate, measurements, work_of
 from edge_res.profiling.machine import machine_name
@@ -33,6 +34,8 @@ def run(model: str, device: str, as_json: bool) -> None:
     bundles = read_members(model)
     manifest = merged([bundle.manifest for bundle in bundles])
     hop_ms = 1000 * manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
+    for sentence in left_out(known_profiles()):
+        say(sentence)
     known, here = all_peaks(), detect().name
     derived = None if here in known else peaks_here(here)
     if derived:
@@ -65,8 +68,8 @@ def run(model: str, device: str, as_json: bool) -> None:
             show(console, manifest.name, hop_ms, found, measured)
             if derived and derived in chosen:
                 console.print(derived_sentence(derived), markup=False, highlight=False)
-            if device == "all" and (left_out := without_peaks(known)):
-                told = f"Not estimated, since their files have no [peaks]: {', '.join(left_out)}."
+            if device == "all" and (without := without_peaks(known)):
+                told = f"Not estimated, since their files have no [peaks]: {', '.join(without)}."
                 console.print(told, markup=False, highlight=False)
 
 
@@ -86,7 +89,8 @@ def derived_sentence(peaks: Peaks) -> str:
 
 def without_peaks(known: Collection[str]) -> list[str]:
     """The devices whose peaks are not `known`; a family is no device."""
-    return [name for name in known_profiles() if name not in known and not member_names(name)]
+    devices = (device.name for device in usable(known_profiles()))
+    return [name for name in devices if name not in known and not member_names(name)]
 
 
 def show(

@@ -30,11 +30,10 @@ def run(options: ProfileOptions, host: Host, install: bool) -> None:
     arguments = ["profile", model, "--json", "--seconds", str(options.seconds), "--tries", str(options.tries)]
     for option, values in (("--engine", options.engines), ("--mode", options.modes), ("--threads", options.threads)):
         arguments += [text for value in values for text in (option, str(value))]
-    if options.device and (own := own_file(options.device)):
-        files[own.name] = own.read_bytes()
-        arguments += ["--device", own.name]
-    elif options.device:
-        arguments += ["--device", options.device]
+    if options.device is not None:
+        own = own_file(options.device)
+        files |= {own.name: own.read_bytes()} if own else {}
+        arguments += ["--device", own.name if own else options.device]
     arguments += ["--save"] if options.save else []
     task = {"task": "profile", "arguments": arguments, "install": install, "requirements": requirements()}
     running = Console(stderr=True).status(f"profiling on {host.name} …")
@@ -56,9 +55,7 @@ def run(options: ProfileOptions, host: Host, install: bool) -> None:
 
 def own_file(device: str) -> Path | None:
     """The file of a device that the other machine need not have; None of those that come along."""
-    if is_own(device):
-        return known_profiles()[device]
-    if not device.endswith(".toml"):
+    if not is_own(device) and not device.endswith(".toml"):
         return None
     load_profile(device)  # a mistake in it is told before it is sent
-    return Path(device)
+    return known_profiles().get(device, Path(device))

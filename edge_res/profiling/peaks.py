@@ -11,6 +11,7 @@ import numpy as np
 from edge_res.devices import DeviceProfile, known_profiles, load_profile
 from edge_res.devices.clocks import read_clocks
 from edge_res.devices.cores import read_cores
+from edge_res.devices.profiles import usable
 from edge_res.profiling.estimate import Peaks
 
 # A cycle's int8 multiply-adds and fp32 flops of a core that has a feature; the first that it has counts. x86 cores are
@@ -28,7 +29,7 @@ _COPIED_BYTES, _COPIES = 16 << 20, 5
 
 def all_peaks() -> dict[str, Peaks]:
     """Of the devices that come along and of the user's, those whose files have such a table."""
-    found = (peaks_of(load_profile(name)) for name in known_profiles())
+    found = map(peaks_of, usable(known_profiles()))
     return {peaks.device: peaks for peaks in found if peaks is not None}
 
 

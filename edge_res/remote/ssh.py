@@ -38,8 +38,8 @@ def ask(
     `begun` is called once the other side runs: before that, ssh may ask for a password on the terminal.
     Gives its answer; a `RemoteError` where the host cannot be reached, cannot do it, or refuses.
     """
-    if host.name.startswith("-"):
-        raise ConfigError(f"{host.name!r} is no host but an option; give --host USER@HOST, and options with --ssh.")
+    if not host.name or host.name.startswith("-"):
+        raise ConfigError(f"{host.name!r} is no host; give --host USER@HOST, and options of ssh with --ssh.")
     if not re.fullmatch(r"[\w./~+-]+", host.python):
         raise ConfigError(
             f"--host-python {host.python!r} is no path that a shell takes as it is; name one without blanks."

@@ -95,6 +95,44 @@ def test_the_facts_of_a_file() -> None:
     assert "toaster" in sentence(edgeres("devices", "--device", "toaster"))
 
 
+def test_a_file_of_ones_own_that_cannot_be_used_stops_only_what_names_it(tmp_path: Path) -> None:
+    write_file(tmp_path / "config/edgeres/devices/generic-mine.toml", "treads = 2\n")
+    quick = ("--engine", "litert", "--mode", "step", "--threads", "1", "--seconds", "0.1", "--tries", "1")
+    for arguments in (
+        ("devices",),
+        ("devices", "--known"),
+        ("devices", "--device", "generic"),
+        ("profile", "tiny", "--estimate", "raspberry-pi-5"),
+        ("profile", "tiny", "--estimate", "all", "--json"),
+        ("profile", "tiny", *quick),
+        ("listen", "demo:", "--model", "tiny"),
+    ):
+        done = edgeres(*arguments)
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stdout
+        (told,) = [line for line in done.stderr.decode().splitlines() if "treads" in line]
+        assert told.endswith(" It is left out.")
+    refused = edgeres("listen", "yes-0.flac", "--device", "generic-mine")
+    assert refused.returncode == 2
+    assert "there is no key 'treads'" in sentence(refused)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["devices", "--known", "--device", "jetson"], "leave one of them out"),
+        (["listen", "yes-0.flac", "--device", ""], "There is no device ''"),
+        (["profile", "--device", ""], "There is no device ''"),
+        (["profile", "--estimate", ""], "'' is no device"),
+        (["profile", "--host", ""], "'' is no host"),
+    ],
+)
+def test_an_option_without_its_value_is_no_option_left_out(arguments: list[str], told: str) -> None:
+    refused = edgeres(*arguments)
+    assert refused.returncode == 2
+    assert told in sentence(refused)
+
+
 def test_ranges() -> None:
     assert ranges([0, 3, 4, 5, 7]) == "0, 3-5, 7"
     assert ranges([]) == ""

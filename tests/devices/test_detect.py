@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_res.devices import describe_mismatch, detect, find_device, known_profiles, load_profile
+from edge_res.devices.profiles import left_out, member_names, usable
 from edge_res.errors import ConfigError
 from tests.devices.boards import BOARDS, OTHERS, device_tree, write
 
@@ -109,3 +110,28 @@ def test_ones_own_file_comes_first(tmp_path: Path) -> None:
     (own.parent / "jetson-nano.toml").write_text("treads = 3\n")
     with pytest.raises(ConfigError, match="there is no key 'treads'"):
         load_profile("jetson-nano")
+
+
+def test_a_member_of_ones_own_comes_first_by_name_and_by_family(tmp_path: Path) -> None:
+    root = device_tree(tmp_path, *BOARDS["raspberry-pi-5"][0])
+    own = tmp_path / "config/edgeres/devices/raspberry-pi-mine.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('recognised_by = ["raspberrypi,5-model-b"]\n')
+    assert detect(root).name == find_device("raspberry-pi", root)[0].name == "raspberry-pi-mine"
+
+
+def test_a_file_of_ones_own_that_cannot_be_used_is_left_out_and_told(tmp_path: Path) -> None:
+    root = device_tree(tmp_path, *BOARDS["raspberry-pi-5"][0])
+    own = tmp_path / "config/edgeres/devices"
+    own.mkdir(parents=True)
+    (own / "raspberry-pi-5a.toml").write_text('recognised_by = ["raspberrypi,5-model-b"]\ntreads = 2\n')
+    (own / "generic-gone.toml").symlink_to(tmp_path / "nowhere")
+    assert detect(root).name == find_device("raspberry-pi", root)[0].name == "raspberry-pi-5"
+    assert detect(Path("/nowhere"), "x86_64").name == "generic-x86-64"
+    (told,) = left_out(member_names("raspberry-pi"))
+    assert "raspberry-pi-5a.toml cannot be used: line 2: there is no key 'treads'" in told
+    assert told.endswith(" It is left out.")
+    assert len(left_out(known_profiles())) == 2
+    assert {device.name for device in usable(known_profiles())} == set(known_profiles()) - {
+        "raspberry-pi-5a", "generic-gone",
+    }  # fmt: skip

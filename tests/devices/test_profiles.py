@@ -167,8 +167,9 @@ def test_an_unknown_name_lists_the_known(name: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ('title = "a board"', "title = 7", "line 2: the key 'title' is 7, allowed is a text."),
-        ('title = "a board"', 'title = " "', "line 2: the key 'title' is ' ', allowed is a text."),
+        ('recognised_by = ["Some Board"]', 'recognised_by = [""]', "line 3: "),
+        ('title = "a board"', "title = 7", "line 2: the key 'title' is 7, allowed is a text that is not empty."),
+        ('title = "a board"', 'title = " "', "line 2: the key 'title' is ' ', allowed is a text that is not empty."),
         ('["Some Board"]', '["Some Board", 3]', "line 3: the key 'recognised_by' is ['Some Board', 3], "),
         ('["Some Board"]', '[""]', "line 3: "),
         ("[0.5, 4]", "[0]", "line 6: the key 'memory_gb' is [0], allowed is a list of numbers above 0."),
@@ -186,7 +187,7 @@ def test_an_unknown_name_lists_the_known(name: str) -> None:
         ("[4, 5]", "[-1]", "line 9: "),
         ('traps = ["as it is"]', 'traps = "as it is"', "line 10: "),
         ("threads = 2", "treads = 2", "line 8: there is no key 'treads'; allowed are title, recognised_by, "),
-        ('core = "Cortex-A76"', "core = 76", "line 19: the key 'core' of [clusters] is 76, allowed is a text."),
+        ('core = "Cortex-A76"', "core = 76", "line 19: the key 'core' of [clusters] is 76, allowed is a text"),
         ("count = 2\n", "", "line 18: the key 'count' of [clusters] is missing, which is a whole"),
         ("count = 4\n", "count = 0\n", "line 14: "),
         ("clock_mhz = 1800", "clock = 1800", "line 15: there is no key 'clock' of [clusters]; allowed are core, "),
@@ -252,3 +253,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load_profile(tmp_path / "folder.toml")
+
+
+def test_a_file_of_an_editor_that_begins_it_with_a_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbfthreads = 2\r\n")
+    assert load_profile(path).threads == 2
