@@ -80,7 +80,7 @@ def pair_texts(pair: Pair) -> list[str]:
         both, ratio = (pair.first[name], pair.second[name]), pair.ratio(name)
         values = "→".join("–" if value is None else short(scale * value) for value in both)
         cells.append(values if ratio is None else f"{values} ×{ratio:.2f}")
-    return [" ".join(map(str, pair.key)), *cells, "→".join(pair.verdicts)]
+    return [" ".join(map(str, pair.key)), *cells, " → ".join(pair.verdicts)]
 
 
 def short(value: float) -> str:

@@ -45,7 +45,7 @@ def pairs(one: Report, two: Report) -> list[Pair]:
             key_of(row),
             figures(row),
             figures(others[key_of(row)]),
-            (str(row.get("verdict")), str(others[key_of(row)].get("verdict"))),
+            (row["verdict"], others[key_of(row)]["verdict"]),
         )
         for row in one["rows"]
         if key_of(row) in others
@@ -53,7 +53,7 @@ def pairs(one: Report, two: Report) -> list[Pair]:
 
 
 def key_of(row: dict[str, Any]) -> Key:
-    return str(row["engine"]), str(row["mode"]), int(row["threads"])
+    return row["engine"], row["mode"], row["threads"]
 
 
 def figures(row: dict[str, Any]) -> dict[str, float | None]:

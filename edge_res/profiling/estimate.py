@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from edge_res.bundle import Bundle
@@ -121,14 +121,22 @@ def measurements(reports: Iterable[Mapping[str, Any]], peaks: Mapping[str, Peaks
     found = []
     for report in reports:
         here = peaks.get(str(report["device"].get("file")))
-        works = report["bundle"].get("work") or {}
         for row in report["rows"]:
-            if (row["engine"], row["threads"], row.get("verdict")) != ("litert", 1, "stable") or here is None:
+            if (row["engine"], row["threads"], row["verdict"]) != ("litert", 1, "stable") or here is None:
                 continue
-            if work := works.get(row["mode"]):
-                expected = estimate(Work(**work), here, row["mode"])
-                found.append(Measurement(here.device, row["mode"], float(row["p50_us"]), expected))
+            work, p50_us = _work_told(report["bundle"].get("work"), row["mode"]), row.get("p50_us")
+            if work is not None and isinstance(p50_us, (int, float)) and p50_us > 0:
+                found.append(Measurement(here.device, row["mode"], p50_us, estimate(work, here, row["mode"])))
     return found
+
+
+def _work_told(works: object, mode: str) -> Work | None:
+    """The work of a mode as a report keeps it, whatever else it tells; None where it is not all there."""
+    told = works.get(mode) if isinstance(works, dict) else None
+    if not isinstance(told, dict):
+        return None
+    values = [value for field in fields(Work) if type(value := told.get(field.name)) is int]
+    return Work(*values) if len(values) == len(fields(Work)) else None
 
 
 def calibrated(expected: Estimate, measured: Sequence[Measurement]) -> Estimate:

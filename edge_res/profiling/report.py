@@ -99,5 +99,11 @@ def is_report(body: object) -> bool:
         and isinstance(body.get("device"), dict)
         and isinstance(body.get("bundle"), dict)
         and isinstance(body.get("rows"), list)
-        and all(isinstance(row, dict) and {"engine", "mode", "threads"} <= set(row) for row in body["rows"])
+        and all(isinstance(row, dict) and _is_row(row) for row in body["rows"])
     )
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    """Whether it tells which combination it is of."""
+    names = row.get("engine"), row.get("mode"), row.get("verdict")
+    return all(isinstance(name, str) for name in names) and type(row.get("threads")) is int

@@ -123,7 +123,11 @@ def test_a_profile_is_compared_with_itself(report: dict[str, Any], tmp_path: Pat
     assert "not those of the devices" in told.stderr.decode()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"edgeres_profile": 1, "rows": [{}]}', "\xff"])
+ROW = '{"engine": "litert", "mode": "step", "threads": "one", "verdict": "stable"}'
+BROKEN = f'{{"edgeres_profile": 1, "device": {{}}, "bundle": {{}}, "rows": [{ROW}]}}'
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"edgeres_profile": 1, "rows": [{}]}', "\xff", BROKEN])
 def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(text.encode("latin-1"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from edge_res.bundle import read_bundle
+from edge_res.bundle import read_bundle, write_bundle
 from edge_res.devices import detect
 from edge_res.profiling.estimate import estimate, work_of
 from edge_res.profiling.machine import machine_name
@@ -81,6 +81,15 @@ def test_of_this_machine_the_error_is_told(tmp_path: Path, board: Path, machine:
     (body,) = lines(edgeres("profile", "tiny", "--estimate", board, "--json"))
     assert body["derived"]["device"] == here
     assert len(body["measured"]) == error_is_told
+
+
+def test_a_bundle_without_models_of_litert_is_told(tmp_path: Path) -> None:
+    bundle = read_bundle("tiny")
+    members = {name: content for name, content in bundle.members.items() if not name.endswith(".tflite")}
+    write_bundle(tmp_path / "onnx.edgeres", replace(bundle, members=members))
+    refused = edgeres("profile", tmp_path / "onnx.edgeres", "--estimate", "raspberry-pi-5")
+    assert refused.returncode == 6
+    assert "holds no window.tflite" in sentence(refused)
 
 
 def test_an_unknown_device_is_told() -> None:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
-import pytest
+import io
+from dataclasses import replace
 
+import pytest
+from rich.console import Console
+
+from edge_res.commands.profile_tables import pair_texts, table
 from edge_res.profiling.compare import differences, pairs
 from tests.profiling.rows import FAILED, report, row
 
@@ -26,3 +31,12 @@ def test_ratios_are_of_the_second_to_the_first() -> None:
     assert first.ratio("cpu_share") == pytest.approx(0.5)
     assert first.verdicts == ("stable", "noisy")
     assert failed.ratio("p50_us") is None
+
+
+def test_a_narrow_terminal_cuts_nothing_off() -> None:
+    (pair,) = pairs(report(row()), report(row(verdict="throttled")))
+    cells = pair_texts(replace(pair, key=("onnxruntime", "window", 2)))
+    out = io.StringIO()
+    Console(file=out, width=80).print(table(["1→2", "p50 µs", "p99 µs", "core %", "RSS MB", "verdicts"], [cells]))
+    assert "…" not in out.getvalue()
+    assert "throttled" in out.getvalue()

@@ -102,3 +102,24 @@ def test_only_trustworthy_figures_of_known_devices_count() -> None:
     assert one.measured_us == 500
     assert one.estimate == estimate(WORK, PEAKS, "step")
     assert measurements([body], {}) == []
+
+
+@pytest.mark.parametrize("p50_us", [None, "fast", 0.0, -1.0, float("nan")])
+def test_a_saved_profile_without_its_figure_does_not_count(p50_us: object) -> None:
+    body = report(row(), work={"step": asdict(WORK)})
+    body["device"]["file"] = "a-board"
+    body["rows"][0]["p50_us"] = p50_us
+    assert measurements([body], {"a-board": PEAKS}) == []
+
+
+@pytest.mark.parametrize("works", [None, [], {"step": 3}, {"step": {}}, {"step": {**asdict(WORK), "ops": "many"}}])
+def test_a_saved_profile_without_its_work_does_not_count(works: object) -> None:
+    body = report(row(), work=works)
+    body["device"]["file"] = "a-board"
+    assert measurements([body], {"a-board": PEAKS}) == []
+
+
+def test_a_saved_profile_of_a_later_version_tells_more_and_counts() -> None:
+    body = report(row(), work={"step": {**asdict(WORK), "states": 14}})
+    body["device"]["file"] = "a-board"
+    assert len(measurements([body], {"a-board": PEAKS})) == 1
