@@ -6,7 +6,6 @@ import json
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,13 @@ from edge_res.devices.system import read_system
 from edge_res.devices.thermal import read_temperatures
 from edge_res.devices.throttling import read_flags
 from edge_res.devices.ways import FIRMWARE, RAPL
+from edge_res.doctor.packages import distributions_of, installed
 from edge_res.doctor.probe import ask
 from edge_res.engines import ENGINES
 from edge_res.errors import ConfigError
 from edge_res.sinks.writing import writing
 
 SCHEMA = 1
-_PACKAGES = {"litert": "ai-edge-litert"}  # where they are called otherwise than the engine
 _ROOT = Path("/")
 
 
@@ -93,9 +92,9 @@ def survey(root: Path) -> dict[str, Any]:
 
 def engine(name: str) -> dict[str, Any]:
     """Its version; and, where it is installed, what it runs a small model as, tried where it may crash."""
-    try:
-        version = metadata.version(_PACKAGES.get(name, name))
-    except metadata.PackageNotFoundError:
+    versions = installed()
+    version = next((versions[brings] for brings in distributions_of(name) if brings in versions), None)
+    if version is None:
         return {"version": None, "runs": None, "providers": [], "why": "not installed"}
     answer = ask("kernels", name)
     told = answer.told or {}

@@ -39,6 +39,11 @@ def installed() -> dict[str, str]:
     return versions
 
 
+def distributions_of(engine: str) -> tuple[str, ...]:
+    """Those that bring an engine, each alone; on a Jetson NVIDIA's onnxruntime-gpu takes the place of onnxruntime."""
+    return ONNXRUNTIMES if engine == "onnxruntime" else (ENGINES.get(engine, engine),)
+
+
 def is_here(module: str) -> bool:
     """Whether there is such a module; it is not imported."""
     return importlib.util.find_spec(module) is not None
@@ -115,9 +120,8 @@ def check_engine(root: Path) -> Iterator[Finding]:
     """Each installed engine runs the default bundle's golden stream, in both modes."""
     versions = installed()
     found: list[Finding] = []
-    for engine, distribution in ENGINES.items():
-        names = ONNXRUNTIMES if engine == "onnxruntime" else (distribution,)
-        if any(name in versions for name in names):
+    for engine in ENGINES:
+        if any(name in versions for name in distributions_of(engine)):
             clash = judge_clash(versions, sys.version_info[:2]) if engine == "tflite-runtime" else None
             found.append(clash or judge_engine(engine, ask("engine", engine)))
     yield from soften(found)

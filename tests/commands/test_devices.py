@@ -61,6 +61,16 @@ def test_the_soc_of_a_board_without_a_file_is_the_device_trees(tmp_path: Path) -
     assert ("SoC", "rockchip,rk3399") in list(lines(found))
 
 
+def test_an_onnxruntime_for_a_gpu_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NVIDIA's for Jetsons: the same module, by another name."""
+    pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
+    monkeypatch.setattr("edge_res.commands.devices.installed", lambda: {"onnxruntime-gpu": "1.23.0"})
+    found = engine("onnxruntime")
+    assert found["version"] == "1.23.0"
+    assert found["runs"].startswith("ONNX Runtime ")
+    assert engine("litert")["version"] is None
+
+
 def test_an_engine_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine("abacus") == {"version": None, "runs": None, "providers": [], "why": "not installed"}
     write_file(tmp_path / "python", "#!/bin/sh\nkill -ILL $$\n")
