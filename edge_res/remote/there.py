@@ -147,6 +147,8 @@ def push(work: Work, task: dict[str, Any]) -> dict[str, Any]:
         path = path / task["name"]
     if not path.parent.is_dir():
         raise RefusedError(f"it has no folder {path.parent}; make it first")
+    if path.exists() and not path.is_file():
+        raise RefusedError(f"its {path} is no file, and the bundle would take its place; name another")
     with work.lock:
         descriptor, name = tempfile.mkstemp(suffix=".edgeres", prefix=".edgeres-", dir=str(path.parent))
         draft = work.draft = Path(name)

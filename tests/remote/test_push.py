@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -77,6 +78,14 @@ def test_interrupted_the_one_before_is_still_there(host: Sshd, tmp_path: Path, n
 def test_a_folder_that_is_not_there_is_one_sentence(host: Sshd, tmp_path: Path) -> None:
     told = sentence(edgeres("push", "tiny", f"{NAME}:{tmp_path}/none/x.edgeres", *host.options))
     assert told == f"{NAME}: it has no folder {tmp_path}/none; make it first."
+
+
+def test_what_is_no_file_is_not_replaced(host: Sshd, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    told = sentence(edgeres("push", "tiny", f"{NAME}:{pipe}", *host.options, "--unverified"))
+    assert told == f"{NAME}: its {pipe} is no file, and the bundle would take its place; name another."
+    assert pipe.is_fifo()
 
 
 def test_what_is_no_bundle_is_not_sent(tmp_path: Path) -> None:
