@@ -88,6 +88,14 @@ def test_the_compatible_alone_is_enough(tmp_path: Path) -> None:
     assert detect(root).name == "raspberry-pi-cm4"
 
 
+@pytest.mark.parametrize(("name", "modules"), [("jetson-orin-nx", "012"), ("jetson-orin-nano", "345")])
+def test_each_orin_module_of_the_bindings_of_linux_is_known(tmp_path: Path, name: str, modules: str) -> None:
+    """Documentation/devicetree/bindings/arm/tegra.yaml."""
+    for number in modules:
+        root = device_tree(tmp_path / number, "a carrier of ours", f"nvidia,p3767-000{number}\0nvidia,tegra234")
+        assert detect(root).name == name
+
+
 def test_dmi_tells_where_there_is_no_device_tree(tmp_path: Path) -> None:
     """With UEFI's ACPI tables instead of a device tree, a Jetson is named by DMI."""
     names = {"sys_vendor": "NVIDIA\n", "product_name": "NVIDIA Jetson AGX Orin Developer Kit\n"}
