@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,10 @@ def run(known: bool, name: str | None, as_json: bool) -> None:
         print_known(files, here.name) if not as_json else print_json({"devices": [described(file) for file in files]})
     elif name is not None:
         device, _ = find_device(name)
-        print_facts(device) if not as_json else print_json(described(device))
+        print_lines(facts(device)) if not as_json else print_json(described(device))
     else:
         found = survey(_ROOT)
-        print_survey(found) if not as_json else print_json(found)
+        print_lines(lines(found)) if not as_json else print_json(found)
 
 
 def print_json(body: Any) -> None:
@@ -113,9 +113,10 @@ def audio() -> dict[str, Any]:
     return {"inputs": told.get("inputs", []), "why": told.get("error", answer.why) or told.get("reason") or ""}
 
 
-def print_survey(found: dict[str, Any]) -> None:
-    rows = grid()
-    for name, value in lines(found):
+def print_lines(told: Iterable[tuple[str, str]]) -> None:
+    """Names beside what is told of them."""
+    rows = Table(show_header=False, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name, value in told:
         rows.add_row(Text(name, style="bold"), Text(value))
     with writing():
         Console().print(rows)
@@ -163,14 +164,6 @@ def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "trap", trap
 
 
-def print_facts(device: DeviceProfile) -> None:
-    rows = grid()
-    for name, value in facts(device):
-        rows.add_row(Text(name, style="bold"), Text(value))
-    with writing():
-        Console().print(rows)
-
-
 def facts(device: DeviceProfile) -> Iterator[tuple[str, str]]:
     """A file for a person, one line a fact; what it leaves out is left out."""
     yield "device", f"{device.name}: {device.title}"
@@ -216,10 +209,6 @@ def print_known(files: Sequence[DeviceProfile], here: str) -> None:
         table.add_row(name, Text(device.soc or device.title), Text(cores), style="bold" if device.name == here else "")
     with writing():
         Console().print(table)
-
-
-def grid() -> Table:
-    return Table(show_header=False, box=None, padding=(0, 2, 0, 0), pad_edge=False)
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge_res.devices.board import read_board
+from edge_res.devices.cores import read_memory_bytes
 from edge_res.devices.detect import detect
 
 
@@ -30,7 +31,7 @@ def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
         "processor": processor(root),
         "architecture": platform.machine(),
         "cores": os.cpu_count() or 1,
-        "memory_bytes": memory_bytes(root),
+        "memory_bytes": read_memory_bytes(root),
         "limits": limits(root),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -51,11 +52,3 @@ def processor(root: Path) -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
     return next((name for name in names if name), platform.machine())
-
-
-def memory_bytes(root: Path) -> int | None:
-    try:
-        first = (root / "proc/meminfo").read_text().splitlines()[0].split()
-        return 1024 * int(first[1])
-    except (OSError, ValueError, IndexError):
-        return None
