@@ -33,12 +33,8 @@ def print_profile(report: Report, console: Console) -> None:
     rows = [Row.from_dict(row) for row in report["rows"]]
     bundle, recommendation = report["bundle"], report["recommendation"]
     console.print(f"{bundle['name']} on {report['device']['name']}, a hop of {bundle['hop_ms']:g} ms", markup=False)
-    for head, lines in (
-        (tables.HOPS, tables.hops),
-        (tables.COSTS, tables.costs),
-        (tables.STAGE_TIMES, tables.stage_times),
-    ):
-        console.print(table(head, lines(rows)))
+    for head, lines in tables.all_of(rows):
+        console.print(table(head, lines))
         console.print()
     console.print(tables.LEGEND, style="dim", highlight=False)
     for sentence in tables.remarks(rows, report["device"]["rail"]):

@@ -19,7 +19,8 @@ h1 { font-size: 1.5em; } h2 { font-size: 1.1em; margin: 2em 0 .5em; }
 svg { width: 100%; display: block; }
 svg text { font-size: 11px; fill: #444; } .grid { stroke: #ddd; } table { border-collapse: collapse; width: 100%; }
 td, th { text-align: right; padding: .2em .5em; border-bottom: 1px solid #eee; font-variant-numeric: tabular-nums; }
-td:first-child, th:first-child { text-align: left; white-space: nowrap; } table { margin-bottom: 1em; }
+td:first-child, th:first-child { text-align: left; white-space: nowrap; }
+.wide { margin-bottom: 1em; overflow-x: auto; }
 .said { background: #f3f6fb; padding: .7em 1em; border-left: 4px solid #4269d0; }
 ul { padding-left: 1.2em; } .small { color: #666; font-size: .85em; }
 @media (prefers-color-scheme: dark) {
@@ -40,9 +41,7 @@ def page(report: Report) -> str:
         f"<p class=small>{escape(particulars(report))}</p>",
         f"<p class=said>{escape(said(report))}</p>",
         "<h2>The combinations</h2>",
-        table(tables.HOPS, tables.hops(measured)),
-        table(tables.COSTS, tables.costs(measured)),
-        table(tables.STAGE_TIMES, tables.stage_times(measured)),
+        *(table(head, lines) for head, lines in tables.all_of(measured)),
         f"<p class=small>{escape(tables.LEGEND)}</p>",
         "<ul>" + "".join(f"<li>{escape(told)}" for told in tables.remarks(measured, device["rail"])) + "</ul>",
     ]
@@ -103,13 +102,13 @@ def over_time(row: dict[str, Any]) -> list[str]:
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table of texts; a verdict has its colour."""
-    found = ["<table><tr>", *(f"<th>{escape(name)}" for name in head)]
+    found = ["<div class=wide><table><tr>", *(f"<th>{escape(name)}" for name in head)]
     for line in lines:
         found.append("<tr>")
         for cell in line:
             style = f" style='color:{_COLOURS[cell]}'" if cell in _COLOURS else ""
             found.append(f"<td{style}>{escape(cell)}")
-    return "".join([*found, "</table>"])
+    return "".join([*found, "</table></div>"])
 
 
 def label(row: dict[str, Any]) -> str:

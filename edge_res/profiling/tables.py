@@ -61,6 +61,12 @@ def stage_times(rows: Sequence[Row]) -> list[Texts]:
     return found
 
 
+def all_of(rows: Sequence[Row]) -> list[tuple[Sequence[str], list[Texts]]]:
+    """The tables, heads and lines, that have a line: of rows that all failed only the first has any."""
+    found = ((HOPS, hops(rows)), (COSTS, costs(rows)), (STAGE_TIMES, stage_times(rows)))
+    return [(head, lines) for head, lines in found if lines]
+
+
 def whole(us: float) -> str:
     return f"{us:.0f}"
 

@@ -48,3 +48,4 @@ def test_a_page_of_nothing_but_failures() -> None:
     text = page(report(FAILED))
     assert "Nothing is recommended" in text
     assert "<svg" not in text
+    assert text.count("<table>") == text.count("<div class=wide>") == 1

@@ -34,6 +34,12 @@ def test_a_line_a_row_also_of_one_that_failed() -> None:
     assert len(tables.costs([ROW])[0]) == len(tables.COSTS)
 
 
+def test_a_table_without_a_line_is_none() -> None:
+    assert [head for head, _ in tables.all_of([FAILED])] == [tables.HOPS]
+    assert len(tables.all_of([ROW, FAILED])) == 3
+    assert "of the stages" not in printed([FAILED])
+
+
 def test_the_stages_and_how_far_their_sum_is_from_the_whole() -> None:
     (line,) = tables.stage_times([ROW, FAILED])
     assert line[-2:] == ["51.0", "50.0"]
