@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 
 def stay_on(cores: Sequence[int]) -> str | None:
@@ -17,5 +19,7 @@ def stay_on(cores: Sequence[int]) -> str | None:
     listed = ", ".join(map(str, cores))
     if not usable:
         return f"none of the cores {listed}, which the device file names, can be used here: all others are"
-    os.sched_setaffinity(0, usable)
+    for thread in Path("/proc/self/task").iterdir():  # numpy has started some when it was imported
+        with suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(thread.name), usable)
     return f"staying on the cores {', '.join(map(str, sorted(usable)))}"

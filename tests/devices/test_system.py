@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -162,11 +164,31 @@ def test_accelerators(tmp_path: Path) -> None:
 
 
 def test_staying_on_cores_that_are_not_there_is_said() -> None:
-    import os
-
     before = os.sched_getaffinity(0)
     assert stay_on(()) is None
     assert stay_on((max(before) + 1,)) == (
         f"none of the cores {max(before) + 1}, which the device file names, can be used here: all others are"
     )
     assert os.sched_getaffinity(0) == before
+
+
+def test_threads_that_run_already_stay_as_well() -> None:
+    before = os.sched_getaffinity(0)
+    found: list[set[int]] = []
+    told, done = threading.Event(), threading.Event()
+
+    def look() -> None:
+        told.wait(10)
+        found.append(os.sched_getaffinity(0))
+        done.set()
+
+    threading.Thread(target=look).start()
+    try:
+        assert stay_on((max(before),)) == f"staying on the cores {max(before)}"
+        told.set()
+        assert done.wait(10)
+    finally:
+        told.set()
+        for thread in Path("/proc/self/task").iterdir():
+            os.sched_setaffinity(int(thread.name), before)
+    assert found == [{max(before)}]
