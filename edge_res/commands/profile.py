@@ -135,7 +135,7 @@ def show(report: Report, as_json: bool, html: Path | None) -> None:
 
 def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     """What is to be measured: what was asked for, by default all installed engines, both modes, one thread and more."""
-    engines = list(options.engines)
+    engines = list(dict.fromkeys(options.engines))
     for engine in engines:
         load_engine(engine)  # one that was asked for must be there
     if not engines:
@@ -147,12 +147,12 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     for mode in options.modes:
         if mode not in MODES:
             raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
-    threads = options.threads or default_threads()
+    threads = dict.fromkeys(options.threads or default_threads())
     tasks = []
     missing = []
     for engine in engines:
         suffix = load_engine(engine).suffix
-        for mode in options.modes or MODES:
+        for mode in dict.fromkeys(options.modes or MODES):
             if sentence := what_lacks(bundles, f"{mode}.{suffix}"):
                 missing.append(sentence)
             else:

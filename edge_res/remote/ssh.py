@@ -47,9 +47,12 @@ def ask(
     source = Path(there.__file__).read_bytes()
     loader = f"import sys; exec(sys.stdin.buffer.read({len(source)}), {{'__name__': '__main__'}})"
     try:
-        command = [*shlex.split(host.ssh), host.name, f'exec {host.python} -c "{loader}"']
+        words = shlex.split(host.ssh)
+        if not words:  # the host would be taken for the program
+            raise ValueError("it is empty")
+        command = [*words, host.name, f'exec {host.python} -c "{loader}"']
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError) as error:
         raise RemoteError(f"{host.ssh!r} cannot be run ({error}); install openssh-client, or give --ssh.") from None
     assert process.stdin
     assert process.stdout

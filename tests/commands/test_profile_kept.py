@@ -36,6 +36,12 @@ def test_of_what_was_asked_for_that_which_the_bundle_holds_is_measured(tmp_path:
     assert [(task.engine, task.mode) for task in tasks] == [("onnxruntime", "step")]
 
 
+def test_what_was_asked_for_twice_is_measured_once() -> None:
+    asked = ProfileOptions("tiny", ["litert"] * 2, ["step"] * 2, [2, 1, 2], 1.0, 1, False, None, False, None)
+    tasks = tasks_of(asked, [read_bundle("tiny")])
+    assert [(task.engine, task.mode, task.threads) for task in tasks] == [("litert", "step", 2), ("litert", "step", 1)]
+
+
 def test_a_configuration_that_cannot_be_added_to_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "edgeres").mkdir()
     (tmp_path / "edgeres" / "config.toml").write_text("= 1\n")

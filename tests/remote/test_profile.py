@@ -77,6 +77,7 @@ def test_an_environment_for_the_while_is_made_and_removed(host: Sshd, tmp_path: 
             "127.0.0.1 cannot be reached by ssh: ssh: connect to host 127.0.0.1 port 1",
         ),
         (("--ssh", "no-such-ssh"), "'no-such-ssh' cannot be run"),
+        (("--ssh", ""), "'' cannot be run (it is empty)"),
         (("--host-python", "python9"), f"{NAME} has no python9: "),
         (("--host-python", "a b"), "--host-python 'a b' is no path"),
     ],
