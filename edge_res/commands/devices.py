@@ -47,7 +47,8 @@ def run(known: bool, name: str | None, as_json: bool) -> None:
         print_known(files, here.name) if not as_json else print_json({"devices": [described(file) for file in files]})
     elif name is not None:
         device, _ = find_device(name)
-        print_lines(facts(device)) if not as_json else print_json(described(device))
+        comes_along = not (name.endswith(".toml") or is_own(device.name))
+        print_lines(facts(device, comes_along)) if not as_json else print_json(described(device))
     else:
         found = survey(_ROOT)
         print_lines(lines(found)) if not as_json else print_json(found)
@@ -164,7 +165,7 @@ def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "trap", trap
 
 
-def facts(device: DeviceProfile) -> Iterator[tuple[str, str]]:
+def facts(device: DeviceProfile, comes_along: bool) -> Iterator[tuple[str, str]]:
     """A file for a person, one line a fact; what it leaves out is left out."""
     yield "device", f"{device.name}: {device.title}"
     yield "this machine", "is none" if describe_mismatch(device) else "is one"
@@ -193,7 +194,7 @@ def facts(device: DeviceProfile) -> Iterator[tuple[str, str]]:
         yield provider.name.replace("ExecutionProvider", ""), f"{provider.use}: {provider.why}"
     for trap in device.traps:
         yield "trap", trap
-    if device.soc and not is_own(device.name):
+    if device.soc and comes_along:
         yield "sources", "documents, named in its file; nothing was ever run on one"
 
 

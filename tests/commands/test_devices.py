@@ -105,6 +105,13 @@ def test_the_facts_of_a_file() -> None:
     assert "toaster" in sentence(edgeres("devices", "--device", "toaster"))
 
 
+def test_of_a_file_of_ones_own_nothing_is_claimed(tmp_path: Path) -> None:
+    write_file(tmp_path / "mine.toml", 'soc = "ours"\n')
+    told = edgeres("devices", "--device", tmp_path / "mine.toml").stdout.decode()
+    assert "ours" in told
+    assert "nothing was ever run" not in told
+
+
 def test_a_file_of_ones_own_that_cannot_be_used_stops_only_what_names_it(tmp_path: Path) -> None:
     write_file(tmp_path / "config/edgeres/devices/generic-mine.toml", "treads = 2\n")
     quick = ("--engine", "litert", "--mode", "step", "--threads", "1", "--seconds", "0.1", "--tries", "1")
