@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import sys
 from typing import Annotated, NoReturn
 
@@ -61,6 +62,13 @@ def missing_package(error: ModuleNotFoundError) -> str:
     if name in NEEDED:
         return f"{told} `edgeres doctor` tells how to get it."
     return f"{told} in a clone of the project `pip install '.[train]'` brings all that training and export need."
+
+
+def number(value: float | None) -> float | None:
+    """Refuse the float that is none, which no bounds keep out."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is not a number.")
+    return value
 
 
 def version(wanted: bool) -> None:

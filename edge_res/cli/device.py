@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_res.cli.app import app
+from edge_res.cli.app import app, number
 from edge_res.errors import ConfigError
 
 _INSTALL = "Where packages are missing there: a virtual environment for the while, in a temporary folder."
@@ -55,7 +55,8 @@ def listen(
     ] = None,
     pcm_format: Annotated[Literal["s16le", "f32le"] | None, typer.Option(help="Raw PCM's; default: s16le.")] = None,
     give_up: Annotated[
-        float | None, typer.Option(min=0.0, help="Seconds without a sample, after which a live source has failed.")
+        float | None,
+        typer.Option(callback=number, min=0.0, help="Seconds without a sample, after which a live source has failed."),
     ] = None,
     health_file: Annotated[
         Path | None, typer.Option(help="A JSON file, replaced each second: state, losses and level of each source.")
@@ -85,14 +86,16 @@ def record(
     label: Annotated[str, typer.Option(help="What is to be heard in the clips: their folder.")],
     source: Annotated[str, typer.Argument(help="As for `listen`.")] = "mic:",
     count: Annotated[int, typer.Option(min=1, help="Clips to collect.")] = 20,
-    seconds: Annotated[float, typer.Option(min=0.01, max=3600.0, help="Of a clip.")] = 1.0,
-    pause: Annotated[float, typer.Option(min=0.0, max=3600.0, help="Seconds before each: the countdown.")] = 2.0,
+    seconds: Annotated[float, typer.Option(callback=number, min=0.01, max=3600.0, help="Of a clip.")] = 1.0,
+    pause: Annotated[
+        float, typer.Option(callback=number, min=0.0, max=3600.0, help="Seconds before each: the countdown.")
+    ] = 2.0,
     group: Annotated[
         str | None, typer.Option(help="The speaker, session or machine; default: the user's name.")
     ] = None,
     set: Annotated[str, typer.Option(help="The set of the manifest's rows.")] = "",
     quietest: Annotated[
-        float, typer.Option(max=0.0, help="A take is silent whose peak is below, in dB of full scale.")
+        float, typer.Option(callback=number, max=0.0, help="A take is silent whose peak is below, in dB of full scale.")
     ] = -45.0,
     rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz; default: 16000, or the device's.")] = None,
     channels: Annotated[int | None, typer.Option(min=1, help="Channels; default: 1 of a microphone, else all.")] = None,
@@ -101,7 +104,8 @@ def record(
     ] = None,
     pcm_format: Annotated[Literal["s16le", "f32le"] | None, typer.Option(help="Raw PCM's; default: s16le.")] = None,
     give_up: Annotated[
-        float | None, typer.Option(min=0.0, help="Seconds without a sample, after which a live source has failed.")
+        float | None,
+        typer.Option(callback=number, min=0.0, help="Seconds without a sample, after which a live source has failed."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a clip, on stdout.")] = False,
 ) -> None:
@@ -147,7 +151,9 @@ def profile(
     engine: Annotated[list[str] | None, typer.Option(help="Only this engine. Repeatable.")] = None,
     mode: Annotated[list[str] | None, typer.Option(help="Only step, or only window. Repeatable.")] = None,
     threads: Annotated[list[int] | None, typer.Option(min=1, max=256, help="Only so many. Repeatable.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, max=86400.0, help="Of the paced run of each row.")] = 10.0,
+    seconds: Annotated[
+        float, typer.Option(callback=number, min=0.1, max=86400.0, help="Of the paced run of each row.")
+    ] = 10.0,
     tries: Annotated[
         int, typer.Option(min=1, max=100, help="Measure a row so often at most, until two runs agree.")
     ] = 3,

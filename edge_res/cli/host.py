@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_res.cli.app import app
+from edge_res.cli.app import app, number
 
 # Options that trainings have in common.
 Data = Annotated[Path, typer.Argument(help="A manifest CSV (file, label, group), or a folder of folders of clips.")]
@@ -29,7 +29,9 @@ Split = Annotated[
     Literal["group", "time"] | None,
     typer.Option(help="What keeps training and validation apart: groups, or the time in each recording."),
 ]
-Share = Annotated[float | None, typer.Option(help="The share of the groups, or of the time, to validate on.")]
+Share = Annotated[
+    float | None, typer.Option(callback=number, help="The share of the groups, or of the time, to validate on.")
+]
 ValidationGroups = Annotated[
     str | None, typer.Option(metavar="PATTERN", help="Validate on the groups whose name has this, and on no other.")
 ]

@@ -255,7 +255,9 @@ def keep(report: Report, bundles: Sequence[Bundle], recommendation: Recommendati
 def worker(task: str) -> None:
     """The process that measures one row; it ends with the one that started it, which holds its stdin open."""
     threading.Thread(target=end_with_stdin, daemon=True).start()
-    main(task, sys.stdout)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)  # what a library prints is none of the figures
+        main(task, out)
 
 
 def end_with_stdin() -> None:

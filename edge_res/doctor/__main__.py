@@ -23,3 +23,9 @@ if __name__ == "__main__":
         sys.exit(main())
     except BrokenPipeError:  # `| head`: the reader has seen enough
         sys.stderr.close()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        sys.stderr.write(f"doctor: stdout cannot be written: {error.strerror}; make room, or write elsewhere.\n")
+        sys.stderr.close()  # Python would try again, and tell of it
+        sys.exit(10)

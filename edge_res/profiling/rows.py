@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -118,7 +119,9 @@ def measure_row(task: Task, observer: Observer, idle_w: float | None, tell: Call
     ):
         try:
             seen, told = follow(worker, observer, tell)
-            worker.wait(_END_S)
+            with suppress(subprocess.TimeoutExpired):  # it has told all: one that does not end then is ended below
+                worker.wait(_END_S)
+            worker.kill()
         except BaseException:
             worker.kill()
             raise

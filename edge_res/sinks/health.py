@@ -154,7 +154,12 @@ class HealthReport:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file so that who reads it has the old one or the new one; raises `OutputError`."""
+    """Write a file so that who reads it has the old one or the new one; raises `OutputError`.
+
+    What is there and is no file, such as /dev/null, is not replaced.
+    """
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} cannot be written: it is no file, and one would take its place; name another file.")
     draft = path.parent / f".{path.name}.{os.getpid()}"
     try:
         draft.write_text(text, encoding="utf-8", errors="backslashreplace")

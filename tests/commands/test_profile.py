@@ -215,6 +215,21 @@ def test_the_process_that_measures_ends_with_the_one_that_started_it() -> None:
             worker.kill()
 
 
+def test_what_a_library_prints_is_none_of_the_figures() -> None:
+    code = (
+        "import os; from edge_res.commands import profile\n"
+        "def noisy(task, out): os.write(1, b'INFO: of a library\\n'); out.write(task)\n"
+        "profile.main = noisy; profile.worker('figures')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as worker:
+        assert worker.stdout
+        assert worker.stderr
+        assert worker.stdout.read() == b"figures"
+        assert worker.stderr.read() == b"INFO: of a library\n"
+
+
 def running(pid: int) -> bool:
     """Whether a process is there, and not only because nobody has asked how it ended."""
     try:

@@ -114,3 +114,10 @@ def test_nothing_heavy_is_imported() -> None:
     code = "import sys, edge_res.doctor, edge_res.commands.doctor; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert not {"numpy", "sounddevice", "onnxruntime", "ai_edge_litert"} & set(done.stdout.split())
+
+
+def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
+    command = f"exec {sys.executable} -m edge_res.doctor >/dev/full"
+    done = subprocess.run(["sh", "-c", command], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 10
+    assert done.stderr == "doctor: stdout cannot be written: No space left on device; make room, or write elsewhere.\n"

@@ -41,6 +41,14 @@ def block(source: str, samples: int) -> Block:
     return Block(source, 0, np.zeros((samples, 1), np.float32))
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path: Path, sources: list[Source]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match=f"{pipe} cannot be written: it is no file"):
+        HealthReport(pipe).start(sources, read_bundle("default").manifest)
+    assert pipe.is_fifo()
+
+
 def test_the_file_tells_each_source(tmp_path: Path, sources: list[Source], capsys: pytest.CaptureFixture[str]) -> None:
     clock, path = Clock(), tmp_path / "health.json"
     report = HealthReport(path, clock)
