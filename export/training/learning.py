@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_res.export.datasets.windows import Windows
+from edge_res.export.training.preparation import Prepared
 from edge_res.export.training.processes import Process
 from edge_res.export.training.settings import TrainSettings
 from edge_res.frontend import FrontEndParams
@@ -83,14 +84,38 @@ class Teacher:
         return torch.softmax(self.model(images * self.gain + self.shift).float(), 1)
 
 
-def batches(windows: Windows, settings: TrainSettings, process: Process) -> Iterator[tuple[Tensor, Tensor]]:
-    """This process's part of each batch of freshly made windows; other processes make them, the same in any number."""
+class Epochs(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """The windows of all epochs of a training, by (epoch, number)."""
+
+    def __init__(self, prepared: Prepared, settings: TrainSettings) -> None:
+        self.prepared = prepared
+        self.settings = settings
+        self.made: tuple[int, Windows] | None = None
+
+    def of(self, epoch: int) -> Windows:
+        if self.made is None or self.made[0] != epoch:
+            self.made = epoch, self.prepared.epoch(self.settings, epoch)
+        return self.made[1]
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, int]:
+        epoch, number = place
+        return self.of(epoch)[number]
+
+
+def batches(
+    prepared: Prepared, settings: TrainSettings, process: Process, each: int, begun: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """This process's part of each batch of freshly made windows, `each` an epoch, of all epochs from `begun` on.
+
+    Other processes make them, the same in any number. They start once, and not with each epoch: an epoch need not wait
+    for them, and Python 3.11 may hang in a fork beside threads that are not Python's, as those of `torchrun`'s are.
+    """
     share = process.share(settings.batch)
-    order = range(len(windows))
-    whole = len(windows) // settings.batch
-    indices = [list(order[i * settings.batch : (i + 1) * settings.batch][share]) for i in range(whole)]
+    shares = [range(n * settings.batch, (n + 1) * settings.batch)[share] for n in range(each)]
+    places = ([(epoch, i) for i in part] for epoch in range(begun, settings.epochs) for part in shares)
     workers = process.loaders(settings.threads)
-    return iter(torch.utils.data.DataLoader(windows, batch_sampler=indices, num_workers=workers))
+    epochs = Epochs(prepared, settings)
+    return iter(torch.utils.data.DataLoader(epochs, batch_sampler=places, num_workers=workers))
 
 
 def mixed(rng: np.random.Generator, images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -109,17 +134,18 @@ def smooth_targets(labels: Tensor, count: int, smoothing: float) -> Tensor:
 def learn_epoch(
     learner: Learner,
     wrapped: nn.Module,
-    windows: Windows,
+    made: Iterable[tuple[Tensor, Tensor]],
+    labels: int,
     settings: TrainSettings,
     process: Process,
     teacher: Teacher | None,
     epoch: int,
 ) -> Iterator[float]:
-    """Learn from each batch, and yield its loss."""
+    """Learn from each batch of an epoch, and yield its loss."""
     learner.model.train()
     rng = np.random.default_rng((settings.seed, 5, epoch, process.number))
-    for images, labels in batches(windows, settings, process):
-        targets = smooth_targets(labels, len(windows.labels), settings.label_smoothing)
+    for images, truth in made:
+        targets = smooth_targets(truth, labels, settings.label_smoothing)
         images, targets = mixed(rng, images, targets, settings.mixup)
         images, targets = images.to(process.device), targets.to(process.device)
         with torch.autocast(process.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):

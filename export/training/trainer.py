@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from edge_res.errors import ConfigError, DataError
 from edge_res.export.datasets.windows import Windows
 from edge_res.export.evaluation.metrics import measure
-from edge_res.export.training.learning import Learner, Teacher, learn_epoch, new_learner, predict
+from edge_res.export.training.learning import Learner, Teacher, batches, learn_epoch, new_learner, predict
 from edge_res.export.training.preparation import Prepared, prepare
 from edge_res.export.training.processes import Process, joined
 from edge_res.export.training.report import write_report
@@ -136,28 +137,29 @@ def learn(
     """Epoch after epoch; what the next one depends on is on the disk after each."""
     torch.manual_seed(settings.seed)
     model = network_of(settings, prepared.params, len(prepared.labels)).build().to(process.device)
-    batches = len(prepared.epoch(settings, 0)) // settings.batch
-    if not batches:
+    each = len(prepared.epoch(settings, 0)) // settings.batch
+    if not each:
         raise DataError(
             f"An epoch of {len(prepared.epoch(settings, 0))} windows is less than one batch of {settings.batch}; "
             "choose a smaller --batch, or add clips."
         )
-    learner = new_learner(model, settings, batches * settings.epochs)
+    learner = new_learner(model, settings, each * settings.epochs)
     history = restored(settings, prepared, learner, process.agreed(kept_state(out, resume) if process.first else {}))
+    made = batches(prepared, settings, process, each, len(history))
     images, targets = stacked(prepared.validation(settings))
     teacher = teacher_of(settings, prepared, process)
     wrapped = process.wrapped(model)
     for epoch in range(len(history), settings.epochs):
         if process.agreed(is_stale(history, settings.patience)):  # here, so that a resumed training ends there, too
             break
-        windows = prepared.epoch(settings, epoch)
         total = loss = 0.0
-        for n, loss in enumerate(learn_epoch(learner, wrapped, windows, settings, process, teacher, epoch), 1):
+        part, labels = islice(made, each), len(prepared.labels)
+        for n, loss in enumerate(learn_epoch(learner, wrapped, part, labels, settings, process, teacher, epoch), 1):
             total += loss
-            tell(Progress(epoch * batches + n, settings.epochs * batches, epoch, total / n))
+            tell(Progress(epoch * each + n, settings.epochs * each, epoch, total / n))
         accuracy = float((predict(learner.averaged, images, process.device).argmax(1) == targets).mean())
-        history.append({"loss": round(total / batches, 5), "accuracy": round(accuracy, 5)})
-        tell(Progress((epoch + 1) * batches, settings.epochs * batches, epoch, total / batches, accuracy))
+        history.append({"loss": round(total / each, 5), "accuracy": round(accuracy, 5)})
+        tell(Progress((epoch + 1) * each, settings.epochs * each, epoch, total / each, accuracy))
         if process.first:
             state = {"settings": settings.to_dict(), "split_sha256": split_sha256(prepared.loaded), "history": history}
             write_torch(out / STATE, {**state, **learner.state()})

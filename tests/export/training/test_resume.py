@@ -41,7 +41,7 @@ def same_weights(one: Path, two: Path) -> bool:
 
 def test_a_killed_training_goes_on_to_the_same_weights(corpus: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    asked = ("train", corpus, *TRAIN, "--epochs", "8", "--out")
+    asked = ("train", corpus, *TRAIN, "--epochs", "40", "--out")
     assert edgeres(*asked, whole).returncode == 0
 
     command = [sys.executable, "-m", "edge_res.cli", *map(str, (*asked, killed))]
@@ -53,12 +53,12 @@ def test_a_killed_training_goes_on_to_the_same_weights(corpus: Path, tmp_path: P
         time.sleep(0.4)  # somewhere in an epoch
         process.send_signal(signal.SIGKILL)
     assert not (killed / "run.json").exists()
-    assert len(torch.load(killed / "state.pt", weights_only=True)["history"]) < 8
+    assert len(torch.load(killed / "state.pt", weights_only=True)["history"]) < 40
 
     result = edgeres_here(*asked, killed)
     assert result.returncode == 2
     assert "holds a training that is not finished: --resume goes on" in sentence(result)
-    result = edgeres_here("train", corpus, *TRAIN, "--epochs", "9", "--out", killed, "--resume")
+    result = edgeres_here("train", corpus, *TRAIN, "--epochs", "41", "--out", killed, "--resume")
     assert "begun with other settings (epochs)" in sentence(result)
     assert "is not finished" in sentence(edgeres_here("export", killed, "-o", tmp_path / "x.edgeres"))
 
@@ -197,20 +197,40 @@ def test_a_damaged_checkpoint_is_one_sentence(corpus: Path, tmp_path: Path) -> N
 
 
 def test_any_number_of_loaders_makes_the_same_batches(corpus: Path) -> None:
-    settings = TrainSettings(labels=("low", "high"), frames=40, batch=16)
-    windows = prepare(corpus, settings, lambda _: None).epoch(settings, 0)
+    settings = TrainSettings(labels=("low", "high"), frames=40, batch=16, epochs=3)
+    prepared = prepare(corpus, settings, lambda _: None)
+    each = len(prepared.epoch(settings, 0)) // 16
 
-    def first_batches(loaders: int) -> list[Any]:
+    def all_batches(loaders: int, begun: int) -> list[Any]:
         process = Process(0, 1, torch.device("cpu"))
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(Process, "loaders", lambda *_: loaders)
-            return list(batches(windows, settings, process))
+            return list(batches(prepared, settings, process, each, begun))
 
-    one, two = first_batches(1), first_batches(2)
-    assert len(one) == len(two) == len(windows) // 16
-    for (images, labels), (others, their_labels) in zip(one, two, strict=True):
+    one, two = all_batches(1, 1), all_batches(2, 0)
+    assert len(one) == 2 * each
+    assert len(two) == 3 * each
+    for (images, labels), (others, their_labels) in zip(one, two[each:], strict=True):
         assert torch.equal(images, others)
         assert torch.equal(labels, their_labels)
+    second = prepared.epoch(settings, 1)
+    assert torch.equal(one[0][0], torch.stack([second[i][0] for i in range(16)]))
+
+
+def test_what_makes_windows_is_started_once_a_training(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    loader = torch.utils.data.DataLoader
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        started.append(named["num_workers"])
+        return loader(*arguments, **named)
+
+    monkeypatch.setattr(torch.utils.data, "DataLoader", counted)
+    settings = TrainSettings(labels=("low", "high"), frames=40, batch=16, epochs=3)
+    assert trainer.train(corpus, tmp_path / "run", settings, lambda _: None, lambda _: None) is not None
+    assert len(started) == 1
 
 
 def test_one_label_is_nothing_to_learn(corpus: Path, tmp_path: Path) -> None:
