@@ -205,13 +205,6 @@ def test_an_unknown_option_and_a_wrong_word_do_not_trace() -> None:
         assert b"Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("arguments", [("listen", "demo:", "--give-up"), ("profile", "--seconds")])
-def test_nan_is_not_a_number(arguments: tuple[str, ...]) -> None:
-    result = edgeres(*arguments, "nan")
-    assert result.returncode == 2
-    assert b"nan is not a number" in result.stderr
-
-
 def test_ctrl_c_ends_with_a_summary() -> None:
     import signal
     import time

@@ -65,3 +65,10 @@ def test_a_service_does_not_load_what_tables_need() -> None:
     gone = "import sys; sys.modules['rich'] = sys.modules['edge_res.sinks.table'] = None"
     heard = edgeres("listen", "yes-0.flac", "--format", "jsonl", before=gone)
     assert heard.returncode == 0, heard.stderr.decode()
+
+
+@pytest.mark.parametrize("arguments", [("listen", "demo:", "--give-up"), ("profile", "--seconds")])
+def test_nan_is_not_a_number(arguments: tuple[str, ...]) -> None:
+    result = edgeres(*arguments, "nan")
+    assert result.returncode == 2
+    assert b"nan is not a number" in result.stderr
