@@ -22,7 +22,8 @@ class Recommendation:
 def recommend(rows: Sequence[Row], hop_s: float) -> tuple[Recommendation | None, str]:
     """The row that takes least of the processor, of those whose figures can be trusted and that keep up; or why none.
 
-    Of rows that take as much, to 5 %, the one with fewer threads, then the one with less memory.
+    Of rows that take as much, to 5 %, the one with fewer threads, then the one with less memory. None where a row that
+    cannot be trusted took less than all that can: what disturbs a run only makes it slower.
     """
     ran = [row for row in rows if row.paced is not None]
     if not ran:
@@ -42,6 +43,13 @@ def recommend(rows: Sequence[Row], hop_s: float) -> tuple[Recommendation | None,
             "longer hop"
         )
     least = min(share(row) for row in able)
+    less = [row for row in ran if row.verdict != "stable" and share(row) * (1 + _ALIKE) < least]
+    if less:
+        seemed = min(less, key=share)
+        return None, (
+            f"{seemed.name} took {share(seemed):.2%} of a core though it was {seemed.verdict}, and what could be "
+            f"judged at least {least:.2%}; end what else runs, let the device cool, and profile again"
+        )
     alike = [row for row in able if share(row) <= least * (1 + _ALIKE)]
     best = min(alike, key=lambda row: (row.threads, row.rss_bytes or 0, share(row)))
     others = sorted((row for row in able if row is not best), key=share)

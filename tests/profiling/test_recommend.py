@@ -30,13 +30,23 @@ def test_of_the_same_cost_fewer_threads_and_then_less_memory() -> None:
 
 @pytest.mark.parametrize("verdict", ["noisy", "drifting", "throttled"])
 def test_what_cannot_be_trusted_is_not_recommended(verdict: str) -> None:
-    found, _ = recommend([row(cpu_share=0.001, verdict=verdict), row("onnxruntime", cpu_share=0.009)], HOP_S)
+    found, _ = recommend([row(cpu_share=0.0088, verdict=verdict), row("onnxruntime", cpu_share=0.009)], HOP_S)
     assert found
     assert found.engine == "onnxruntime"
     assert "1 of 2 combinations could not be judged: litert step, 1 thread" in found.reason
     none, why = recommend([row(verdict=verdict)], HOP_S)
     assert none is None
     assert verdict in why
+
+
+@pytest.mark.parametrize("verdict", ["noisy", "drifting", "throttled"])
+def test_nothing_is_recommended_where_what_was_disturbed_took_less_all_the_same(verdict: str) -> None:
+    none, why = recommend([row(cpu_share=0.0084, verdict=verdict), row(mode="window", cpu_share=0.0101)], HOP_S)
+    assert none is None
+    assert why.startswith(
+        f"litert step, 1 thread took 0.84% of a core though it was {verdict}, and what could be judged"
+    )
+    assert "at least 1.01%" in why
 
 
 def test_what_does_not_keep_up_is_not_recommended() -> None:
