@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.commands.listen import say
+from edge_res.commands.telling import say
 from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles
 from edge_res.devices.accelerators import read_accelerators
 from edge_res.devices.board import read_board

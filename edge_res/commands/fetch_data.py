@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from edge_res.commands.telling import say
 from edge_res.export.datasets.fetch import SETS, fetch
 
 
@@ -40,8 +41,3 @@ def run(name: str, out: Path, url: str | None, sha256: str | None) -> None:
         say(f"no checksum is published for {name}; to demand the same file again: --sha256 {fetched.sha256}")
     command = f"edgeres train {shlex.quote(str(fetched.manifest))} --recipe {SETS[name].recipe}"
     say(f"next: {command} (licence: {SETS[name].licence})")
-
-
-def say(sentence: str) -> None:
-    """Tell the user something on stderr, where data never goes."""
-    print(f"edgeres: {sentence}", file=sys.stderr)

@@ -16,6 +16,7 @@ from edge_res.bundle import Bundle, Manifest
 from edge_res.chain import Chain, merged, read_members
 from edge_res.commands.chosen import choose
 from edge_res.commands.sessions import Taps, start_recording
+from edge_res.commands.telling import say
 from edge_res.decide import with_thresholds
 from edge_res.devices import find_device, stay_on
 from edge_res.devices.profiles import left_out, member_names
@@ -233,9 +234,3 @@ def stopped_with(sentence: str) -> Iterator[None]:
     except KeyboardInterrupt:
         say(sentence)
         sys.exit(130)
-
-
-def say(sentence: str) -> None:
-    """Tell the user something on stderr, where data never goes."""
-    if sys.stderr is not None:  # else `print` would take stdout
-        print(f"edgeres: {sentence}", file=sys.stderr)

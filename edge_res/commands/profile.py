@@ -20,8 +20,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from edge_res.bundle import Bundle
 from edge_res.chain import merged, read_members
-from edge_res.commands.listen import ended_by_signal, say
+from edge_res.commands.listen import ended_by_signal
 from edge_res.commands.profile_tables import print_profile
+from edge_res.commands.telling import say
 from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles, stay_on
 from edge_res.devices.profiles import left_out, member_names
 from edge_res.engines import load_engine

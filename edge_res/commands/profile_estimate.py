@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from edge_res.chain import merged, read_members
-from edge_res.commands.listen import say
 from edge_res.commands.profile_tables import table
+from edge_res.commands.telling import say
 from edge_res.devices import detect, known_profiles
 from edge_res.devices.profiles import left_out, member_names, usable
 from edge_res.errors import ConfigError
@@ -49,8 +49,9 @@ def run(model: str, device: str, as_json: bool) -> None:
     saved = [body for body in saved_profiles() if is_report(body) and not (derived and of_another(body, here))]
     measured = measurements(saved, known)
     works = work_of(bundles)
-    for bundle in () if works else bundles:
-        bundle.member("window.tflite")  # of one of them the sentence says that it is not there
+    if not works:
+        for bundle in bundles:
+            bundle.member("window.tflite")  # of one of them the sentence says that it is not there
     chosen = list(known.values()) if device == "all" else [known[device]]
     found = [calibrated(estimate(work, peaks, mode), measured) for peaks in chosen for mode, work in works.items()]
     with writing():

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.commands.listen import say
+from edge_res.commands.telling import say
 from edge_res.errors import ConfigError
 from edge_res.profiling import tables
 from edge_res.profiling.compare import FIGURES, Pair, differences, pairs

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 from edge_res.bundle import bundle_path, read_bundle
-from edge_res.commands.listen import say, stopped_with
+from edge_res.commands.listen import stopped_with
+from edge_res.commands.telling import say
 from edge_res.errors import ConfigError
 from edge_res.remote.package import pack, requirements
 from edge_res.remote.ssh import Host, ask

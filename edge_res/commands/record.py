@@ -15,8 +15,9 @@ import numpy as np
 from rich.console import Console
 
 from edge_res.commands.clip_store import Clip, ClipStore, npy_of
-from edge_res.commands.listen import ended_by_signal, say
+from edge_res.commands.listen import ended_by_signal
 from edge_res.commands.record_screen import LiveScreen, PlainScreen
+from edge_res.commands.telling import say
 from edge_res.errors import ConfigError, SignalError, SourceError
 from edge_res.flow import Health
 from edge_res.sinks.writing import writing
