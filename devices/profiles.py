@@ -93,14 +93,20 @@ def user_folder() -> Path:
 
 def known_profiles() -> dict[str, Path]:
     """The files by their names: those that come along, and the user's own, which replace them."""
-    folders = Path(__file__).parent, user_folder() / "devices"
-    found = {path.stem: path for folder in folders for path in folder.glob("*.toml")}
-    return dict(sorted(found.items()))
+    return dict(sorted({**_files_in(Path(__file__).parent), **_own_files()}.items()))
 
 
 def is_own(name: str) -> bool:
     """Whether a name means a file of the user's."""
-    return name in known_profiles() and known_profiles()[name].parent != Path(__file__).parent
+    return name in _own_files()
+
+
+def _own_files() -> dict[str, Path]:
+    return _files_in(user_folder() / "devices")
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in folder.glob("*.toml")}
 
 
 def member_names(family: str) -> list[str]:
@@ -115,7 +121,9 @@ def usable(names: Iterable[str]) -> list[DeviceProfile]:
 
 def left_out(names: Iterable[str]) -> list[str]:
     """A sentence on each of these devices whose file cannot be used; only a file of the user's can be such a one."""
-    return [f"{found} It is left out." for found in map(_tried, names) if isinstance(found, ConfigError)]
+    own = _own_files()  # so that only they are read for it
+    tried = (_tried(name) for name in names if name in own)
+    return [f"{found} It is left out." for found in tried if isinstance(found, ConfigError)]
 
 
 def _tried(name: str) -> DeviceProfile | ConfigError:
