@@ -15,6 +15,14 @@ _INSTALL = "Where packages are missing there: a virtual environment for the whil
 _SSH = "The ssh to use, with options: 'ssh -p 2222 -i key'."
 _HOST_PYTHON = "The Python to use there, such as /opt/edgeres/bin/python."
 
+# Of `listen` and `record`.
+Channel = Annotated[str | None, typer.Option(help="Of a source with more: 0, 1 …, several as 0,1, or mix, their mean.")]
+PcmFormat = Annotated[Literal["s16le", "f32le"] | None, typer.Option(help="Raw PCM's; default: s16le.")]
+GiveUp = Annotated[
+    float | None,
+    typer.Option(callback=number, min=0.0, help="Seconds without a sample, after which a live source has failed."),
+]
+
 
 @app.command()
 def listen(
@@ -50,14 +58,9 @@ def listen(
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a recording at its own pace.")] = False,
     rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz of raw PCM, arrays or a sensor.")] = None,
     channels: Annotated[int | None, typer.Option(min=1, help="Channels of raw PCM, a microphone or a sensor.")] = None,
-    channel: Annotated[
-        str | None, typer.Option(help="Of a source with more: 0, 1 …, several as 0,1, or mix, their mean.")
-    ] = None,
-    pcm_format: Annotated[Literal["s16le", "f32le"] | None, typer.Option(help="Raw PCM's; default: s16le.")] = None,
-    give_up: Annotated[
-        float | None,
-        typer.Option(callback=number, min=0.0, help="Seconds without a sample, after which a live source has failed."),
-    ] = None,
+    channel: Channel = None,
+    pcm_format: PcmFormat = None,
+    give_up: GiveUp = None,
     health_file: Annotated[
         Path | None, typer.Option(help="A JSON file, replaced each second: state, losses and level of each source.")
     ] = None,
@@ -99,14 +102,9 @@ def record(
     ] = -45.0,
     rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz; default: 16000, or the device's.")] = None,
     channels: Annotated[int | None, typer.Option(min=1, help="Channels; default: 1 of a microphone, else all.")] = None,
-    channel: Annotated[
-        str | None, typer.Option(help="Of a source with more: 0, 1 …, several as 0,1, or mix, their mean.")
-    ] = None,
-    pcm_format: Annotated[Literal["s16le", "f32le"] | None, typer.Option(help="Raw PCM's; default: s16le.")] = None,
-    give_up: Annotated[
-        float | None,
-        typer.Option(callback=number, min=0.0, help="Seconds without a sample, after which a live source has failed."),
-    ] = None,
+    channel: Channel = None,
+    pcm_format: PcmFormat = None,
+    give_up: GiveUp = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a clip, on stdout.")] = False,
 ) -> None:
     """Collect clips of a label to train on; clipped, silent and broken takes are taken again."""

@@ -119,12 +119,10 @@ def measure_row(task: Task, observer: Observer, idle_w: float | None, tell: Call
     ):
         try:
             seen, told = follow(worker, observer, tell)
-            with suppress(subprocess.TimeoutExpired):  # it has told all: one that does not end then is ended below
+            with suppress(subprocess.TimeoutExpired):  # it has told all
                 worker.wait(_END_S)
-            worker.kill()
-        except BaseException:
-            worker.kill()
-            raise
+        finally:
+            worker.kill()  # where it has not ended by itself
         errors.seek(0)
         faults = errors.read().decode(errors="replace").strip().splitlines()
     if "result" not in told:

@@ -40,6 +40,12 @@ def nothing(_: object) -> None:
     pass
 
 
+def stop(step: Progress) -> None:
+    """Half-way."""
+    if step.epoch == 4:
+        raise KeyboardInterrupt
+
+
 def test_it_learns_says_where_and_leaves_a_run_for_machines_without_one(corpus: Path, tmp_path: Path) -> None:
     said: list[str] = []
     run = train(corpus, tmp_path / "run", SETTINGS, nothing, said.append)
@@ -55,10 +61,6 @@ def test_a_resumed_training_ends_in_the_same_weights(
 ) -> None:
     settings = replace(SETTINGS, precision=precision)
 
-    def stop(step: Progress) -> None:
-        if step.epoch == 4:
-            raise KeyboardInterrupt
-
     train(corpus, tmp_path / "whole", settings, nothing, nothing)
     with pytest.raises(KeyboardInterrupt):
         train(corpus, tmp_path / "parts", settings, stop, nothing)
@@ -68,10 +70,6 @@ def test_a_resumed_training_ends_in_the_same_weights(
 
 
 def test_a_training_begun_on_the_gpu_goes_on_without_one(corpus: Path, tmp_path: Path) -> None:
-    def stop(step: Progress) -> None:
-        if step.epoch == 4:
-            raise KeyboardInterrupt
-
     asked = ("--labels", "low,high", "--frames", "40", "--batch", "16", "--epochs", "8", "--out", str(tmp_path / "run"))
     with pytest.raises(KeyboardInterrupt):
         train(corpus, tmp_path / "run", SETTINGS, stop, nothing)
