@@ -1,8 +1,8 @@
 """What is known of each device: one TOML file a device, what tells which one this machine is, and what reads its
 temperature, clocks, throttling and power."""
 
-from edge_res.devices.affinity import stay_on
 from edge_res.devices.detect import describe_mismatch, detect, find_device
+from edge_res.devices.machine import stay_on
 from edge_res.devices.profiles import DeviceProfile, known_profiles, load_profile
 from edge_res.devices.schema import ENGINES
 

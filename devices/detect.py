@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-from edge_res.devices.board import Board, read_board
+from edge_res.devices.machine import Board, read_board
 from edge_res.devices.profiles import DeviceProfile, is_own, known_profiles, load_profile, member_names, usable
 
 

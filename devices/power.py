@@ -14,9 +14,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_res.devices.files import hwmons, number, text
-from edge_res.devices.vcgencmd import vcgencmd
-from edge_res.devices.ways import INA3221, PMIC
+from edge_res.devices.readings import hwmons, number, text, vcgencmd
+from edge_res.devices.schema import INA3221, PMIC
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_res.devices.schema import ENGINES, check
-from edge_res.devices.toml import read_toml
-from edge_res.devices.ways import CPUFREQ, THROTTLING_WAYS
+from edge_res.config import read_toml
+from edge_res.devices.schema import CPUFREQ, ENGINES, THROTTLING_WAYS, check
 from edge_res.errors import ConfigError
 
 

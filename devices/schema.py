@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge_res.devices.toml import read_toml
-from edge_res.devices.ways import CLOCK_WAYS, POWER_WAYS, THROTTLING_WAYS
+from edge_res.config import read_toml
 from edge_res.errors import ConfigError
 
 ENGINES = ("litert", "tflite-runtime", "onnxruntime")
+# The ways in which devices tell of themselves, as a device file calls them; the readers say what each is.
+CPUFREQ, FIRMWARE = CLOCK_WAYS = ("cpufreq", "vcgencmd")
+INA3221, PMIC, RAPL = POWER_WAYS = ("ina3221", "pmic", "rapl")
+THROTTLING_WAYS = ("get_throttled", "rpi_volt", "soctherm_oc", "cooling", "thermal_throttle")
 _MOST = 256  # threads, cores
 
 

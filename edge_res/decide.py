@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from edge_res.bundle import DecideParams
 from edge_res.errors import ConfigError
 from edge_res.flow import Event, Scores
+from edge_res.model.bundle import DecideParams
 
 
 def with_thresholds(params: DecideParams, changes: Mapping[str, float]) -> DecideParams:

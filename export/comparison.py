@@ -11,15 +11,15 @@ from pathlib import Path
 import matplotlib.figure
 from matplotlib.axes import Axes
 
-from edge_res.bundle import Bundle, read_bundle
 from edge_res.errors import ConfigError
 from edge_res.export.bundling.material import from_run
 from edge_res.export.bundling.packaging import build
-from edge_res.export.evaluation.latency import microseconds_a_hop
 from edge_res.export.nets import architectures
+from edge_res.export.training.latency import microseconds_a_hop
 from edge_res.export.training.runs import read_run
 from edge_res.export.training.settings import TrainSettings
 from edge_res.export.training.trainer import Progress, train
+from edge_res.model.bundle import Bundle, read_bundle
 
 # Colour, and how many points above its place a name stands.
 _KINDS = {"plain": ("#dc2626", -12), "resnet": ("#2563eb", 6), "svm": ("#6b7280", -12)}

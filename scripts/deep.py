@@ -20,7 +20,6 @@ import numpy as np
 import soundfile
 import torch
 
-from edge_res.bundle import DecideParams
 from edge_res.engines import load_engine
 from edge_res.export.bundling.material import Material, to_onnx
 from edge_res.export.bundling.packaging import build
@@ -31,8 +30,9 @@ from edge_res.export.int8.step import step_graph
 from edge_res.export.nets.residual import ResNet, ResNetShape
 from edge_res.export.training.runs import Run
 from edge_res.export.training.settings import Spectrogram, TrainSettings
-from edge_res.frontend import compute_frames
-from edge_res.models import decode, encode
+from edge_res.model.bundle import DecideParams
+from edge_res.model.quantization import decode, encode
+from edge_res.signal.frontend import compute_frames
 
 DEMO = Path(__file__).resolve().parent.parent / "edge_res/data/demo.flac"
 HOP = 8

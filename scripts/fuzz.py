@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from edge_res.bundle import Bundle, bundle_path, read_bundle, write_bundle
 from edge_res.engines import load_engine
 from edge_res.errors import ModelError
-from edge_res.models import load_model
-from edge_res.verify import prove
+from edge_res.model.bundle import Bundle, bundle_path, read_bundle, write_bundle
+from edge_res.model.models import load_model
+from edge_res.model.verify import prove
 
 BATCH = 100
 LIMIT_S = 120

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_res.bundle import bundle_path
+from edge_res.model.bundle import bundle_path
 from tests.edgeres import CLIPS, DEMO, edgeres, lines, sentence
 
 
@@ -275,7 +275,7 @@ def test_evaluate_needs_no_package_of_the_extra() -> None:
 
 
 def test_a_file_that_finds_the_disk_full_is_not_called_stdout() -> None:
-    full = "import edge_res.bundle, pathlib; edge_res.bundle.read_bundle = lambda path: pathlib.Path('/dev/full')"
+    full = "import edge_res.model.bundle as b, pathlib; b.read_bundle = lambda path: pathlib.Path('/dev/full')"
     result = edgeres("info", before=full + ".write_text('x')")
     assert result.returncode == 10
     assert (

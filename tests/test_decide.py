@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_res.bundle import DecideParams
 from edge_res.decide import Decide, with_thresholds
 from edge_res.errors import ConfigError
 from edge_res.flow import Event, Scores
+from edge_res.model.bundle import DecideParams
 
 LABELS = ("yes", "no", "_silence_")
 PARAMS = DecideParams({"yes": 0.6, "no": 0.8}, smooth_hops=1, release=0.5, refractory_s=0.0)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_res.bundle import Bundle, read_bundle, read_golden
-from edge_res.verify import verify
+from edge_res.model.bundle import Bundle, read_bundle, read_golden
+from edge_res.model.verify import verify
 from tests.edgeres import CLIPS, DEMO
 
 SPLIT = Path(__file__).resolve().parent / "golden" / "default-split.csv"

@@ -95,7 +95,7 @@ def test_another_front_end_is_counted_and_does_not_matter_where_frames_were_reco
 ) -> None:
     session, told = recorded
     other = (
-        "import numpy as np, edge_res.frontend as f; frames = f.FrontEnd._frames\n"
+        "import numpy as np, edge_res.signal.frontend as f; frames = f.FrontEnd._frames\n"
         "def shifted(self, spectra):\n    return frames(self, spectra) + np.float32(0.05)\n"
         "f.FrontEnd._frames = shifted"
     )
@@ -113,7 +113,7 @@ def test_what_differs_is_counted_where_only_samples_were_recorded(tmp_path: Path
     session = tmp_path / "demo.edgerec"
     edgeres("listen", "demo:", "--record", session, "--format", "jsonl")
     other = (
-        "import numpy as np, edge_res.frontend as f; frames = f.FrontEnd._frames\n"
+        "import numpy as np, edge_res.signal.frontend as f; frames = f.FrontEnd._frames\n"
         "def shifted(self, spectra):\n    return frames(self, spectra) + np.float32(0.05)\n"
         "f.FrontEnd._frames = shifted; np.__version__ = '9.9'"
     )

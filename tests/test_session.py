@@ -24,9 +24,9 @@ from edge_res.session import (
     block_payload,
     exact_int16,
 )
-from edge_res.sinks.session import SessionWriter
+from edge_res.sinks.recorder import SessionWriter
 from edge_res.sources import Wanted, open_source
-from edge_res.sources.session import Replayed, open_session
+from edge_res.sources.replay import Replayed, open_session
 
 SOURCES = (RecordedSource("mic:", 16000, 1, ""), RecordedSource("udp://:5005", 1000, 3, "g"))
 BUNDLES = (RecordedBundle("default", "0" * 64, 12, (8, 40, 1)),)

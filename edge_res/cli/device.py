@@ -186,7 +186,7 @@ def profile(
     if host is None and (install or (ssh, host_python) != ("ssh", "python3")):
         raise ConfigError("--install, --ssh and --host-python are about another machine; name it: --host USER@HOST.")
     if compare:
-        from edge_res.commands.profile_tables import compare as run_compare
+        from edge_res.profiling.tables import compare as run_compare
 
         return run_compare(*compare, anyway, json)
     if estimate is not None:

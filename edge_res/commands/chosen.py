@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_res.bundle import Bundle
 from edge_res.devices import DeviceProfile
+from edge_res.devices.machine import machine_name
 from edge_res.engines import RunnerClass, load_engine
 from edge_res.errors import EngineError
-from edge_res.models import choose_engine
-from edge_res.profiling.machine import machine_name
-from edge_res.profiling.saved import key_of, saved_settings, user_config
+from edge_res.measured import key_of, saved_settings, user_config
+from edge_res.model.bundle import Bundle
+from edge_res.model.models import choose_engine
 
 
 @dataclass(frozen=True)

@@ -13,23 +13,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.commands.telling import say
 from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles
-from edge_res.devices.accelerators import read_accelerators
-from edge_res.devices.board import read_board
-from edge_res.devices.clocks import firmware_mhz, read_clocks
-from edge_res.devices.cores import read_cores, read_memory_bytes
+from edge_res.devices.machine import read_accelerators, read_board, read_cores, read_memory_bytes, read_system
 from edge_res.devices.power import read_counters, read_rails
 from edge_res.devices.profiles import is_own, left_out, member_names, usable
-from edge_res.devices.system import read_system
-from edge_res.devices.thermal import read_temperatures
-from edge_res.devices.throttling import read_flags
-from edge_res.devices.ways import FIRMWARE, RAPL
+from edge_res.devices.readings import firmware_mhz, read_clocks, read_flags, read_temperatures
+from edge_res.devices.schema import FIRMWARE, RAPL
 from edge_res.doctor.packages import distributions_of, installed
 from edge_res.doctor.probe import ask
 from edge_res.engines import ENGINES
 from edge_res.errors import ConfigError
-from edge_res.sinks.writing import writing
+from edge_res.telling import say
+from edge_res.writing import writing
 
 SCHEMA = 1
 _ROOT = Path("/")

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.chain import Chain, merged, read_members
-from edge_res.export.evaluation.clips import evaluate
-from edge_res.models import choose_engine, load_model
-from edge_res.sinks.writing import writing
+from edge_res.evaluation.clips import evaluate
+from edge_res.model.ensemble import Chain, merged, read_members
+from edge_res.model.models import choose_engine, load_model
+from edge_res.writing import writing
 
 
 @dataclass(frozen=True)

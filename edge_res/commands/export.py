@@ -8,14 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge_res.bundle import Bundle, write_whole
 from edge_res.errors import ConfigError, ExportError
+from edge_res.evaluation.metrics import judged_on
 from edge_res.export.bundling.answers import is_quantized
 from edge_res.export.bundling.foreign import from_onnx
 from edge_res.export.bundling.material import Material, from_run
 from edge_res.export.bundling.packaging import build
-from edge_res.export.evaluation.metrics import judged_on
 from edge_res.export.training.report import add_export
+from edge_res.model.bundle import Bundle
+from edge_res.writing import write_whole
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from edge_res.commands.telling import say
 from edge_res.export.datasets.fetch import SETS, fetch
+from edge_res.telling import say
 
 
 def run(name: str, out: Path, url: str | None, sha256: str | None) -> None:

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.bundle import Bundle, read_bundle
-from edge_res.export.evaluation.metrics import judged_on
-from edge_res.sinks.writing import writing
+from edge_res.evaluation.metrics import judged_on
+from edge_res.model.bundle import Bundle, read_bundle
+from edge_res.writing import writing
 
 
 def run(model: str, as_json: bool) -> None:

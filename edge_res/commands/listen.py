@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
-from edge_res.bundle import Bundle, Manifest
-from edge_res.chain import Chain, merged, read_members
+from edge_res.address import masked
 from edge_res.commands.chosen import choose
-from edge_res.commands.sessions import Taps, start_recording
-from edge_res.commands.telling import say
 from edge_res.decide import with_thresholds
 from edge_res.devices import find_device, stay_on
 from edge_res.devices.profiles import left_out, member_names
 from edge_res.errors import ConfigError, OutputError
-from edge_res.listen import Stream, listen
-from edge_res.models import Model, load_model
+from edge_res.loop import Stream, listen
+from edge_res.model.bundle import Bundle, Manifest
+from edge_res.model.ensemble import Chain, merged, read_members
+from edge_res.model.models import Model, load_model
+from edge_res.model.verify import prove
 from edge_res.session import SUFFIX
 from edge_res.sinks import Sink
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.jsonl import JsonLines
 from edge_res.sinks.tee import Tee
 from edge_res.sources import Source, Wanted, kind_of, open_source
-from edge_res.sources.address import masked
-from edge_res.sources.loop import Loop, can_be_paced, can_loop, said_once
-from edge_res.sources.paced import Paced
-from edge_res.sources.picked import Picked, read_pick
-from edge_res.sources.session import open_session
-from edge_res.verify import prove
+from edge_res.sources.adapters import Loop, Paced, Picked, can_be_paced, can_loop, read_pick, said_once
+from edge_res.sources.replay import open_session
+from edge_res.taps import Taps, start_recording
+from edge_res.telling import ended_by_signal, say
 
 _AT_ONCE = 12  # hops that a recording is read in
 
@@ -209,28 +205,3 @@ def make_sink(options: ListenOptions) -> Sink:
     if console.is_terminal and not options.scores:
         return LiveTable(console)
     return Lines(console, options.scores)
-
-
-@contextmanager
-def ended_by_signal() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does, with a summary."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def stopped_with(sentence: str) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the program, with a sentence."""
-    try:
-        with ended_by_signal():
-            yield
-    except KeyboardInterrupt:
-        say(sentence)
-        sys.exit(130)

@@ -18,28 +18,26 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from edge_res.bundle import Bundle
-from edge_res.chain import merged, read_members
-from edge_res.commands.listen import ended_by_signal
-from edge_res.commands.profile_tables import print_profile
-from edge_res.commands.telling import say
 from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles, stay_on
+from edge_res.devices.machine import machine_name
 from edge_res.devices.profiles import left_out, member_names
 from edge_res.engines import load_engine
 from edge_res.errors import ConfigError, EdgeResError, EngineError, ModelError
-from edge_res.models import MODES
-from edge_res.profiling.machine import describe_machine, machine_name
+from edge_res.measured import Settings, key_of, save, saved_settings
+from edge_res.model.bundle import Bundle
+from edge_res.model.ensemble import merged, read_members
+from edge_res.model.models import MODES
+from edge_res.model.verify import installed_engines
 from edge_res.profiling.observe import Observer
 from edge_res.profiling.recommend import Recommendation, recommend
 from edge_res.profiling.reference import best_known_us, keep_best
-from edge_res.profiling.report import Report, describe_bundle, make_report
+from edge_res.profiling.report import Report, describe_bundle, describe_machine, make_report
 from edge_res.profiling.rows import Row, agreeing, judged_again, measure_row, reference_of, together
-from edge_res.profiling.saved import Settings, key_of, save, saved_settings
 from edge_res.profiling.sensors import Sensors, open_sensors
+from edge_res.profiling.tables import print_profile
 from edge_res.profiling.worker import PHASES, Task, main
-from edge_res.sinks.health import replace_file
-from edge_res.sinks.writing import writing
-from edge_res.verify import installed_engines
+from edge_res.telling import ended_by_signal, say
+from edge_res.writing import replace_file, writing
 
 _IDLE_S = 2.0  # that the power of the idle device is measured
 

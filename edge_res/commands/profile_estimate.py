@@ -9,18 +9,28 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge_res.chain import merged, read_members
-from edge_res.commands.profile_tables import table
-from edge_res.commands.telling import say
 from edge_res.devices import detect, known_profiles
+from edge_res.devices.machine import machine_name
 from edge_res.devices.profiles import left_out, member_names, usable
 from edge_res.errors import ConfigError
-from edge_res.profiling.estimate import Estimate, Measurement, Peaks, calibrated, estimate, measurements, work_of
-from edge_res.profiling.machine import machine_name
-from edge_res.profiling.peaks import all_peaks, peaks_here, read_peaks
+from edge_res.measured import saved_profiles
+from edge_res.model.ensemble import merged, read_members
+from edge_res.profiling.estimate import (
+    Estimate,
+    Measurement,
+    Peaks,
+    all_peaks,
+    calibrated,
+    estimate,
+    measurements,
+    peaks_here,
+    read_peaks,
+    work_of,
+)
 from edge_res.profiling.report import Report, is_report
-from edge_res.profiling.saved import saved_profiles
-from edge_res.sinks.writing import writing
+from edge_res.profiling.tables import table
+from edge_res.telling import say
+from edge_res.writing import writing
 
 LABEL = "ESTIMATE, not measured"
 _UNKNOWN = (

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge_res.bundle import bundle_path
-from edge_res.chain import member_names, read_members
-from edge_res.commands.listen import stopped_with
 from edge_res.commands.profile import ProfileOptions, check_page, show
 from edge_res.devices.profiles import is_own, known_profiles, load_profile
 from edge_res.errors import RemoteError
+from edge_res.model.bundle import bundle_path
+from edge_res.model.ensemble import member_names, read_members
 from edge_res.profiling.report import is_report
 from edge_res.remote.package import pack, requirements
 from edge_res.remote.ssh import Host, ask
+from edge_res.telling import stopped_with
 
 
 def run(options: ProfileOptions, host: Host, install: bool) -> None:

@@ -7,13 +7,12 @@ import json
 import re
 from pathlib import Path
 
-from edge_res.bundle import bundle_path, read_bundle
-from edge_res.commands.listen import stopped_with
-from edge_res.commands.telling import say
 from edge_res.errors import ConfigError
+from edge_res.model.bundle import bundle_path, read_bundle
 from edge_res.remote.package import pack, requirements
 from edge_res.remote.ssh import Host, ask
-from edge_res.sinks.writing import writing
+from edge_res.telling import say, stopped_with
+from edge_res.writing import writing
 
 
 def run(model: str, target: str, host_options: Host, install: bool, unverified: bool, as_json: bool) -> None:

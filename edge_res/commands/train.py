@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edge_res.export.evaluation.metrics import judged_on
+from edge_res.evaluation.metrics import judged_on
 from edge_res.export.training.settings import TrainSettings, read_recipe
 from edge_res.export.training.trainer import Progress as Step
 from edge_res.export.training.trainer import train

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from edge_res.bundle import Bundle, read_bundle, read_golden
 from edge_res.engines import load_engine
 from edge_res.errors import ConfigError, EngineError, ModelError
-from edge_res.frontend import FrontEnd
-from edge_res.models import load_runner, quantize
-from edge_res.resample import Resampler
-from edge_res.sinks.writing import writing
+from edge_res.model.bundle import Bundle, read_bundle, read_golden
+from edge_res.model.models import load_runner
+from edge_res.model.quantization import quantize
+from edge_res.model.verify import Check, installed_engines, verify
+from edge_res.signal.frontend import FrontEnd
+from edge_res.signal.resample import Resampler
 from edge_res.sources import Wanted
 from edge_res.sources.files import AudioFile
-from edge_res.verify import Check, installed_engines, verify
+from edge_res.writing import writing
 
 
 def run(model: str, audio: Path | None, as_json: bool) -> None:

@@ -34,7 +34,7 @@ def version(module: str) -> dict[str, Any]:
 
 def bundle(name: str) -> dict[str, Any]:
     """A bundle that comes along: whether it is whole."""
-    from edge_res.bundle import read_bundle, read_golden
+    from edge_res.model.bundle import read_bundle, read_golden
 
     found = read_bundle(name)
     read_golden(found)
@@ -43,8 +43,8 @@ def bundle(name: str) -> dict[str, Any]:
 
 def engine(name: str) -> dict[str, Any]:
     """All checks of `edgeres verify` of the default bundle on one engine."""
-    from edge_res.bundle import read_bundle, read_golden
-    from edge_res.verify import verify
+    from edge_res.model.bundle import read_bundle, read_golden
+    from edge_res.model.verify import verify
 
     found = read_bundle("default")
     return {"checks": [check.to_dict() for check in verify(found, *read_golden(found), [name])]}
@@ -52,9 +52,9 @@ def engine(name: str) -> dict[str, Any]:
 
 def kernels(name: str) -> dict[str, Any]:
     """What an engine calls itself once it has loaded a small model, and ONNX Runtime's execution providers."""
-    from edge_res.bundle import read_bundle
     from edge_res.engines import load_engine
-    from edge_res.models import load_runner
+    from edge_res.model.bundle import read_bundle
+    from edge_res.model.models import load_runner
 
     found: dict[str, Any] = {"runs": load_runner(read_bundle("tiny"), load_engine(name), "window").engine}
     if name == "onnxruntime":
@@ -108,9 +108,9 @@ def _heard() -> dict[str, Any]:
 
 def saved() -> dict[str, Any]:
     """The machines that settings were saved for, and this one; an `error` where the file cannot be followed."""
-    from edge_res.devices.toml import read_toml
-    from edge_res.profiling.machine import machine_name
-    from edge_res.profiling.saved import read_text, saved_settings, user_config
+    from edge_res.config import read_toml
+    from edge_res.devices.machine import machine_name
+    from edge_res.measured import read_text, saved_settings, user_config
 
     path = user_config()
     found = {"path": str(path), "machine": machine_name()}

@@ -22,10 +22,8 @@ _PI_5_MA = 5000  # what a Raspberry Pi 5 and 500 ask their supply for
 
 def check_throttling(root: Path) -> Iterator[Finding]:
     """The board's own flags: too little voltage, a capped clock, heat."""
-    from edge_res.devices.board import read_board
-    from edge_res.devices.files import hwmons
-    from edge_res.devices.throttling import read_flags
-    from edge_res.devices.vcgencmd import vcgencmd
+    from edge_res.devices.machine import read_board
+    from edge_res.devices.readings import hwmons, read_flags, vcgencmd
 
     flags = [(flag.code, flag.now, str(flag)) for flag in read_flags(root)]
     is_pi = read_board(root).model.startswith("Raspberry Pi")
@@ -80,7 +78,7 @@ def check_supply(root: Path) -> Iterator[Finding]:
 
 def check_governor(root: Path) -> Iterator[Finding]:
     """Which governor sets the clock of each cluster of cores."""
-    from edge_res.devices.clocks import read_clocks
+    from edge_res.devices.readings import read_clocks
 
     driver = _text(root / "sys/devices/system/cpu/cpufreq/policy0/scaling_driver")
     governors = sorted({clock.governor for clock in read_clocks(root) if clock.governor})

@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
 
+from edge_res.devices.machine import machine_name
 from edge_res.errors import OutputError
-from edge_res.profiling.machine import machine_name
-from edge_res.sinks.health import replace_file
+from edge_res.writing import replace_file
 
 _SPIN_S = 0.03  # long enough for a governor to have raised the clock
 _STEPS = 1000

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge_res import __version__
-from edge_res.bundle import Bundle
-from edge_res.chain import merged
+from edge_res.devices.detect import detect
+from edge_res.devices.machine import board, machine_name, processor, read_memory_bytes
 from edge_res.errors import ConfigError, EngineError, ModelError
+from edge_res.model.bundle import Bundle, bundle_hash
+from edge_res.model.ensemble import merged
 from edge_res.profiling.estimate import work_of
+from edge_res.profiling.observe import limits
 from edge_res.profiling.recommend import Recommendation
 from edge_res.profiling.rows import Row
-from edge_res.profiling.saved import bundle_hash
 from edge_res.profiling.sensors import Sensed
 
 SCHEMA = 1
@@ -107,3 +113,20 @@ def _is_row(row: dict[str, Any]) -> bool:
     """Whether it tells which combination it is of."""
     names = row.get("engine"), row.get("mode"), row.get("verdict")
     return all(isinstance(name, str) for name in names) and type(row.get("threads")) is int
+
+
+def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
+    """All that a profile keeps of it; `file` is the device file that it is recognised by, at worst a generic one."""
+    return {
+        "name": machine_name(root),
+        "file": detect(root).name,
+        "board": board(root),
+        "processor": processor(root),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "memory_bytes": read_memory_bytes(root),
+        "limits": limits(root),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }

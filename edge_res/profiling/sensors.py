@@ -8,12 +8,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from edge_res.devices.clocks import mean_clock_mhz
 from edge_res.devices.power import Counter, Rail, read_counters, read_rails, spent_j
 from edge_res.devices.profiles import Reads
-from edge_res.devices.thermal import hottest_c
-from edge_res.devices.throttling import Flag, read_flags
-from edge_res.devices.ways import RAPL
+from edge_res.devices.readings import Flag, hottest_c, mean_clock_mhz, read_flags
+from edge_res.devices.schema import RAPL
 
 _AGAIN_S = 0.9  # a reading may start programs (vcgencmd), and what is measured must not feel it
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from edge_res.chain import Chain
 from edge_res.flow import Block
-from edge_res.listen import Stream
-from edge_res.models import StepModel, WindowModel
-from edge_res.ring import Ring
+from edge_res.loop import Stream
+from edge_res.model.ensemble import Chain
+from edge_res.model.models import StepModel, WindowModel
+from edge_res.signal.ring import Ring
 from edge_res.sources import Source
 
 STAGES = ("ring", "level", "front_end", "quantize", "engine", "decide", "rest")

@@ -16,19 +16,19 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import Any, TextIO
 
-from edge_res.bundle import Bundle
-from edge_res.chain import Chain, merged, read_members
 from edge_res.engines import load_engine
 from edge_res.errors import EdgeResError
-from edge_res.listen import Stream, listen
-from edge_res.models import StepModel, WindowModel, load_model
+from edge_res.loop import Stream, listen
+from edge_res.model.bundle import Bundle
+from edge_res.model.ensemble import Chain, merged, read_members
+from edge_res.model.models import StepModel, WindowModel, load_model
+from edge_res.model.verify import prove
 from edge_res.profiling.reference import reference_us
 from edge_res.profiling.timing import Clocked, Synthetic, parts_of, stages, timed
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.jsonl import JsonLines
 from edge_res.sinks.tee import Tee
-from edge_res.sources.paced import Paced
-from edge_res.verify import prove
+from edge_res.sources.adapters import Paced
 
 PHASES = ("load", "warm-up", "unpaced", "stages", "paced", "ops")
 

@@ -1,89 +1,40 @@
-"""Sinks: where events go, and the counters that they show."""
+"""Sinks: where events go."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Protocol
 
-import numpy as np
-
-from edge_res.bundle import Manifest
 from edge_res.flow import Block, Event, Gap, Health, Scores
+from edge_res.model.bundle import Manifest
 from edge_res.sources import Source
+from edge_res.stats import Stats
 
 
-class Stats:
-    """Counters of a run, of a fixed size however long it takes; times are the work of a hop, waiting not included."""
+class Sink:
+    """Where results go, of all sources; the first field of what a method is given names the source.
 
-    _RATIO = 1.02  # between the bounds of two buckets of the histogram: a percentile is exact to 2 %
-    _LOG = math.log(_RATIO)
-    _BUCKETS = 1200  # up to 1.02 ** 1200 ns: 21 s
-
-    def __init__(self) -> None:
-        self.audio_s = 0.0
-        self.hops = 0
-        self.events = 0
-        self.lost = 0
-        self.gaps = 0
-        self.peak = 0.0  # of the last block
-        self.interruptions = 0  # how often the source left "healthy"
-        self.state = "healthy"
-        self.last_hop_us = 0.0
-        self._total_ns = 0
-        self._waiting_ns = 0
-        self._histogram = [0] * self._BUCKETS
-
-    def told(self, health: Health) -> None:
-        """A change of the source's state."""
-        self.interruptions += self.state == "healthy" != health.state
-        self.state = health.state
-
-    def work(self, spent_ns: int, hops: int) -> None:
-        """The work that completes `hops` hops, each with the same share of it, or that is for one not complete yet."""
-        self._waiting_ns += spent_ns
-        if hops:
-            share_ns = self._waiting_ns / hops
-            self.hops += hops
-            self.last_hop_us = share_ns / 1000
-            self._total_ns += self._waiting_ns
-            self._waiting_ns = 0
-            self._histogram[min(self._BUCKETS - 1, int(math.log(max(1, share_ns)) / self._LOG))] += hops
-
-    @property
-    def mean_us(self) -> float:
-        return self._total_ns / max(1, self.hops) / 1000
-
-    def percentile_us(self, percent: float) -> float:
-        """The time that `percent` of the hops took at most."""
-        if not self.hops:
-            return 0.0
-        bucket = np.searchsorted(np.cumsum(self._histogram), self.hops * percent / 100)
-        return float(self._RATIO ** (float(bucket) + 1)) / 1000
-
-    def __str__(self) -> str:
-        told = f"{self.audio_s:.1f} s of audio, {self.hops} hops, {self.events} events, {self.lost} samples lost"
-        if self.gaps:
-            told += f" in {self.gaps} gap{'s' * (self.gaps != 1)}"
-        if self.interruptions:
-            told += f", interrupted {self.interruptions} time{'s' * (self.interruptions != 1)}"
-        if self.state != "healthy":
-            told += f", {self.state} at the end"
-        if not self.hops:
-            return told
-        return f"{told}; a hop took {self.mean_us:.0f} µs on average, {self.percentile_us(99):.0f} µs at p99"
-
-
-class Sink(Protocol):
-    """Where the results go, of all sources; the first field of what it is given names the source.
-
-    `block` is called with each block, an empty one too, `hop` at each decision, after the block's call.
+    A sink overrides what it cares for. The loop calls it from one thread and waits for it, so a method must be quick: a
+    slow sink belongs behind a `Queued`. `block` is called with each block, an empty one too; `hop` at each decision,
+    after the block's call.
     """
 
-    def start(self, sources: Sequence[Source], manifest: Manifest) -> None: ...
-    def block(self, block: Block, stats: Stats) -> None: ...
-    def hop(self, block: Block, scores: Scores, stats: Stats) -> None: ...
-    def emit(self, event: Event) -> None: ...
-    def gap(self, gap: Gap) -> None: ...
-    def health(self, health: Health) -> None: ...
-    def finish(self) -> None: ...
+    def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
+        """The sources are open; nothing has come yet."""
+
+    def block(self, block: Block, stats: Stats) -> None:
+        """A block has come."""
+
+    def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
+        """A decision was made."""
+
+    def emit(self, event: Event) -> None:
+        """A label has switched on or off."""
+
+    def gap(self, gap: Gap) -> None:
+        """Samples are missing."""
+
+    def health(self, health: Health) -> None:
+        """A source's state has changed."""
+
+    def finish(self) -> None:
+        """Nothing follows."""

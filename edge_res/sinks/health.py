@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from edge_res.bundle import Manifest
 from edge_res.errors import OutputError
-from edge_res.flow import Block, Event, Gap, Health, Scores
-from edge_res.level import decibels
-from edge_res.sinks import Stats
+from edge_res.flow import Block, Health
+from edge_res.model.bundle import Manifest
+from edge_res.service.systemd import notify
+from edge_res.signal.level import decibels
+from edge_res.sinks import Sink
 from edge_res.sources import Source
+from edge_res.stats import Stats
+from edge_res.writing import replace_file
 
 _EVERY_S = 1.0
 _SAID = {
@@ -65,7 +66,7 @@ class _Seen:
         }
 
 
-class HealthReport:
+class HealthReport(Sink):
     """A sink: states on stderr, `path` and systemd each second. It is the loop that calls it: one that hangs is silent.
 
     The file is one JSON object, replaced as a whole. One that cannot be written is refused at the start; later it is
@@ -108,15 +109,6 @@ class HealthReport:
             print(f"edgeres: {health.source} {_SAID[health.state]} at {health.at_s:.1f} s{reason}", file=sys.stderr)
         self._report(self._clock())
 
-    def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
-        pass
-
-    def emit(self, event: Event) -> None:
-        pass
-
-    def gap(self, gap: Gap) -> None:
-        pass
-
     def finish(self) -> None:
         notify("STOPPING=1")
         if self._written or self._path is None:
@@ -151,30 +143,3 @@ class HealthReport:
             for seen in self._seen.values()
         )
         return "; ".join(told).replace("\n", " ")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file so that who reads it has the old one or the new one; raises `OutputError`.
-
-    What is there and is no file, such as /dev/null, is not replaced.
-    """
-    if path.exists() and not path.is_file():
-        raise OutputError(f"{path} cannot be written: it is no file, and one would take its place; name another file.")
-    draft = path.parent / f".{path.name}.{os.getpid()}"
-    try:
-        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
-        draft.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        raise OutputError(f"{path} cannot be written: {error.strerror}; make room, or name another file.") from None
-
-
-def notify(message: str) -> None:
-    """Tell systemd, where it started us and asked for it (sd_notify(3)): a datagram to `NOTIFY_SOCKET`."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-    with sock, suppress(OSError):  # whoever started us may not read any more; the program's work goes on
-        sock.sendto(message.encode(errors="backslashreplace"), "\0" + address[1:] if address[0] == "@" else address)

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from edge_res.bundle import Manifest
-from edge_res.flow import Block, Event, Gap, Health, Scores
-from edge_res.sinks import Stats
-from edge_res.sinks.writing import writing
+from edge_res.flow import Block, Event, Gap, Scores
+from edge_res.model.bundle import Manifest
+from edge_res.sinks import Sink
 from edge_res.sources import Source
+from edge_res.stats import Stats
+from edge_res.writing import writing
 
 
-class JsonLines:
+class JsonLines(Sink):
     """Writes events, gaps and where recordings of a playlist begin, as they come.
 
     With `all_scores` each hop's scores as well, so that they read back exactly.
@@ -45,9 +46,6 @@ class JsonLines:
 
     def gap(self, gap: Gap) -> None:
         self._print({"event": "gap", **asdict(gap)})
-
-    def health(self, health: Health) -> None:
-        pass  # goes to stderr, as all that is no data
 
     def finish(self) -> None:
         with writing():

@@ -13,19 +13,20 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.bundle import Manifest
 from edge_res.flow import Block, Event, Gap, Health, Scores
-from edge_res.level import FLOOR_DB, decibels
-from edge_res.sinks import Stats
-from edge_res.sinks.writing import writing
+from edge_res.model.bundle import Manifest
+from edge_res.signal.level import FLOOR_DB, decibels
+from edge_res.sinks import Sink
 from edge_res.sources import Source
+from edge_res.stats import Stats
+from edge_res.writing import writing
 
 _REFRESH_S = 0.1
 _BAR = 24
 _TOP = 4
 
 
-class Lines:
+class Lines(Sink):
     """One line an event or gap, and with `all_scores` one a hop: what a table is in a pipe."""
 
     def __init__(self, console: Console, all_scores: bool) -> None:
@@ -57,15 +58,9 @@ class Lines:
     def gap(self, gap: Gap) -> None:
         self._print(describe_gap(gap, gap.source if self._several else ""))
 
-    def health(self, health: Health) -> None:
-        pass  # goes to stderr, as all that is no data
-
     def _print(self, line: Text) -> None:
         with writing():
             self._console.print(line, soft_wrap=True)
-
-    def finish(self) -> None:
-        pass
 
 
 @dataclass
@@ -81,7 +76,7 @@ class _Row:
     fed_s: float = 0.0  # when its last sample came, by the monotonic clock
 
 
-class LiveTable:
+class LiveTable(Sink):
     """Level, top scores, hop time and losses of each source, redrawn ten times a second below the events."""
 
     def __init__(self, console: Console) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from edge_res.bundle import Manifest
 from edge_res.flow import Block, Event, Gap, Health, Scores
-from edge_res.sinks import Sink, Stats
+from edge_res.model.bundle import Manifest
+from edge_res.sinks import Sink
 from edge_res.sources import Source
+from edge_res.stats import Stats
 
 
-class Tee:
+class Tee(Sink):
     """Gives everything to each of its sinks, in their order."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:

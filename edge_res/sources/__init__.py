@@ -22,9 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from edge_res.address import masked
 from edge_res.errors import ConfigError
 from edge_res.flow import Block, Health
-from edge_res.sources.address import masked
 
 TICK_S = 0.25  # a live source that waits for samples yields an empty block as often: the loop is never stuck in it
 
@@ -42,7 +42,7 @@ SOURCES = {  # scheme or suffix: module:Class
     ".ogg": "edge_res.sources.files:AudioFile",
     ".npy": "edge_res.sources.arrays:NumpyFile",
     ".csv": "edge_res.sources.arrays:CsvFile",
-    ".edgerec": "edge_res.sources.session:Replayed",
+    ".edgerec": "edge_res.sources.replay:Replayed",
     "FOLDER": "edge_res.sources.playlist:Playlist",
 }
 

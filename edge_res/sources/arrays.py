@@ -17,7 +17,7 @@ from edge_res.errors import ConfigError, SignalError, SourceError
 from edge_res.flow import Block
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite, check_given_channels, check_readable
-from edge_res.sources.declared import RAW
+from edge_res.sources.sensor import RAW
 
 _BEGUN = re.compile(r"[-+.0-9eE]*")  # what may have become a number
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_res.errors import ConfigError, EdgeResError, SourceError
 from edge_res.flow import Block, Health, Samples
-from edge_res.ring import Ring
+from edge_res.signal.ring import Ring
 from edge_res.sources import TICK_S, Wanted
 from edge_res.sources.watchdog import Watchdog
 

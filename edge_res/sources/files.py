@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import soundfile
@@ -17,7 +17,9 @@ from edge_res.sources import Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite, check_given_channels, check_readable
 from edge_res.sources.containers import breaks_off, goes_on, wav_data, with_length
 
+SoundFileError = soundfile.LibsndfileError  # what opening and reading raise of a file that is damaged or no sound
 _UNKNOWN = 1 << 48  # libsndfile's count of a FLAC stream that does not tell its length is far beyond
+_PIECE = 1 << 16  # samples of such a stream that are read at once
 
 
 def open_sound(path: str) -> soundfile.SoundFile:
@@ -48,6 +50,24 @@ def open_sound(path: str) -> soundfile.SoundFile:
     return soundfile.SoundFile(os.fsencode(path))  # a name may be no UTF-8
 
 
+def read_sound(path: str, part: Callable[[int, int], tuple[int, int]] | None = None) -> tuple[Samples, int]:
+    """A recording whole, float32 `(samples, channels)`, and its rate in Hz; where it tells less than it holds, all.
+
+    `part` is given the number of samples and the rate, and returns the first and one past the last that are wanted.
+    Raises `SoundFileError`, and what `part` raises.
+    """
+    with open_sound(path) as file:
+        if file.frames >= _UNKNOWN:
+            buffer = np.empty((_PIECE, file.channels), np.float32)
+            pieces = [piece.copy() for piece in _pieces(file, buffer, path)]
+            whole = np.concatenate([buffer[:0], *pieces])
+            start, stop = part(len(whole), file.samplerate) if part else (0, len(whole))
+            return whole[start:stop], file.samplerate
+        start, stop = part(file.frames, file.samplerate) if part else (0, file.frames)
+        file.seek(start)
+        return file.read(stop - start, dtype="float32", always_2d=True), file.samplerate
+
+
 def flac_of(samples: Samples, rate_hz: int) -> bytes:
     """A FLAC file of float32 `(samples, channels)`: 16 bits where these hold each sample to the bit, else 24."""
     packed = io.BytesIO()
@@ -74,7 +94,7 @@ class AudioFile:
         check_readable(path)
         try:
             self._file = open_sound(path)
-        except soundfile.LibsndfileError as error:
+        except SoundFileError as error:
             raise SourceError(
                 f"{path} is no audio file that can be read ({error.error_string.strip(' .')}); "
                 "give a WAV, FLAC or OGG file."
@@ -89,7 +109,6 @@ class AudioFile:
                 "leave --rate out."
             )
         check_given_channels(self.name, self.channels, want.given_channels)
-        self._frames = self._file.frames if self._file.frames < _UNKNOWN else None
         check_any(self.name, self._file.frames)
         check_channels(self.name, self.channels, want.channels, "pick some with --channel 0, or --channel mix")
         self._buffer = np.empty((want.recording_length(self.rate_hz), self.channels), np.float32)
@@ -102,23 +121,31 @@ class AudioFile:
 
     def __iter__(self) -> Iterator[Block]:
         at = 0
-        while self._frames is None or at < self._frames:
-            if self._frames is None:
-                self._buffer.fill(np.nan)
-            left = None if self._frames is None else self._frames - at  # what lies behind, such as titles, is no sample
-            try:
-                samples = self._file.read(out=self._buffer[:left])
-            except soundfile.LibsndfileError:
-                # At the end of a stream of unknown length what was read is there, but its number is not told.
-                rest = 0 if self._frames is not None else int(np.isfinite(self._buffer[:, 0]).sum())
-                samples = self._buffer[:rest]
-            if len(samples) == 0:
-                if self._frames is None:
-                    return
-                raise SourceError(
-                    f"{self.name} breaks off after {at / self.rate_hz:.1f} s of "
-                    f"{self._frames / self.rate_hz:.1f} s; the file is damaged."
-                )
+        for samples in _pieces(self._file, self._buffer, self.name):
             check_finite(self.name, samples, at, self.rate_hz)
             yield Block(self.name, at, samples)
             at += len(samples)
+
+
+def _pieces(file: soundfile.SoundFile, buffer: Samples, name: str) -> Iterator[Samples]:
+    """A recording to its end, in views of `buffer`; raises `SourceError` where it ends early."""
+    at = 0
+    length = file.frames if file.frames < _UNKNOWN else None
+    while length is None or at < length:
+        if length is None:
+            buffer.fill(np.nan)
+        left = None if length is None else length - at  # what lies behind, such as titles, is no sample
+        try:
+            samples = file.read(out=buffer[:left])
+        except SoundFileError:
+            # At the end of a stream of unknown length what was read is there, but its number is not told.
+            samples = buffer[: 0 if length is not None else int(np.isfinite(buffer[:, 0]).sum())]
+        if len(samples) == 0:
+            if length is None:
+                return
+            raise SourceError(
+                f"{name} breaks off after {at / file.samplerate:.1f} s of {length / file.samplerate:.1f} s; "
+                "the file is damaged."
+            )
+        yield samples
+        at += len(samples)

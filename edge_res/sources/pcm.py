@@ -17,7 +17,7 @@ from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block, Health
 from edge_res.sources import TICK_S, Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite
-from edge_res.sources.rate import RateWatch
+from edge_res.sources.sensor import RateWatch
 from edge_res.sources.watchdog import Watchdog
 
 ALARM_S = 2.0  # without a byte

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_res.errors import EdgeResError, SourceError
 from edge_res.flow import Block, Health, Samples
-from edge_res.resample import Resampler
+from edge_res.signal.resample import Resampler
 from edge_res.sources import Source, Wanted, open_source
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".npy")  # CSV is not among them: a folder of recordings has its tables as CSV

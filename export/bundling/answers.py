@@ -14,8 +14,8 @@ from edge_res.export.bundling.parity import WRITERS
 from edge_res.export.formats.onnx_nodes import load_onnx
 from edge_res.export.int8.graph import Graph
 from edge_res.flow import Frames
-from edge_res.models import decode, encode
-from edge_res.models import quantize as quantize_frames
+from edge_res.model.quantization import decode, encode
+from edge_res.model.quantization import quantize as quantize_frames
 
 ENGINES = ("litert", "onnxruntime")
 # ResNets of 8 to 110 layers come to 3: scales around sums are moved, and each operation may round by one.

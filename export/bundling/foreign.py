@@ -6,14 +6,14 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_res.bundle import DecideParams, Manifest
+from edge_res.config import fitted, from_mapping
 from edge_res.errors import ConfigError, ExportError, ModelError
 from edge_res.export.bundling.material import Material
 from edge_res.export.datasets.calibration import frames_of_folder, windows_of
 from edge_res.export.formats.onnx_nodes import load_onnx
 from edge_res.export.int8.step import refuse_part_hop
-from edge_res.export.mapping import fitted, from_mapping
-from edge_res.frontend import FrontEndParams
+from edge_res.model.bundle import DecideParams, Manifest
+from edge_res.signal.frontend import FrontEndParams
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -14,21 +14,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_res.bundle import DecideParams
+from edge_res.clips import shaping
+from edge_res.clips.manifest import SILENCE, UNKNOWN
 from edge_res.errors import DataError
+from edge_res.evaluation.tuning import Said
 from edge_res.export.bundling import int8_tuning
 from edge_res.export.bundling.answers import float_logits
-from edge_res.export.bundling.thresholds import Said, make_stream
-from edge_res.export.datasets import augment
+from edge_res.export.bundling.thresholds import make_stream
 from edge_res.export.datasets.augment import Scene
 from edge_res.export.datasets.calibration import CALIBRATION_WINDOWS, frames_of_folder, windows_of
 from edge_res.export.datasets.dataset import DataSet
-from edge_res.export.datasets.entries import SILENCE, UNKNOWN
 from edge_res.export.datasets.windows import plain_windows, training_windows
 from edge_res.export.int8.graph import Graph
 from edge_res.export.training.runs import Run, load_data, read_run, split_sha256
 from edge_res.flow import Frames
-from edge_res.frontend import FrontEndParams, compute_frames
+from edge_res.model.bundle import DecideParams
+from edge_res.signal.frontend import FrontEndParams, compute_frames
 
 _STREAM_S = 600  # of recordings that have no words in noise: as much as modes and engines are compared on
 
@@ -86,7 +87,7 @@ def from_run(run_folder: Path, data: Path | None, calibration: Path | None = Non
         samples, said = make_stream(settings.seed, params.sample_rate_hz, clips, noise)
     else:
         samples = np.concatenate([clip.samples for clip in clips])[: _STREAM_S * params.sample_rate_hz]
-        samples = augment.repeated(samples, max(len(samples), params.samples_of(2 * settings.frames)))
+        samples = shaping.repeated(samples, max(len(samples), params.samples_of(2 * settings.frames)))
     network = to_onnx(run)
     seed = (settings.seed, 4)
     return Material(

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_res import __version__
-from edge_res.bundle import GOLDEN, Bundle, Manifest, pack_golden, write_bundle
 from edge_res.engines import load_engine
 from edge_res.errors import ExportError
+from edge_res.evaluation.metrics import measure
+from edge_res.evaluation.tuning import Tuned, tune
 from edge_res.export.bundling.answers import (
     ENGINES,
     agreement,
@@ -28,8 +29,7 @@ from edge_res.export.bundling.answers import (
 )
 from edge_res.export.bundling.material import Material, Validation
 from edge_res.export.bundling.parity import WRITERS, first_difference
-from edge_res.export.bundling.thresholds import Tuned, score_stream, tune
-from edge_res.export.evaluation.metrics import measure
+from edge_res.export.bundling.thresholds import score_stream
 from edge_res.export.formats.onnx_reader import read_qdq
 from edge_res.export.formats.quantize import quantize_onnx, symmetric
 from edge_res.export.formats.tflite_writer import write_with_variables
@@ -37,8 +37,9 @@ from edge_res.export.int8 import graph as graphs
 from edge_res.export.int8.fold import fold_mean
 from edge_res.export.int8.graph import Graph
 from edge_res.export.int8.step import receptive_field, refuse_part_hop, step_graph, time_stride
-from edge_res.models import WindowModel, load_runner
-from edge_res.verify import verify, window_logits
+from edge_res.model.bundle import GOLDEN, Bundle, Manifest, pack_golden, write_bundle
+from edge_res.model.models import WindowModel, load_runner
+from edge_res.model.verify import verify, window_logits
 
 SYMMETRIC = "window-symmetric.onnx"
 GOLDEN_HOPS = 100

@@ -10,7 +10,7 @@ import numpy as np
 from edge_res.engines import load_engine
 from edge_res.export.formats import onnx_writer, tflite_writer
 from edge_res.export.int8.graph import Graph, Int8, run_all
-from edge_res.models import decode, encode
+from edge_res.model.quantization import decode, encode
 
 WRITERS = {"onnx": onnx_writer.write, "tflite": tflite_writer.write}
 

@@ -10,7 +10,7 @@ import soundfile
 
 from edge_res.errors import DataError
 from edge_res.flow import Frames, Samples
-from edge_res.frontend import FrontEndParams, compute_frames
+from edge_res.signal.frontend import FrontEndParams, compute_frames
 
 CALIBRATION_WINDOWS = 512
 _AUDIO = (".wav", ".flac", ".ogg")

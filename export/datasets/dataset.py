@@ -14,21 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_res.clips.manifest import NOISE, SILENCE, SPEAKER_PATTERN, UNKNOWN, Entry, read_entries
+from edge_res.clips.recordings import LeftOut, UnusableError, audio_sha256, fault_of, packed, read_recordings, told
+from edge_res.clips.splits import SPLITS, Clip, Split, Splits, refuse_crossing, split_by_time, split_in_order
 from edge_res.errors import DataError
-from edge_res.export.datasets.entries import NOISE, SILENCE, SPEAKER_PATTERN, UNKNOWN, Entry, read_entries
-from edge_res.export.datasets.recordings import UnusableError, audio_sha256, fault_of, packed, read_recordings
-from edge_res.export.datasets.splits import SPLITS, Clip, Split, Splits, refuse_crossing, split_by_time, split_in_order
 
 _NOISE_PARTS: Mapping[Split, tuple[float, float]] = {"train": (0, 0.7), "validation": (0.7, 0.88), "held": (0.88, 1)}
 _NAMED = 3  # files named in a sentence on many
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A clip that is not used, and why, in a few words."""
-
-    path: Path
-    why: str
 
 
 @dataclass(frozen=True)
@@ -227,19 +219,6 @@ def notes_on_silence(silences: int, recordings: bool) -> list[str]:
     if recordings:
         return [f"{silences} {SILENCE} clips are not used: it is made from the noise recordings, split by time"]
     return [f"{silences} {SILENCE} clips are the background"]
-
-
-def told(left_out: Sequence[LeftOut]) -> list[str]:
-    """A sentence on the clips that were left out for one reason."""
-    of_reason: dict[str, list[str]] = defaultdict(list)
-    for one in left_out:
-        of_reason[one.why].append(one.path.name)
-    sentences = []
-    for why, names in of_reason.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        clips = "1 clip" if len(names) == 1 else f"{len(names)} clips"
-        sentences.append(f"{clips} ({why}): {', '.join(names[:_NAMED])}{more}")
-    return sentences
 
 
 def refuse_gaps(found: DataSet, labels: Sequence[str], data: Path) -> None:

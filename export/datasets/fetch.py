@@ -16,9 +16,9 @@ from gzip import BadGzipFile, GzipFile
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
+from edge_res.clips.manifest import NOISE, SPEAKER_PATTERN, group_of
 from edge_res.errors import ConfigError, DataError
 from edge_res.export.datasets.download import PATIENCE, Patience, beside, download, writing
-from edge_res.export.datasets.entries import NOISE, SPEAKER_PATTERN, group_of
 
 Tell = Callable[[str, int, int | None], None]  # what is done, bytes done, of how many
 Row = tuple[str, str, str, str, str]  # as in _COLUMNS

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edge_res.clips import shaping
+from edge_res.clips.manifest import SILENCE, UNKNOWN
 from edge_res.export.datasets import augment
 from edge_res.export.datasets.augment import Scene
 from edge_res.export.datasets.dataset import Clip, DataSet, Split
-from edge_res.export.datasets.entries import SILENCE, UNKNOWN
 from edge_res.flow import Frames, Samples
-from edge_res.frontend import FrontEndParams, compute_frames
+from edge_res.signal.frontend import FrontEndParams, compute_frames
 
 Kind = Literal["words", "stretches"]  # short sounds placed in background · any part of a recording
 
@@ -97,7 +98,7 @@ def make_window(
         return augment.silent_window(rng, scene, recordings)
     samples = example.clip.samples
     if example.at is not None:
-        return augment.repeated(samples[example.at :], scene.samples)
+        return shaping.repeated(samples[example.at :], scene.samples)
     if kind == "stretches":
         return augment.stretch_window(rng, scene, samples, recordings)
     if example.part:

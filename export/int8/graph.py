@@ -9,8 +9,20 @@ from functools import cached_property
 import numpy as np
 
 from edge_res.errors import ExportError
-from edge_res.export.int8.moves import Concat, Crop, MaxPool
-from edge_res.export.int8.ops import Add, Conv, DepthwiseConv, Float32, Int8, Int32, Op, Span, Tensor
+from edge_res.export.int8.ops import (
+    Add,
+    Concat,
+    Conv,
+    Crop,
+    DepthwiseConv,
+    Float32,
+    Int8,
+    Int32,
+    MaxPool,
+    Op,
+    Span,
+    Tensor,
+)
 
 __all__ = [
     "FRAMES",

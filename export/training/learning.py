@@ -17,7 +17,7 @@ from edge_res.export.datasets.windows import Windows
 from edge_res.export.training.preparation import Prepared
 from edge_res.export.training.processes import Process
 from edge_res.export.training.settings import TrainSettings
-from edge_res.frontend import FrontEndParams
+from edge_res.signal.frontend import FrontEndParams
 
 
 @dataclass(frozen=True)

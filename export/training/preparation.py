@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_res.clips.manifest import read_entries
+from edge_res.clips.recordings import told
 from edge_res.errors import DataError
 from edge_res.export.datasets import dataset as datasets
 from edge_res.export.datasets.augment import Scene
-from edge_res.export.datasets.entries import read_entries
 from edge_res.export.datasets.windows import Windows, plain_windows, training_windows
 from edge_res.export.training.runs import load_data, network_of
 from edge_res.export.training.settings import TrainSettings
-from edge_res.frontend import FrontEndParams
+from edge_res.signal.frontend import FrontEndParams
 
 _NORMALISATION_WINDOWS = 400
 
@@ -45,7 +46,7 @@ def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> 
     words = settings.labels or default_labels(data, settings)
     network_of(settings, params, len(words) + 2)  # refuses a window that does not fit before all is read
     loaded = load_data(data, words, settings)
-    for sentence in (*(f"left out: {what}" for what in datasets.told(loaded.left_out)), *loaded.notes):
+    for sentence in (*(f"left out: {what}" for what in told(loaded.left_out)), *loaded.notes):
         say(sentence)
     labels = (*words, *background_labels(loaded, settings))
     if len(labels) < 2:

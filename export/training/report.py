@@ -16,12 +16,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from edge_res.bundle import Bundle
+from edge_res.evaluation.metrics import judged_on
 from edge_res.export.datasets.windows import Windows
-from edge_res.export.evaluation.latency import microseconds_a_hop
-from edge_res.export.evaluation.metrics import judged_on
+from edge_res.export.training.latency import microseconds_a_hop
 from edge_res.export.training.runs import Run, write_file
 from edge_res.flow import Frames, Samples
+from edge_res.model.bundle import Bundle
 
 WORST = 20
 GROUPS = 25

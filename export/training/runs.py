@@ -17,13 +17,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from edge_res.bundle import write_whole
+from edge_res.clips.recordings import told
+from edge_res.config import from_mapping
 from edge_res.errors import ConfigError, DataError
 from edge_res.export.datasets import dataset as datasets
-from edge_res.export.mapping import from_mapping
 from edge_res.export.nets import architectures
 from edge_res.export.training.settings import TrainSettings
-from edge_res.frontend import FrontEndParams
+from edge_res.signal.frontend import FrontEndParams
+from edge_res.writing import write_whole
 
 STATE = "state.pt"
 
@@ -93,7 +94,7 @@ def describe(loaded: datasets.DataSet, settings: TrainSettings) -> dict[str, Any
         "same_session": list(loaded.same_session),
         "clips": {split: len(loaded.of(split)[0]) for split in datasets.SPLITS},
         "groups": {split: len({c.entry.group for c in loaded.of(split)[0]}) for split in datasets.SPLITS},
-        "left_out": datasets.told(loaded.left_out),
+        "left_out": told(loaded.left_out),
         "notes": list(loaded.notes),
         "settings": asked,
     }

@@ -9,12 +9,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_res.config import from_mapping
 from edge_res.errors import ConfigError, ModelError
 from edge_res.export.datasets.augment import Variations
 from edge_res.export.datasets.dataset import Splits
 from edge_res.export.datasets.windows import Kind
-from edge_res.export.mapping import from_mapping
-from edge_res.frontend import FrontEndParams, linear_bins
+from edge_res.signal.frontend import FrontEndParams, linear_bins
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_res.errors import ConfigError, DataError
+from edge_res.evaluation.metrics import measure
 from edge_res.export.datasets.windows import Windows
-from edge_res.export.evaluation.metrics import measure
 from edge_res.export.training.learning import Learner, Teacher, batches, learn_epoch, new_learner, predict
 from edge_res.export.training.preparation import Prepared, prepare
 from edge_res.export.training.processes import Process, joined
@@ -35,7 +35,7 @@ from edge_res.export.training.runs import (
     write_torch,
 )
 from edge_res.export.training.settings import TrainSettings
-from edge_res.frontend import FrontEndParams
+from edge_res.signal.frontend import FrontEndParams
 
 SVM_REGULARISATION = 1e-3
 

@@ -11,16 +11,16 @@ from time import process_time
 
 import numpy as np
 
-from edge_res.bundle import read_bundle
-from edge_res.chain import Chain
-from edge_res.commands.sessions import Taps, start_recording
 from edge_res.engines import load_engine
-from edge_res.listen import Stream, listen
-from edge_res.models import load_model
+from edge_res.loop import Stream, listen
+from edge_res.model.bundle import read_bundle
+from edge_res.model.ensemble import Chain
+from edge_res.model.models import load_model
 from edge_res.profiling.timing import Synthetic
 from edge_res.sinks import Sink
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.tee import Tee
+from edge_res.taps import Taps, start_recording
 
 ROUNDS = 7
 HOPS = 4000

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_res.bundle import Bundle, read_bundle
 from edge_res.engines import load_engine
 from edge_res.engines._tflite import quiet_info
-from edge_res.models import load_runner
+from edge_res.model.bundle import Bundle, read_bundle
+from edge_res.model.models import load_runner
 
 ENGINES = ("litert", "onnxruntime")
 WARM_UP = 200

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from edge_res.bundle import read_bundle
 from edge_res.commands.profile import file_of
 from edge_res.devices import detect, load_profile
+from edge_res.devices.machine import machine_name
 from edge_res.engines.onnxruntime import op_times
-from edge_res.profiling.machine import machine_name
+from edge_res.measured import Settings, key_of, save
+from edge_res.model.bundle import read_bundle
 from edge_res.profiling.rows import COMMAND
-from edge_res.profiling.saved import Settings, key_of, save
 from edge_res.profiling.worker import Task
 from tests.edgeres import REPOSITORY, edgeres, lines, sentence
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.bundle import read_bundle, write_bundle
 from edge_res.devices import detect
-from edge_res.profiling.estimate import estimate, work_of
-from edge_res.profiling.machine import machine_name
-from edge_res.profiling.peaks import all_peaks, read_peaks
+from edge_res.devices.machine import machine_name
+from edge_res.model.bundle import read_bundle, write_bundle
+from edge_res.profiling.estimate import all_peaks, estimate, read_peaks, work_of
 from tests.edgeres import edgeres, lines, sentence
 
 KEYS = ("clock_mhz", "int8_gmacs", "fp32_gflops", "memory_gbs")

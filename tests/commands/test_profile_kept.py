@@ -8,8 +8,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from edge_res.bundle import read_bundle, write_bundle
 from edge_res.commands.profile import ProfileOptions, tasks_of
+from edge_res.model.bundle import read_bundle, write_bundle
 from tests.edgeres import edgeres, sentence
 
 SHORT = ("--threads", "1", "--seconds", "0.1", "--tries", "1")

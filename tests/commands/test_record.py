@@ -18,12 +18,11 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from edge_res.commands.record import uninterrupted
-from edge_res.commands.record_screen import LiveScreen
-from edge_res.export.datasets.entries import read_entries
+from edge_res.clips.manifest import read_entries
+from edge_res.clips.takes import Progress
+from edge_res.commands.record import LiveScreen, uninterrupted
 from edge_res.flow import Samples
 from edge_res.sources.files import flac_of
-from edge_res.takes import Progress
 from tests.edgeres import edgeres, sentence
 from tests.sources.board import Board, frames, wait_for
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_res.devices.throttling import OVER_CURRENT, THROTTLED, UNDER_VOLTAGE, Flag
+from edge_res.devices.readings import OVER_CURRENT, THROTTLED, UNDER_VOLTAGE, Flag
 from edge_res.profiling.sensors import Sensed
 from tests.devices.boards import hwmon, policy, program, write_file, zones
 

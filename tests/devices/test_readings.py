@@ -8,21 +8,24 @@ from pathlib import Path
 import pytest
 
 from edge_res.devices import known_profiles, load_profile
-from edge_res.devices.clocks import Clock, mean_clock_mhz, read_clocks
 from edge_res.devices.power import Counter, Rail, read_counters, read_rails, spent_j
-from edge_res.devices.thermal import hottest_c, read_temperatures
-from edge_res.devices.throttling import (
+from edge_res.devices.readings import (
     CAPPED,
     HOT,
     OVER_CURRENT,
     SOFT_LIMIT,
     THROTTLED,
     UNDER_VOLTAGE,
+    Clock,
     Flag,
+    hottest_c,
+    mean_clock_mhz,
+    read_clocks,
     read_flags,
+    read_temperatures,
+    vcgencmd,
 )
-from edge_res.devices.vcgencmd import vcgencmd
-from edge_res.devices.ways import THROTTLING_WAYS
+from edge_res.devices.schema import THROTTLING_WAYS
 from edge_res.profiling.sensors import BoardSensors
 from tests.devices.boards import hwmon, policy, program, write_file, zones
 from tests.devices.readings import PMIC, PMIC_W, READINGS

@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.devices.accelerators import Accelerator, read_accelerators
-from edge_res.devices.affinity import stay_on
-from edge_res.devices.board import Board, read_board
-from edge_res.devices.cores import Cores, read_cores, read_memory_bytes
-from edge_res.devices.system import read_system
+from edge_res.devices.machine import (
+    Accelerator,
+    Board,
+    Cores,
+    read_accelerators,
+    read_board,
+    read_cores,
+    read_memory_bytes,
+    read_system,
+    stay_on,
+)
 from tests.devices.boards import device_tree, write, write_file
 
 A76 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"

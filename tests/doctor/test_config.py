@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_res.devices.machine import machine_name
 from edge_res.doctor.config import check_config
-from edge_res.profiling.machine import machine_name
-from edge_res.profiling.saved import Settings, with_table
+from edge_res.measured import Settings, with_table
 
 PI = "Raspberry Pi 4 Model B Rev 1.4, aarch64, 4 cores"
 

@@ -15,7 +15,7 @@ from edge_res.errors import ModelError
 from edge_res.export.formats import tflite_writer
 from edge_res.export.int8.graph import FRAMES, Graph, Int8, Tensor
 from edge_res.export.int8.step import step_graph
-from edge_res.models import decode, encode
+from edge_res.model.quantization import decode, encode
 from tests.engines.loading import file_of, usable
 from tests.export.drawing import Builder, logits_of, windows
 

@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
-from edge_res.bundle import read_bundle
 from edge_res.export.comparison import fitting
 from edge_res.export.training.settings import Net, TrainSettings
+from edge_res.model.bundle import read_bundle
 from tests.edgeres import edgeres
 from tests.export.tones import write_corpus
 

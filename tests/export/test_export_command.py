@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge_res.bundle import Bundle, read_bundle, write_bundle
+from edge_res.model.bundle import Bundle, read_bundle, write_bundle
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")

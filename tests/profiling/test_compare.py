@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from edge_res.commands.profile_tables import pair_texts, table
 from edge_res.profiling.compare import differences, pairs
+from edge_res.profiling.tables import pair_texts, table
 from tests.profiling.rows import FAILED, report, row
 
 

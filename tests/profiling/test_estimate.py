@@ -1,13 +1,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge_res.bundle import Bundle, read_bundle
 from edge_res.errors import ModelError
-from edge_res.profiling.estimate import Estimate, Measurement, Peaks, Work, calibrated, estimate, measurements, work_of
+from edge_res.model.bundle import Bundle, read_bundle
+from edge_res.profiling.estimate import (
+    Estimate,
+    Measurement,
+    Peaks,
+    Work,
+    calibrated,
+    copied_bytes_s,
+    estimate,
+    measurements,
+    peaks_here,
+    work_of,
+)
 from tests.profiling.rows import FAILED, report, row
 
 PEAKS = Peaks("a-board", 1.5e9, 12e9, 12e9, 4e9)
@@ -123,3 +135,47 @@ def test_a_saved_profile_of_a_later_version_tells_more_and_counts() -> None:
     body = report(row(), work={"step": {**asdict(WORK), "states": 14}})
     body["device"]["file"] = "a-board"
     assert len(measurements([body], {"a-board": PEAKS})) == 1
+
+
+X86 = "processor\t: 0\nmodel name\t: a processor\ncpu MHz\t\t: 2300.000\nflags\t\t: fpu avx2 avx512_vnni\n\n"
+ARM = "processor\t: 0\nFeatures\t: fp asimd\nCPU part\t: 0xd03\n\nprocessor\t: 1\nFeatures\t: fp asimd asimddp\n\n"
+
+
+def tree(root: Path, cpuinfo: str, **mhz: int) -> Path:
+    (root / "proc").mkdir()
+    (root / "proc/cpuinfo").write_text(cpuinfo)
+    for policy, value in mhz.items():
+        folder = root / "sys/devices/system/cpu/cpufreq" / policy
+        folder.mkdir(parents=True)
+        (folder / "cpuinfo_max_freq").write_text(f"{value * 1000}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "mhz", "clock_mhz", "macs", "flops"),
+    [
+        (X86, {}, 2300, 128, 64),
+        (X86, {"policy0": 3500}, 3500, 128, 64),
+        (X86.replace(" avx512_vnni", ""), {}, 2300, 32, 32),
+        (ARM, {"policy0": 1500, "policy1": 2000}, 2000, 32, 16),  # the fastest cores of both kinds
+        (ARM.replace(" asimddp", ""), {"policy0": 1500}, 1500, 8, 8),
+    ],
+)
+def test_features_times_clock(
+    tmp_path: Path, cpuinfo: str, mhz: dict[str, int], clock_mhz: int, macs: int, flops: int
+) -> None:
+    found = peaks_here("generic", tree(tmp_path, cpuinfo, **mhz))
+    assert found
+    assert (found.device, found.clock_hz) == ("generic", clock_mhz * 1e6)
+    assert found.int8_macs_s == macs * found.clock_hz
+    assert found.fp32_flops_s == flops * found.clock_hz
+
+
+@pytest.mark.parametrize("cpuinfo", ["", X86.replace("avx", "x"), ARM, X86.replace("cpu MHz", "")])
+def test_a_machine_that_does_not_tell(tmp_path: Path, cpuinfo: str) -> None:
+    assert peaks_here("generic", tree(tmp_path, cpuinfo)) is None
+    assert peaks_here("generic", tmp_path / "nothing") is None
+
+
+def test_a_copy_takes_some_time() -> None:
+    assert 1e6 < copied_bytes_s() < 1e13

@@ -6,8 +6,7 @@ from html import escape
 from xml.etree import ElementTree
 
 from edge_res.profiling import tables
-from edge_res.profiling.page import page
-from edge_res.profiling.plots import ranges, stacks
+from edge_res.profiling.page import page, ranges, stacks
 from tests.profiling.rows import FAILED, report, row
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from edge_res.commands.profile_tables import print_profile
 from edge_res.profiling import tables
 from edge_res.profiling.judge import Conditions
 from edge_res.profiling.rows import Row
+from edge_res.profiling.tables import print_profile
 from tests.profiling.rows import FAILED, PHASE, ROW, report, row
 
 ENERGY = {"idle_w": 2.0, "paced_w": 2.1, "unpaced_w": 3.0, "decision_mj": 0.11, "decision_with_idle_mj": 168.0}

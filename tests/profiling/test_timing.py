@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from edge_res.bundle import read_bundle
-from edge_res.chain import Chain
 from edge_res.engines import load_engine
 from edge_res.flow import Block
-from edge_res.listen import Stream
-from edge_res.models import load_model
+from edge_res.loop import Stream
+from edge_res.model.bundle import read_bundle
+from edge_res.model.ensemble import Chain
+from edge_res.model.models import load_model
 from edge_res.profiling.timing import STAGES, Clocked, Synthetic, parts_of, stages, timed
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.bundle import GOLDEN, bundle_path, pack_golden, read_bundle, read_golden, write_bundle
 from edge_res.commands.push import split
 from edge_res.errors import ConfigError
+from edge_res.model.bundle import GOLDEN, bundle_path, pack_golden, read_bundle, read_golden, write_bundle
 from tests.edgeres import edgeres, lines, sentence
 from tests.sshd import NAME, Sshd
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_res.bundle import read_bundle
 from edge_res.errors import OutputError
 from edge_res.flow import Block, Health
-from edge_res.sinks import Stats
+from edge_res.model.bundle import read_bundle
 from edge_res.sinks.health import HealthReport
 from edge_res.sources import Source, Wanted, open_source
+from edge_res.stats import Stats
 from tests.edgeres import DEMO
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edge_res.bundle import read_bundle
 from edge_res.flow import Block, Gap, Health, Scores
-from edge_res.sinks import Stats
+from edge_res.model.bundle import read_bundle
 from edge_res.sinks.table import LiveTable
 from edge_res.sources import Wanted, open_source
+from edge_res.stats import Stats
 from tests.edgeres import CLIPS, DEMO, edgeres
 
 

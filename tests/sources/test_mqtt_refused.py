@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from edge_res.broker import PASSWORD as VARIABLE
 from edge_res.errors import ConfigError, EdgeResError, SignalError, SourceError
 from edge_res.sources import Wanted, open_source
-from edge_res.sources.mqtt import PASSWORD as VARIABLE
 from tests.broker import PASSWORD, TOPIC, USER, Broker, broker, numbered, send, sender, tls_broker
 from tests.sources.board import Heard
 from tests.sources.test_mqtt import open_mqtt

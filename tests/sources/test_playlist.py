@@ -14,9 +14,9 @@ import soundfile
 
 from edge_res.errors import ConfigError, SignalError, SourceError
 from edge_res.flow import Samples
-from edge_res.resample import Resampler
+from edge_res.signal.resample import Resampler
 from edge_res.sources import Wanted, open_source
-from edge_res.sources.loop import Loop, can_loop
+from edge_res.sources.adapters import Loop, can_loop
 from edge_res.sources.playlist import Playlist
 from tests.edgeres import DEMO, edgeres, lines, sentence
 from tests.sources.blocks import blocks_of
@@ -208,7 +208,7 @@ def test_what_is_wrong_with_a_recording_is_said_once(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-2000])
     (tmp_path / "c.wav").write_bytes(b"none")
     for options in ((), ("--loop",)):
-        stop = "import edge_res.sources.loop as l, itertools as i; again = l.Loop.__iter__\n"
+        stop = "import edge_res.sources.adapters as l, itertools as i; again = l.Loop.__iter__\n"
         stop += "l.Loop.__iter__ = lambda self: i.islice(again(self), 40)"  # six times
         told = edgeres("listen", tmp_path, "--format", "jsonl", *options, before=stop).stderr.decode()
         for what in ("a.wav breaks off", "b.wav breaks off", "c.wav is skipped"):

@@ -14,8 +14,8 @@ import pytest
 from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block
 from edge_res.sources import SOURCES, TICK_S, Wanted, open_source
-from edge_res.sources.paced import Paced
-from edge_res.sources.session import open_session
+from edge_res.sources.adapters import Paced
+from edge_res.sources.replay import open_session
 from tests.sources.blocks import blocks_of
 
 WANT = Wanted(16000, 1, block_s=0.08)

@@ -222,7 +222,7 @@ def test_a_frame_of_other_channels_ends_it(port: int) -> None:
 
 
 def test_the_rate_is_measured(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_res.sources.rate._MEASURED_S", 0.8)
+    monkeypatch.setattr("edge_res.sources.sensor._MEASURED_S", 0.8)
     ended = threading.Event()
 
     def play() -> None:

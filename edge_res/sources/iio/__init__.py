@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from edge_res.address import read_address
 from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block, Health
 from edge_res.sources import Wanted
-from edge_res.sources.address import read_address
 from edge_res.sources.checks import check_channels, check_given_channels
-from edge_res.sources.declared import read_alarm, read_scale, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.iio.rate import read_poll_rate, settle_rate
 from edge_res.sources.iio.readers import BufferReader, PollReader, Reader
 from edge_res.sources.iio.timeline import Timeline
 from edge_res.sources.iio.tree import Channel, Device, channels_of, find_device, listed, pick_channels
-from edge_res.sources.rate import RateWatch
+from edge_res.sources.sensor import RateWatch, read_alarm, read_scale, scaled
 
 EXAMPLE = "iio:bmi160?rate=100&only=accel"
 

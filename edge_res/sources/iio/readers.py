@@ -14,10 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
+from edge_res.devices.access import by_whom, device_holders, way_in
 from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Samples
-from edge_res.sources.access import way_in
-from edge_res.sources.holders import by_whom, device_holders
 from edge_res.sources.iio.scan import Element, lay_out, read_element, unpack
 from edge_res.sources.iio.timeline import Times
 from edge_res.sources.iio.tree import BUS, Channel, Device, read_text, write

@@ -13,7 +13,7 @@ from typing import Any
 
 from edge_res.errors import MicrophoneError, SourceError
 from edge_res.flow import Block, Health, Samples
-from edge_res.ring import Ring
+from edge_res.signal.ring import Ring
 from edge_res.sources import TICK_S, Wanted
 from edge_res.sources.mic.cards import read_cards
 from edge_res.sources.mic.continuity import Continuity, Loss, Pace

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_res.sources.access import way_in
+from edge_res.devices.access import way_in
 
 _OURSELVES = "this program, under another name"
 

@@ -11,20 +11,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from edge_res.address import masked, read_address
+from edge_res.broker import EXAMPLE, PASSWORD, import_paho, read_broker, reason_of
 from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block, Health
 from edge_res.sources import Wanted
-from edge_res.sources.address import masked, read_address
-from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.mqtt.messages import FORMATS, Messages
-from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, read_rate, take_rate
+from edge_res.sources.sensor import (
+    FIRST_S,
+    GUESS_HZ,
+    RAW,
+    RateWatch,
+    measure_rate,
+    read_alarm,
+    read_channels,
+    read_rate,
+    read_scale,
+    read_unit,
+    scaled,
+    take_rate,
+)
 
-EXAMPLE = "mqtt://broker/room/accelerometer?rate=1000&channels=3"
-PASSWORD = "EDGERES_MQTT_PASSWORD"
-_PORTS = {False: 1883, True: 8883}  # without TLS, and with it
 _NUMBERED = ("json", "frames")  # formats in which the sender can tell what is missing
 _ANSWER_S = 5.0  # that a broker may take to let us in
 _WAIT_S = 0.1
@@ -49,18 +58,6 @@ class Options:
     tls: bool = False
     ca: str | None = None
     alarm: float | None = None
-
-
-@dataclass(frozen=True)
-class Broker:
-    """Where the messages come from."""
-
-    host: str
-    port: int
-    topic: str
-    user: str | None
-    password: str | None
-    tls: bool
 
 
 class Mqtt:
@@ -134,7 +131,7 @@ class Mqtt:
 
     def _enter(self, options: Options, clean: bool) -> Any:
         """A client that the broker has let in; raises `SourceError`."""
-        mqtt = _import_paho()
+        mqtt = import_paho()
         broker = self._broker
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, self._client_name, clean_session=clean)
         client.on_connect = self._on_connect
@@ -147,8 +144,8 @@ class Mqtt:
             client.connect(broker.host, broker.port, _KEEP_ALIVE_S)
         except (OSError, ValueError) as error:
             raise SourceError(
-                f"The broker {broker.host}:{broker.port} cannot be reached: {_reason(error)}; check that it runs, its "
-                "name and its port."
+                f"The broker {broker.host}:{broker.port} cannot be reached: {reason_of(error)}; check that it runs, "
+                "its name and its port."
             ) from None
         self._let_in = False
         self._wait(client, lambda: self._let_in)
@@ -250,39 +247,3 @@ class Mqtt:
             logging.getLogger("edge_res").warning(
                 "%s: a retained message is left out, it is of no known age; publish samples without retain.", self.name
             )
-
-
-def read_broker(text: str, tls: bool = False) -> Broker:
-    """Of `mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC`; raises `ConfigError`, which shows no password."""
-    scheme, _, target = text.partition("?")[0].partition(":")
-    tls = tls or scheme == "mqtts"
-    try:
-        parts = urlsplit(target)
-        host, port = parts.hostname, parts.port or _PORTS[tls]
-    except ValueError:
-        raise ConfigError(f"{masked(text)} has no port that can be; give it as in {EXAMPLE}.") from None
-    topic = unquote(parts.path.removeprefix("/"))
-    if not host or not target.startswith("//"):
-        raise ConfigError(f"{masked(text)} names no broker; give it as in {EXAMPLE}.")
-    if not topic:
-        raise ConfigError(f"{masked(text)} names no topic; give it as in {EXAMPLE}.")
-    if {"+", "#"} & set(topic):
-        raise ConfigError(
-            f"The topic {topic} means several senders, and a stream has one; listen to several sources, one a topic."
-        )
-    password = unquote(parts.password) if parts.password is not None else os.environ.get(PASSWORD)
-    return Broker(host, port, topic, unquote(parts.username) if parts.username else None, password, tls)
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).rstrip(".")
-
-
-def _import_paho() -> Any:
-    try:
-        import paho.mqtt.client
-    except ModuleNotFoundError:
-        raise SourceError(
-            "MQTT needs the package paho-mqtt, which is not installed; install it with `pip install 'edge-res[mqtt]'`."
-        ) from None
-    return paho.mqtt.client

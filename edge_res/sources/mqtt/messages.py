@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_res.flow import Samples
-from edge_res.sources.declared import check_width
 from edge_res.sources.framing import NUMBERS, Frame, read_frame
 from edge_res.sources.reorder import Reorder
+from edge_res.sources.sensor import check_width
 from edge_res.sources.sequence import Sequence, lost_by_clock
 
 Piece = tuple[int | None, Samples]  # the number of the first sample, where the sender tells it, and float32 samples

@@ -8,13 +8,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
+from edge_res.address import read_address
 from edge_res.errors import ConfigError
 from edge_res.flow import Block, Health
 from edge_res.sources import Wanted
-from edge_res.sources.address import read_address
-from edge_res.sources.declared import RAW, read_alarm, read_channels, read_scale, read_unit, scaled
 from edge_res.sources.feed import BUFFER_S, Feed
-from edge_res.sources.rate import FIRST_S, GUESS_HZ, RateWatch, measure_rate, read_rate, take_rate
+from edge_res.sources.sensor import (
+    FIRST_S,
+    GUESS_HZ,
+    RAW,
+    RateWatch,
+    measure_rate,
+    read_alarm,
+    read_channels,
+    read_rate,
+    read_scale,
+    read_unit,
+    scaled,
+    take_rate,
+)
 from edge_res.sources.serial_line.formats import FORMATS
 from edge_res.sources.serial_line.port import SerialPort
 

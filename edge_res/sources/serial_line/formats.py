@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from edge_res.flow import Samples
-from edge_res.sources.declared import check_width
 from edge_res.sources.framing import MOST_BYTES, Decoder
+from edge_res.sources.sensor import check_width
 from edge_res.sources.sequence import Sequence, lost_by_clock
 from edge_res.sources.serial_line.lines import Lines
 

@@ -10,9 +10,8 @@ import termios
 from pathlib import Path
 from typing import Any
 
+from edge_res.devices.access import by_whom, device_holders, way_in
 from edge_res.errors import ConfigError, SourceError
-from edge_res.sources.access import way_in
-from edge_res.sources.holders import by_whom, device_holders
 
 _WAIT_S = 0.1  # that a read waits for the first byte
 _KINDS = ("serial/by-id/*", "ttyUSB*", "ttyACM*")

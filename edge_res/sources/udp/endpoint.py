@@ -9,8 +9,8 @@ import socket
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from edge_res.devices.access import by_whom, udp_holders
 from edge_res.errors import ConfigError, SourceError
-from edge_res.sources.holders import by_whom, udp_holders
 
 EXAMPLE = "udp://:5005?rate=1000&channels=3"
 _WAIT_S = 0.1  # for the first datagram

@@ -12,7 +12,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
-from edge_res.bundle import read_bundle
 from edge_res.errors import ExportError
 from edge_res.export.bundling import packaging
 from edge_res.export.bundling.answers import agreement, float_logits
@@ -20,6 +19,7 @@ from edge_res.export.bundling.material import Material
 from edge_res.export.formats.onnx_reader import read_qdq
 from edge_res.export.formats.quantize import quantize_onnx
 from edge_res.export.int8.graph import Conv, Graph
+from edge_res.model.bundle import read_bundle
 from tests.export.bundling.test_packaging import material, network
 
 __all__ = ["material", "network"]  # fixtures

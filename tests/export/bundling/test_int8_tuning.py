@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 from hypothesis import given
 from torch import Tensor, nn
 
-from edge_res.bundle import DecideParams
 from edge_res.export.bundling import packaging
 from edge_res.export.bundling.answers import float_logits, int8_logits
 from edge_res.export.bundling.int8_tuning import RoundedGraph, tune
@@ -27,6 +26,7 @@ from edge_res.export.int8.ops import Tensor as Activation
 from edge_res.export.training.runs import Run, network_of
 from edge_res.export.training.settings import Net, TrainSettings
 from edge_res.flow import Frames
+from edge_res.model.bundle import DecideParams
 from tests.export.drawing import Builder, graphs, windows
 
 SETTINGS = TrainSettings(frames=40, batch=8, net=Net(widths=(4, 8, 8)))

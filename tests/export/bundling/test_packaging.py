@@ -13,7 +13,6 @@ import soundfile
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
-from edge_res.bundle import DecideParams, read_bundle
 from edge_res.engines import load_engine
 from edge_res.errors import DataError, ExportError
 from edge_res.export.bundling import material as materials
@@ -25,6 +24,7 @@ from edge_res.export.int8.graph import Conv, Graph
 from edge_res.export.nets.residual import Dense, ResNet, ResNetShape
 from edge_res.export.training.runs import Run
 from edge_res.export.training.settings import Spectrogram, TrainSettings
+from edge_res.model.bundle import DecideParams, read_bundle
 from tests.edgeres import CLIPS, edgeres, edgeres_here, lines, sentence
 
 SHAPE = ResNetShape(8, 40, 1, 3, frames=40, widths=(4, 8, 8))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edge_res.clips import shaping
+
 pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
 from edge_res.export.datasets import augment
@@ -30,7 +32,7 @@ def noise() -> list[Samples]:
 
 
 def test_the_active_region_is_found(clip: Samples) -> None:
-    start, stop = augment.active_region(clip, RATE_HZ)
+    start, stop = shaping.active_region(clip, RATE_HZ)
     assert abs(start - 4800) <= 320
     assert abs(stop - 9600) <= 320
 
@@ -41,7 +43,7 @@ def test_the_whole_word_lies_somewhere_in_the_window(clip: Samples, noise: list[
         window = augment.word_window(np.random.default_rng(seed), SCENE, clip, noise)
         assert window.shape == (SCENE.samples, 1)
         assert window.dtype == np.float32
-        start, stop = augment.active_region(window, RATE_HZ, 15)
+        start, stop = shaping.active_region(window, RATE_HZ, 15)
         assert 4000 <= stop - start <= 6000
         onsets.append(start)
     assert min(onsets) < 3000
@@ -52,7 +54,7 @@ def test_only_a_part_of_the_word_is_in_a_part_window(clip: Samples, noise: list[
     edges = set()
     for seed in range(30):
         window = augment.part_window(np.random.default_rng(seed), SCENE, clip, noise)
-        start, stop = augment.active_region(window, RATE_HZ, 15)
+        start, stop = shaping.active_region(window, RATE_HZ, 15)
         assert stop - start <= 0.35 * 4800 + 960
         edges.add(start < 480)
         assert start < 480 or stop > SCENE.samples - 480

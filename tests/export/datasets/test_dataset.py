@@ -11,10 +11,10 @@ import soundfile
 
 pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
+from edge_res.clips.manifest import Entry, read_entries
+from edge_res.clips.recordings import LeftOut, packed, read_recordings, told, unpacked
 from edge_res.errors import DataError
-from edge_res.export.datasets.dataset import SPLITS, UNKNOWN, LeftOut, Splits, left_out_csv, load, split_csv, told
-from edge_res.export.datasets.entries import Entry, read_entries
-from edge_res.export.datasets.recordings import packed, read_recordings, unpacked
+from edge_res.export.datasets.dataset import SPLITS, UNKNOWN, Splits, left_out_csv, load, split_csv
 
 RATE_HZ = 16000
 

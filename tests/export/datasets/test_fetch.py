@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_res.clips.manifest import Entry, read_entries
 from edge_res.errors import ConfigError, DataError
 from edge_res.export.datasets.download import Patience
-from edge_res.export.datasets.entries import Entry, read_entries
 from edge_res.export.datasets.fetch import SETS, Fetched, fetch
 from tests.export.serving import Site, served
 

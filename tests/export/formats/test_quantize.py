@@ -17,7 +17,7 @@ from edge_res.export.formats.onnx_reader import read_qdq
 from edge_res.export.formats.quantize import check_tensorrt, quantize, quantize_onnx, symmetric
 from edge_res.export.int8.graph import Add, Conv, DepthwiseConv, Graph, run
 from edge_res.export.int8.step import step_graph
-from edge_res.models import decode, encode
+from edge_res.model.quantization import decode, encode
 from tests.export.drawing import logits_of
 
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from edge_res.errors import ExportError
 from edge_res.export.formats import onnx_writer, tflite_writer
 from edge_res.export.int8.graph import FRAMES, Concat, Conv, Crop, Graph, Int8, Tensor, run, run_all, window_graph
 from edge_res.export.int8.step import plan, receptive_field, step_graph, time_stride
-from edge_res.models import decode, encode
+from edge_res.model.quantization import decode, encode
 from tests.export.drawing import Builder, graphs, logits_of
 
 SOURCE = Tensor(FRAMES, (24, 5, 2), 0.05, 3)

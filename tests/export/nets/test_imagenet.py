@@ -11,7 +11,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
-from edge_res.bundle import DecideParams, read_bundle
 from edge_res.engines import load_engine
 from edge_res.export.bundling import packaging
 from edge_res.export.bundling.material import Material, to_onnx
@@ -22,7 +21,8 @@ from edge_res.export.int8.step import step_graph
 from edge_res.export.nets.imagenet import ImageNetResNet, ImageNetShape
 from edge_res.export.training.runs import Run
 from edge_res.export.training.settings import Spectrogram, TrainSettings
-from edge_res.models import decode, encode
+from edge_res.model.bundle import DecideParams, read_bundle
+from edge_res.model.quantization import decode, encode
 
 PAPER = ImageNetShape(18, bins=224, channels=3, labels=1000, frames=224)
 SMALL = ImageNetShape(18, bins=40, channels=1, labels=12, frames=64)

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
+from edge_res.config import from_mapping
 from edge_res.errors import ConfigError
-from edge_res.export.mapping import from_mapping
 from edge_res.export.training.runs import network_of
 from edge_res.export.training.settings import TrainSettings, read_recipe, recipe_names
 from tests.edgeres import edgeres_here, sentence

@@ -13,15 +13,15 @@ import soundfile
 
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
-from edge_res.bundle import read_bundle
 from edge_res.errors import DataError
+from edge_res.evaluation.metrics import judged_on, measure
 from edge_res.export.bundling.material import from_run
-from edge_res.export.evaluation.metrics import judged_on, measure
 from edge_res.export.training import trainer
 from edge_res.export.training.report import counted
 from edge_res.export.training.runs import read_run
 from edge_res.export.training.settings import TrainSettings
-from edge_res.frontend import compute_frames
+from edge_res.model.bundle import read_bundle
+from edge_res.signal.frontend import compute_frames
 from tests.edgeres import edgeres, edgeres_here, lines, sentence
 from tests.export.tones import RATE_HZ, tone, write_corpus
 

@@ -1,0 +1,72 @@
+"""How good a classifier is, from the labels that it gave: accuracy with interval, per label, per group, confusion."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_res.clips.manifest import SILENCE
+
+_Z = 1.96  # 95 % of a normal distribution lie within
+
+
+def wilson(right: int, n: int) -> list[float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    if not n:
+        return [0.0, 1.0]
+    p, z = right / n, _Z
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return [round(centre - half, 4), round(centre + half, 4)]
+
+
+def measure(
+    found: NDArray[np.int64], targets: NDArray[np.int64], labels: Sequence[str], groups: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What the indices of labels `found` `(n,)` are worth against `targets` `(n,)`.
+
+    `confusion[i][j]` counts examples of label i that were taken for label j. Labels and groups without an example are
+    left out.
+    """
+    right = found == targets
+    confusion = np.zeros((len(labels), len(labels)), int)
+    np.add.at(confusion, (targets, found), 1)
+    told = {
+        **counted(right),
+        "per_label": {},
+        "per_label_interval": {},
+        "per_label_n": {},
+        "confusion": confusion.tolist(),
+    }
+    for i, label in enumerate(labels):
+        if (targets == i).any():
+            one = counted(right[targets == i])
+            told["per_label"][label] = one["accuracy"]
+            told["per_label_interval"][label] = one["interval"]
+            told["per_label_n"][label] = one["n"]
+    if groups:
+        members: dict[str, list[bool]] = defaultdict(list)
+        for group, good in zip(groups, right.tolist(), strict=True):
+            members[group].append(good)
+        told["per_group"] = {group: counted(np.array(goods)) for group, goods in sorted(members.items())}
+    return told
+
+
+def counted(right: NDArray[np.bool_]) -> dict[str, Any]:
+    """The share of what is right, its interval, and of how many."""
+    n, good = len(right), int(right.sum())
+    return {"accuracy": round(good / n, 4) if n else 0.0, "interval": wilson(good, n), "n": n}
+
+
+def judged_on(same_session: Sequence[str], labels: Sequence[str]) -> str:
+    """What the validation clips are; of labels in `same_session`, later parts of what was trained on."""
+    if not same_session:
+        return "on groups that it was not trained on"
+    if {*same_session} >= {label for label in labels if label != SILENCE}:
+        return "on later parts of the same session"
+    return f"on groups that it was not trained on, but of the same session for {', '.join(same_session)}"

@@ -1,1 +1,0 @@
-"""How good a classifier is, and what it costs."""
