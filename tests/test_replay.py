@@ -219,7 +219,7 @@ def test_a_recorded_channel_is_the_one_that_was_picked(tmp_path: Path) -> None:
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     session = tmp_path / "a.edgerec"
     assert sentence(edgeres("listen", "demo:", "--record-frames")) == (
-        "--record-frames adds to a recording; say --record FILE.edgerec as well."
+        "--record-frames adds to a recording; give --record FILE.edgerec as well."
     )
     assert sentence(edgeres("listen", "demo:", "--record", tmp_path / "a.rec")) == (
         f"{tmp_path}/a.rec would not be known as a session; name it FILE.edgerec."

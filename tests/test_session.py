@@ -182,7 +182,7 @@ def test_what_no_writer_wrote_is_damaged_even_with_a_right_crc(
     "line",
     [
         b"", b"\n", b"{}\n", b"[]\n", b"1\n", b'"x"\n', b"\xff\xfe\n", b"RIFF\0\0", b"[" * 3000,
-        HEADER.to_line().replace(b'"edgerec": 1', b'"edgerec": 2'),
+        HEADER.to_line().replace(b'"edgerec": 2', b'"edgerec": 3'),
         HEADER.to_line().replace(b"16000", b"0"),
         HEADER.to_line().replace(b"16000", b'"x"'),
         HEADER.to_line().replace(b"16000", b"1.5"),
@@ -193,7 +193,7 @@ def test_what_no_writer_wrote_is_damaged_even_with_a_right_crc(
 def test_what_is_no_session_is_refused(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "a.edgerec"
     path.write_bytes(line)
-    with pytest.raises(SourceError, match=r"a\.edgerec is no session of version 1 that can be read; record it with"):
+    with pytest.raises(SourceError, match=r"a\.edgerec is no session of version 2 that can be read; record it with"):
         Session(str(path))
 
 

@@ -71,6 +71,11 @@ class Ring:
             self.lose(n - taken)
         return taken
 
+    @property
+    def end(self) -> int:
+        """Index behind the last sample that came or was lost, in the stream as it should have been."""
+        return self._written + self._lost
+
     def lose(self, count: int) -> None:
         """Account for `count` samples that were lost before they came here (an overflow of the driver)."""
         self._pending += count

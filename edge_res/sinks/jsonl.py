@@ -14,6 +14,8 @@ from edge_res.sources import Source
 from edge_res.stats import Stats
 from edge_res.writing import writing
 
+VERSION = 1  # of the objects; what is added later does not change it, see docs/reference/json.md
+
 
 class JsonLines(Sink):
     """Writes events, gaps and where recordings of a playlist begin, as they come.
@@ -42,7 +44,7 @@ class JsonLines(Sink):
             self._print({"at_s": scores.at_s, "scores": values, "source": block.source})
 
     def emit(self, event: Event) -> None:
-        self._print({key: value for key, value in asdict(event).items() if value is not None})
+        self._print(event_body(event))
 
     def gap(self, gap: Gap) -> None:
         self._print({"event": "gap", **asdict(gap)})
@@ -53,4 +55,12 @@ class JsonLines(Sink):
 
     def _print(self, body: dict[str, Any]) -> None:
         with writing():
-            print(json.dumps(body, ensure_ascii=False), file=self._out, flush=True)
+            print(json.dumps({**body, "version": VERSION}, ensure_ascii=False), file=self._out, flush=True)
+
+
+def event_body(event: Event) -> dict[str, Any]:
+    """An event as a JSON object; what is unknown is left out. `time` is ISO 8601 in UTC, to the millisecond."""
+    body = {key: value for key, value in asdict(event).items() if value is not None}
+    if event.time is not None:
+        body["time"] = event.time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return body
