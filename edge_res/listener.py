@@ -19,7 +19,7 @@ from edge_res.errors import ConfigError, OutputError
 from edge_res.flow import Event
 from edge_res.loop import Stream, events
 from edge_res.session import SUFFIX
-from edge_res.sinks import Sink
+from edge_res.sinks import Sink, open_sink
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.tee import Tee
 from edge_res.sources import Source, Wanted, kind_of, open_source
@@ -51,7 +51,8 @@ class Listener:
     `pcm_format` describe samples that do not describe themselves. `give_up_s` is how long a live source may be away
     before it has failed; None: for ever. `realtime` plays recordings at their own pace, `loop` again and again.
     `record` names a session to write, with `record_frames` including the quantized frames. `health_file` is replaced
-    each second. Each of `sinks` is given everything, as `edge_res.sinks.Sink` says.
+    each second. `to` are addresses of outputs, such as ``"jsonl:events.jsonl"``, each of which has a thread of its own.
+    Each of `sinks` is given everything in the thread that iterates, as `edge_res.sinks.Sink` says.
 
     Raises the classes of `edge_res.errors`, each a sentence: here where the mistake shows at once, else by iteration.
 
@@ -81,6 +82,7 @@ class Listener:
         record: str | Path | None = None,
         record_frames: bool = False,
         health_file: str | Path | None = None,
+        to: Sequence[str] = (),
         sinks: Sequence[Sink] = (),
     ) -> None:
         if record_frames and record is None:
@@ -119,8 +121,9 @@ class Listener:
                 chains = model.ensemble.chains(self._taps.around(own, source, place))
                 self.streams.append(Stream(self.sources[place], chains, decide))
             self._closing = opening.pop_all()
+        outputs = [open_sink(address) for address in to]
         health = HealthReport(None if health_file is None else Path(health_file))
-        self._sink = Tee([*sinks, health, *([self._recorder] if self._recorder else [])])
+        self._sink = Tee([*sinks, *outputs, health, *([self._recorder] if self._recorder else [])])
         for sentence in (*self._taps.told, *map(self._describe, self.sources)):
             say(sentence)
 
