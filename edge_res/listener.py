@@ -89,6 +89,7 @@ class Listener:
             raise ConfigError("--record-frames adds to a recording; give --record FILE.edgerec as well.")
         self._began = False
         self._stop = threading.Event()
+        shared = isinstance(model, Model)  # its models may be in use elsewhere
         if not isinstance(model, Model):
             model = load(model, engine=engine, mode=mode, threads=threads, device=device)
         self.model = model
@@ -117,7 +118,7 @@ class Listener:
             self._taps = Taps(model.ensemble.bundles, decide, self._recorder, picked=pick is not None)
             self.streams: list[Stream] = []
             for place, source in enumerate(opened):
-                own = model.models if place == 0 else [one.fork() for one in model.models]
+                own = [one.fork() for one in model.models] if shared or place else model.models
                 chains = model.ensemble.chains(self._taps.around(own, source, place))
                 self.streams.append(Stream(self.sources[place], chains, decide))
             self._closing = opening.pop_all()

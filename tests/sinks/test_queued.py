@@ -47,7 +47,7 @@ def test_what_comes_while_it_is_slow_is_kept_and_what_does_not_fit_is_counted(
     queued = started(sink, 10)
     for _ in range(100):
         queued.emit(EVENT)
-    assert 85 <= queued.dropped <= 90  # one is being waited for, and `start` may be in the queue
+    assert 89 <= queued.dropped <= 91  # one may be being waited for, and `start` be in the queue
     sink.go.set()
     queued.finish()
     assert len(sink.labels) == 100 - queued.dropped
