@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -32,9 +31,6 @@ from edge_res.telling import say
 Channel = int | str | Sequence[int]  # which of a source's channels: 0, [0, 1], "0,1", or "mix", their mean
 
 _AT_ONCE = 12  # hops that a recording is read in
-_UNREAD = 64  # events that an asynchronous reader may be late with, before listening waits for it
-_PATIENCE_S = 0.2
-_END = object()
 
 
 class Listener:
@@ -148,21 +144,11 @@ class Listener:
         finally:
             self._sink.finish()
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        """The events; it listens in a thread of its own. Cancelling, or leaving the loop, stops it."""
-        running = asyncio.get_running_loop()
-        queue: asyncio.Queue[object] = asyncio.Queue(_UNREAD)
-        thread = threading.Thread(target=self._hand_over, args=(running, queue), name="edge_res", daemon=True)
-        thread.start()
-        try:
-            while (item := await queue.get()) is not _END:
-                if isinstance(item, BaseException):
-                    raise item
-                assert isinstance(item, Event)
-                yield item
-        finally:
-            self.stop()
-            await asyncio.to_thread(thread.join)
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events, for `async for`; it listens in a thread of its own. Leaving the loop stops it."""
+        from edge_res.asynchronous import events_of  # asyncio takes 3 MB
+
+        return events_of(self)
 
     def run(self) -> None:
         """Listen until the sources end; what comes goes to the sinks."""
@@ -213,24 +199,6 @@ class Listener:
             f"listening to {source.name}{unit}{resampled} with {manifest.name}, int8 {first.mode} on "
             f"{first.runner.engine}, {threads} thread{'s' * (threads > 1)}"
         )
-
-    def _hand_over(self, running: asyncio.AbstractEventLoop, queue: asyncio.Queue[object]) -> None:
-        """In a thread: put each event where the asynchronous reader finds it, and wait while that is full."""
-
-        def put(item: object) -> None:
-            with suppress(RuntimeError):  # the loop was closed: nobody reads
-                placed = asyncio.run_coroutine_threadsafe(queue.put(item), running)
-                while not self._stop.is_set():
-                    with suppress(TimeoutError):
-                        return placed.result(_PATIENCE_S)
-                placed.cancel()
-
-        try:
-            for event in self:
-                put(event)
-        except BaseException as error:
-            put(error)
-        put(_END)
 
 
 def _open(
