@@ -213,7 +213,7 @@ def test_a_session_says_its_rate_and_channels_itself(tmp_path: Path) -> None:
     write(path, ITEMS)
     with pytest.raises(ConfigError, match=r"a\.edgerec says itself that mic: has 16000 Hz, and --rate says 8000"):
         open_source(str(path), Wanted(16000, None, 0.08, given_rate_hz=8000))
-    with pytest.raises(SignalError, match="5005 has 3 channels and the model listens to 1 channel; pick some"):
+    with pytest.raises(SignalError, match="5005 has 3 channels, but the model expects 1; pick some"):
         open_session(str(path), Wanted(16000, 1, 0.08))
 
 

@@ -25,10 +25,10 @@ def check_readable(path: str) -> None:
         raise SourceError(f"{path!r} cannot be opened: {getattr(error, 'strerror', error)}.") from None
 
 
-def check_channels(name: str, found: int, expected: int | None, way_out: str) -> None:
+def check_channels(name: str, found: int, expected: int | None, fix: str) -> None:
     """Raise a `SignalError` where a source has other channels than the model: nothing is mixed silently."""
     if expected is not None and found != expected:
-        raise SignalError(f"{name} has {_channels(found)} and the model listens to {_channels(expected)}; {way_out}.")
+        raise SignalError(f"{name} has {_channels(found)}, but the model expects {expected}; {fix}.")
 
 
 def check_given_channels(name: str, found: int, given: int | None) -> None:

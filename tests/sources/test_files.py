@@ -130,7 +130,7 @@ def test_other_channels_than_the_models(tmp_path: Path) -> None:
     error = refused(path)
     assert type(error) is SignalError
     assert str(error) == (
-        f"{path} has 2 channels and the model listens to 1 channel; pick some with --channel 0, or --channel mix."
+        f"{path} has 2 channels, but the model expects 1; pick some with --channel 0, or --channel mix."
     )
 
 

@@ -263,7 +263,7 @@ def test_without_a_buffer_values_are_read_one_by_one(tmp_path: Path, caplog: pyt
     assert heard.named == ["recovering", "healthy"]
     assert heard.blocks[0][2][0].tolist() == [0.5, 1.0, 1.5]
     heard.check_places()
-    assert "iio:bmi160 is read one by one, 100 times a second: what lies between is not seen." in caplog.text
+    assert "iio:bmi160 is polled 100 times a second; changes in between are missed." in caplog.text
 
 
 def test_a_value_that_cannot_be_read_now_and_then_is_a_lost_sample(

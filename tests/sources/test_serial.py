@@ -233,8 +233,8 @@ def test_a_frame_of_other_channels_ends_it(board: Board) -> None:
         with pytest.raises(SignalError) as caught:
             heard.until(lambda _: False)
     assert str(caught.value) == (
-        f"serial:{board.path} sends 2 channels, and 3 are expected; say channels=2, and where the model has others, "
-        "pick with --channel."
+        f"serial:{board.path} sends 2 channels, expected 3; set channels=2, and pick with --channel if the model "
+        "needs fewer."
     )
 
 
@@ -273,4 +273,4 @@ def test_the_rate_is_measured_and_told(board: Board, caplog: pytest.LogCaptureFi
     finally:
         ended.set()
         player.join()
-    assert "its rate is taken to be 416 Hz" in caplog.messages[0]
+    assert "using a rate of 416 Hz" in caplog.messages[0]

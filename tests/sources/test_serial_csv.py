@@ -85,7 +85,7 @@ def test_lines_of_another_width_end_it(board: Board) -> None:
     with open_line(board) as source:
         heard = Heard(source)
         board.send(text(0, 100, 2))
-        with pytest.raises(SignalError, match=r" sends 2 channels, and 3 are expected; say channels=2, and where the"):
+        with pytest.raises(SignalError, match=r" sends 2 channels, expected 3; set channels=2, and pick with"):
             heard.until(lambda _: False)
 
 
@@ -100,7 +100,7 @@ def test_a_single_channel_and_the_command_lines_rate(board: Board) -> None:
 
 
 def test_too_little_to_measure(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    import edge_res.sources.serial_line as module
+    import edge_res.sources.sensor as module
 
     monkeypatch.setattr(module, "FIRST_S", 0.3)
     with pytest.raises(OSError, match=r" sends too little to measure its rate; check baud= and format=, or give rate="):

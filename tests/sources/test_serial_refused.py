@@ -42,19 +42,19 @@ def refusal(kind: type[EdgeResError], text: str, want: Wanted = WANT) -> str:
 ADDRESSES = {
     "serial:": "serial: names no device; give one as in serial:/dev/ttyUSB0?rate=1000&channels=3.",
     "serial:PATH": "serial:PATH does not say its sample rate; give it in Hz as in "
-    "serial:/dev/ttyUSB0?rate=1000&channels=3, or rate=measure.",
+    "serial:/dev/ttyUSB0?rate=1000&channels=3, or use rate=measure.",
     "serial:PATH?rate=1000&parity=even": "serial:PATH?rate=1000&parity=even has the unknown option 'parity'; known are "
-    "baud, format, channels, rate, unit, scale, alarm, as in serial:/dev/ttyUSB0?rate=1000&channels=3.",
+    "channels, rate, unit, scale, alarm, baud, format, as in serial:/dev/ttyUSB0?rate=1000&channels=3.",
     "serial:PATH?rate=1000&baud=fast": "serial:PATH?rate=1000&baud=fast says baud=fast; it must be an integer.",
     "serial:PATH?rate=1000&baud=-9600": "serial:PATH says baud=-9600; usual are 9600, 115200, 921600 and 1000000.",
     "serial:PATH?rate=1000&baud=99999999999": "PATH takes no baud=99999999999; usual are 9600, 115200, 921600 and "
     "1000000.",
-    "serial:PATH?rate=1000&format=xml": "serial:PATH says format=xml; known are csv, binary.",
-    "serial:PATH?rate=1000&channels=9": "serial:PATH says channels=9; there may be 1 to 8.",
+    "serial:PATH?rate=1000&format=xml": "serial:PATH says format=xml; expected csv or binary.",
+    "serial:PATH?rate=1000&channels=9": "serial:PATH says channels=9; expected 1 to 8.",
     "serial:PATH?rate=1000&channels=0": "serial:PATH does not say how many channels it has; give them as in "
     "serial:/dev/ttyUSB0?rate=1000&channels=3.",
-    "serial:PATH?rate=1000&scale=inf": "serial:PATH says scale=inf; it must be a number other than 0.",
-    "serial:PATH?rate=1000&alarm=-1": "serial:PATH says alarm=-1; it must be a number of seconds above 0.",
+    "serial:PATH?rate=1000&scale=inf": "serial:PATH says scale=inf; expected a number other than 0.",
+    "serial:PATH?rate=1000&alarm=-1": "serial:PATH says alarm=-1; expected a number of seconds above 0.",
 }
 
 
@@ -67,8 +67,8 @@ def test_what_cannot_be_meant_is_refused(board: Board, text: str) -> None:
 def test_channels_are_the_models_or_somebody_picks(board: Board) -> None:
     text = f"serial:{board.path}?rate=1000"
     assert refusal(SignalError, text + "&channels=2") == (
-        f"serial:{board.path} has 2 channels and the model listens to 3 channels; pick some with --channel, or choose "
-        "a model made for it."
+        f"serial:{board.path} has 2 channels, but the model expects 3; pick some with --channel, or use a "
+        "model made for this sensor."
     )
     assert refusal(ConfigError, text, Wanted(16000, None, 0.08)).startswith(
         f"serial:{board.path} does not say how many channels it has"
@@ -169,7 +169,7 @@ def test_without_pyserial_it_says_how_to_get_it() -> None:
 
 
 def test_nothing_is_left_open_by_what_failed(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    import edge_res.sources.serial_line as module
+    import edge_res.sources.sensor as module
 
     monkeypatch.setattr(module, "FIRST_S", 0.1)
     before = len(list(Path("/proc/self/fd").iterdir()))

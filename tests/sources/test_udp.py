@@ -217,7 +217,7 @@ def test_a_frame_of_other_channels_ends_it(port: int) -> None:
     with open_udp(port) as source, sender(port) as out:
         heard = Heard(source)
         out.send(frames(0, 10, 1)[0])
-        with pytest.raises(SignalError, match=r" sends 1 channel, and 3 are expected; say channels=1, and"):
+        with pytest.raises(SignalError, match=r" sends 1 channel, expected 3; set channels=1, and"):
             heard.until(lambda _: False)
 
 
@@ -246,15 +246,15 @@ def test_the_rate_is_measured(port: int, monkeypatch: pytest.MonkeyPatch) -> Non
 
 REFUSED = {
     "udp://:5005?rate=1000&colour=red": "has the unknown option 'colour'; known are channels, rate, unit, scale,",
-    "udp://:5005": "does not say its sample rate; give it in Hz as in udp://:5005?rate=1000&channels=3, or",
+    "udp://:5005": "does not say its sample rate; give it in Hz as in udp://:5005?rate=1000&channels=3, or use",
     "udp://?rate=1000": "names no port to listen at; give one as in udp://:5005?rate=1000&channels=3, or",
     "udp:5005?rate=1000": "names no port to listen at; ",
     "udp://:0?rate=1000": "names no port to listen at; ",
     "udp://:99999?rate=1000": "names no port to listen at; ",
     "udp://a:5005/topic?rate=1000": "names no port to listen at; ",
-    "udp://:5005?rate=1000&window=-1": "says window=-1; it may be 0 to 1000 datagrams.",
-    "udp://:5005?rate=1000&alarm=0": "says alarm=0; it must be a number of seconds above 0.",
-    "udp://:5005?rate=1000&scale=nan": "says scale=nan; it must be a number other than 0.",
+    "udp://:5005?rate=1000&window=-1": "says window=-1; expected 0 to 1000 datagrams.",
+    "udp://:5005?rate=1000&alarm=0": "says alarm=0; expected a number of seconds above 0.",
+    "udp://:5005?rate=1000&scale=nan": "says scale=nan; expected a number other than 0.",
 }
 
 

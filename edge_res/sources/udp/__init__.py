@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
 from edge_res.address import read_address
 from edge_res.errors import ConfigError
-from edge_res.flow import Block, Health, Samples
+from edge_res.flow import Samples
 from edge_res.sources import Wanted
-from edge_res.sources.feed import BUFFER_S, Feed
+from edge_res.sources.feed import BUFFER_S
 from edge_res.sources.framing import Frame, read_frame
 from edge_res.sources.reorder import Reorder
 from edge_res.sources.sensor import (
     FIRST_S,
     GUESS_HZ,
-    RAW,
-    RateWatch,
+    Declared,
+    Sensor,
+    SensorOptions,
     check_width,
-    measure_rate,
-    read_alarm,
-    read_channels,
-    read_rate,
-    read_scale,
-    read_unit,
-    scaled,
-    take_rate,
+    read_declared,
+    settle_rate,
 )
 from edge_res.sources.sequence import Sequence
 from edge_res.sources.udp.endpoint import EXAMPLE, bind, drain, read_endpoint, receive
@@ -38,79 +34,52 @@ _MOST_WINDOW = 1000
 
 
 @dataclass(frozen=True)
-class Options:
-    """What an address may say."""
+class Options(SensorOptions):
+    """The options of an address."""
 
-    channels: int | None = None
-    rate: str | None = None
-    unit: str = RAW
-    scale: float = 1.0
     window: int = 8
-    alarm: float | None = None
 
 
-class Udp:
+class Udp(Sensor):
     """`udp://[HOST]:PORT?rate=…`: datagrams of one binary frame each; see docs/sensors.md.
 
-    Brings back into order what comes within `window` datagrams, drops what comes twice, and counts what is missing by
-    the sequence numbers, whoever lost it. Listens to one sender, and to another when that one has been silent.
+    Frames that arrive within `window` datagrams of their turn are put back in order, repeated ones are dropped, and
+    missing ones are counted by the sequence numbers, whoever lost them. Only one sender is accepted at a time; another
+    one may take over once it is silent.
     """
 
     def __init__(self, text: str, want: Wanted, buffer_s: float = BUFFER_S) -> None:
         target, options = read_address(text, Options, EXAMPLE)
-        self.name = text.partition("?")[0]
-        self.unit = read_unit(options.unit)
+        name = text.partition("?")[0]
         host, port = read_endpoint(text, target)
-        self.channels = read_channels(self.name, options.channels, want, EXAMPLE)
         if not 0 <= options.window <= _MOST_WINDOW:
-            raise ConfigError(f"{self.name} says window={options.window}; it may be 0 to {_MOST_WINDOW} datagrams.")
-        self._scale = read_scale(self.name, options.scale)
-        declared_hz = read_rate(self.name, options.rate, want, EXAMPLE)
-        read_alarm(self.name, options.alarm, 1)
+            raise ConfigError(f"{name} says window={options.window}; expected 0 to {_MOST_WINDOW} datagrams.")
+        declared = read_declared(name, options, want, EXAMPLE)
         self._socket = bind(host, port)
         try:
-            self.rate_hz = declared_hz or self._measure(options.window)
+            rate_hz = declared.rate_hz or _measure(declared, self._socket, options.window)
         except BaseException:
-            self._socket.close()
+            self._close()
             raise
-        alarm_s = read_alarm(self.name, options.alarm, self.rate_hz)
-        silence_s = alarm_s if want.give_up_s is None else min(alarm_s, want.give_up_s / 2)
-        self._datagrams = Datagrams(self.name, self.channels, self.rate_hz, options.window, silence_s)
-        self._watch = RateWatch(self.name, self.rate_hz, alarm_s)
-        self._feed = Feed(self.name, self.rate_hz, self.channels, want, alarm_s, buffer_s)
-
-    def __enter__(self) -> Udp:
-        drain(self._socket)  # what came while others got ready
-        self._feed.start(self._receive)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._feed.stop()
-        self._socket.close()
-
-    def __iter__(self) -> Iterator[Block | Health]:
-        return iter(self._feed)
+        super().__init__(declared, rate_hz, want, buffer_s)
+        silence_s = self.alarm_s if want.give_up_s is None else min(self.alarm_s, want.give_up_s / 2)
+        self._datagrams = Datagrams(name, self.channels, rate_hz, options.window, silence_s)
 
     def _receive(self) -> None:
-        """In a thread of its own."""
         while not self._feed.stopping.wait(_GATHER_S):
-            for lost, samples in self._datagrams.push(receive(self._socket), monotonic()):
-                self._feed.put(scaled(samples, self._scale), lost)
-                for sentence in self._watch.push(lost + len(samples)):
-                    logging.getLogger("edge_res").warning("%s", sentence)
+            self._put(self._datagrams.push(receive(self._socket), monotonic()))
 
-    def _measure(self, window: int) -> int:
+    def _discard(self) -> None:
         drain(self._socket)
-        return take_rate(self.name, measure_rate(self._arrivals(window)), "check the sender")
 
-    def _arrivals(self, window: int) -> Iterator[tuple[float, int]]:
-        """When samples come, and how many; ends when none has come for long."""
-        datagrams = Datagrams(self.name, self.channels, GUESS_HZ, window, FIRST_S)
-        last_s = monotonic()
-        while monotonic() - last_s < FIRST_S:
-            for lost, samples in datagrams.push(receive(self._socket), monotonic()):
-                last_s = monotonic()
-                yield last_s, lost + len(samples)
+    def _close(self) -> None:
+        self._socket.close()
+
+
+def _measure(declared: Declared, sock: socket.socket, window: int) -> int:
+    datagrams = Datagrams(declared.name, declared.channels, GUESS_HZ, window, FIRST_S)
+    drain(sock)
+    return settle_rate(declared.name, lambda: datagrams.push(receive(sock), monotonic()), "check the sender")
 
 
 class Datagrams:
