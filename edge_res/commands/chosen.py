@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_res.devices import DeviceProfile
+from edge_res.devices import DeviceFile
 from edge_res.devices.machine import machine_name
 from edge_res.engines import RunnerClass, load_engine
 from edge_res.errors import EngineError
@@ -26,7 +26,7 @@ class Chosen:
 
 def choose(
     bundles: Sequence[Bundle],
-    device: DeviceProfile,
+    device: DeviceFile,
     follow: bool,
     engine: str | None,
     mode: str | None,

@@ -14,7 +14,7 @@ from edge_res.address import masked
 from edge_res.commands.chosen import choose
 from edge_res.decide import with_thresholds
 from edge_res.devices import find_device, stay_on
-from edge_res.devices.profiles import left_out, member_names
+from edge_res.devices.files import devices_of_family, left_out
 from edge_res.errors import ConfigError, OutputError
 from edge_res.loop import Stream, listen
 from edge_res.model.bundle import Bundle, Manifest
@@ -71,7 +71,7 @@ def run(options: ListenOptions) -> None:
     device, which = find_device(name)
     follow = options.device is None
     chosen = choose(bundles, device, follow, options.engine, options.mode, options.threads)
-    for sentence in filter(None, (*left_out(member_names(name)), which, stay_on(device.affinity), *chosen.told)):
+    for sentence in filter(None, (*left_out(devices_of_family(name)), which, stay_on(device.affinity), *chosen.told)):
         say(sentence)
     models = [load_model(bundle, chosen.engine, chosen.mode, chosen.threads) for bundle in bundles]
     for bundle, model in zip(bundles, models, strict=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_res.commands.devices import engine, lines, ranges, survey
-from edge_res.devices import detect, known_profiles
+from edge_res.devices import detect, known_devices
 from tests.devices.boards import BOARDS, OTHERS, device_tree, write_file
 from tests.devices.readings import READINGS
 from tests.edgeres import edgeres, sentence
@@ -86,11 +86,11 @@ def test_an_engine_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_files_that_are_known(tmp_path: Path) -> None:
     write_file(tmp_path / "config/edgeres/devices/gateway.toml", 'title = "our gateway"\n')
     told = edgeres("devices", "--known").stdout.decode()
-    assert [line.split()[0] for line in told.splitlines()[1:] if not line.startswith(" ")] == sorted(known_profiles())
+    assert [line.split()[0] for line in told.splitlines()[1:] if not line.startswith(" ")] == sorted(known_devices())
     assert "our gateway" in told
     assert told.count("← this") == 1
     (body,) = objects(edgeres("devices", "--known", "--json"))
-    assert {one["name"] for one in body["devices"]} == set(known_profiles())
+    assert {one["name"] for one in body["devices"]} == set(known_devices())
     assert {one["name"] for one in body["devices"] if one["soc"] and one["here"]} <= {detect().name}
 
 

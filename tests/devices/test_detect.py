@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.devices import describe_mismatch, detect, find_device, known_profiles, load_profile
-from edge_res.devices.profiles import left_out, member_names, usable
+from edge_res.devices import describe_mismatch, detect, find_device, known_devices, load_device
+from edge_res.devices.files import devices_of_family, left_out, usable
 from edge_res.errors import ConfigError
 from tests.devices.boards import BOARDS, OTHERS, device_tree, write
 
@@ -25,14 +25,14 @@ def family_of(name: str) -> str:
 
 
 def test_no_device_file_is_without_a_real_board() -> None:
-    assert set(BOARDS) | {"generic", "generic-arm64", "generic-x86-64"} == set(known_profiles())
+    assert set(BOARDS) | {"generic", "generic-arm64", "generic-x86-64"} == set(known_devices())
 
 
 @pytest.mark.parametrize(("name", "board"), EACH)
 def test_a_board_is_recognised_as_itself_and_nothing_else(tmp_path: Path, name: str, board: tuple[str, str]) -> None:
     root = device_tree(tmp_path, *board)
     assert detect(root).name == name
-    recognised = {other for other in BOARDS if describe_mismatch(load_profile(other), root) is None}
+    recognised = {other for other in BOARDS if describe_mismatch(load_device(other), root) is None}
     assert recognised == {name, family_of(name)}
     assert find_device("generic", root, "aarch64")[0].name == "generic-arm64"
 
@@ -71,7 +71,7 @@ def test_another_board_is_told_in_one_sentence(tmp_path: Path, name: str, board:
 @pytest.mark.parametrize(("machine", "name"), [("x86_64", "generic-x86-64"), ("aarch64", "generic-arm64")])
 def test_a_machine_that_says_nothing_is_generic(tmp_path: Path, machine: str, name: str) -> None:
     assert detect(tmp_path, machine).name == name
-    assert find_device("generic", tmp_path, machine) == (load_profile(name), None)
+    assert find_device("generic", tmp_path, machine) == (load_device(name), None)
     said = find_device("jetson", tmp_path, machine)[1]
     assert said is not None
     assert "it has no device tree" in said
@@ -79,7 +79,7 @@ def test_a_machine_that_says_nothing_is_generic(tmp_path: Path, machine: str, na
 
 def test_an_architecture_without_a_file_is_the_family(tmp_path: Path) -> None:
     assert detect(tmp_path, "riscv64").name == "generic"
-    assert find_device("generic", tmp_path, "riscv64") == (load_profile("generic"), None)
+    assert find_device("generic", tmp_path, "riscv64") == (load_device("generic"), None)
 
 
 def test_the_compatible_alone_is_enough(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_dmi_tells_where_there_is_no_device_tree(tmp_path: Path) -> None:
     names = {"sys_vendor": "NVIDIA\n", "product_name": "NVIDIA Jetson AGX Orin Developer Kit\n"}
     write(tmp_path, **{f"sys__class__dmi__id__{name}": value for name, value in names.items()})
     assert detect(tmp_path).name == "jetson-agx-orin"
-    said = describe_mismatch(load_profile("raspberry-pi-5"), tmp_path)
+    said = describe_mismatch(load_device("raspberry-pi-5"), tmp_path)
     assert said is not None
     assert "it is 'NVIDIA NVIDIA Jetson AGX Orin Developer Kit'" in said
 
@@ -112,12 +112,12 @@ def test_ones_own_file_comes_first(tmp_path: Path) -> None:
     own.parent.mkdir(parents=True)
     own.write_text('title = "our gateway"\nrecognised_by = ["Compute Module 4"]\nthreads = 2\n')
     assert detect(root).name == "gateway"
-    assert find_device("gateway", root) == (load_profile(own), None)
+    assert find_device("gateway", root) == (load_device(own), None)
     (own.parent / "jetson-nano.toml").write_text("threads = 3\n")
-    assert load_profile("jetson-nano").threads == 3
+    assert load_device("jetson-nano").threads == 3
     (own.parent / "jetson-nano.toml").write_text("treads = 3\n")
     with pytest.raises(ConfigError, match="there is no key 'treads'"):
-        load_profile("jetson-nano")
+        load_device("jetson-nano")
 
 
 def test_a_member_of_ones_own_comes_first_by_name_and_by_family(tmp_path: Path) -> None:
@@ -136,10 +136,10 @@ def test_a_file_of_ones_own_that_cannot_be_used_is_left_out_and_told(tmp_path: P
     (own / "generic-gone.toml").symlink_to(tmp_path / "nowhere")
     assert detect(root).name == find_device("raspberry-pi", root)[0].name == "raspberry-pi-5"
     assert detect(Path("/nowhere"), "x86_64").name == "generic-x86-64"
-    (told,) = left_out(member_names("raspberry-pi"))
+    (told,) = left_out(devices_of_family("raspberry-pi"))
     assert "raspberry-pi-5a.toml cannot be used: line 2: there is no key 'treads'" in told
     assert told.endswith(" It is left out.")
-    assert len(left_out(known_profiles())) == 2
-    assert {device.name for device in usable(known_profiles())} == set(known_profiles()) - {
+    assert len(left_out(known_devices())) == 2
+    assert {device.name for device in usable(known_devices())} == set(known_devices()) - {
         "raspberry-pi-5a", "generic-gone",
     }  # fmt: skip

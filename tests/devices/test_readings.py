@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.devices import known_profiles, load_profile
+from edge_res.devices import known_devices, load_device
 from edge_res.devices.power import Counter, Rail, read_counters, read_rails, spent_j
 from edge_res.devices.readings import (
     CAPPED,
@@ -33,7 +33,7 @@ from tests.devices.tegrastats import IIO, LINES, clocks, milliwatts, temperature
 
 
 def test_no_device_file_is_without_readings() -> None:
-    assert set(READINGS) == set(known_profiles())
+    assert set(READINGS) == set(known_devices())
 
 
 @pytest.mark.parametrize("name", READINGS)
@@ -41,7 +41,7 @@ def test_a_boards_sensors_are_read_where_its_file_says(tmp_path: Path, name: str
     builders, flags, expected = READINGS[name]
     for build in builders:
         build(tmp_path)
-    device = load_profile(name)
+    device = load_device(name)
     assert read_flags(tmp_path, device.reads.throttling) == flags
     sensors = BoardSensors(device.reads, tmp_path)
     found = asdict(sensors.read())
@@ -53,13 +53,13 @@ def test_a_boards_sensors_are_read_where_its_file_says(tmp_path: Path, name: str
 
 
 def test_no_jetson_is_without_a_line_of_tegrastats() -> None:
-    assert {name for name, _ in LINES} == {name for name in known_profiles() if name.startswith("jetson-")}
+    assert {name for name, _ in LINES} == {name for name in known_devices() if name.startswith("jetson-")}
 
 
 @pytest.mark.parametrize(("name", "line"), LINES)
 def test_a_jetson_reads_what_its_tegrastats_printed(tmp_path: Path, name: str, line: str) -> None:
     tree(tmp_path, line, iio=name in IIO)
-    reads = load_profile(name).reads
+    reads = load_device(name).reads
     watts = {rail: value / 1000 for rail, value in milliwatts(line)}
     assert set(reads.rails) <= set(watts)
     celsius = [value for zone, value in temperatures(line).items() if zone in reads.temperature]
@@ -69,7 +69,7 @@ def test_a_jetson_reads_what_its_tegrastats_printed(tmp_path: Path, name: str, l
     assert found.temperature_c == pytest.approx(max(celsius))
     assert found.clock_mhz == pytest.approx(sum(clocks(line)) / len(clocks(line)))
     assert found.power_w == pytest.approx(sum(watts[rail] for rail in reads.rails))
-    cores = sum(cluster.count for cluster in load_profile(name).clusters)
+    cores = sum(cluster.count for cluster in load_device(name).clusters)
     assert len(clocks(line)) == cores
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.devices import ENGINES, DeviceProfile, known_profiles, load_profile
-from edge_res.devices.profiles import Cluster, Peaks, Provider, Reads
+from edge_res.devices import ENGINES, DeviceFile, known_devices, load_device
+from edge_res.devices.files import Cluster, Peaks, Provider, Reads
 from edge_res.engines import ENGINES as RUNTIME_ENGINES
 from edge_res.errors import ConfigError
 
@@ -78,18 +78,18 @@ def write(folder: Path, text: str) -> Path:
 
 def refusal(folder: Path, text: str) -> str:
     with pytest.raises(ConfigError) as caught:
-        load_profile(write(folder, text))
+        load_device(write(folder, text))
     return str(caught.value).removeprefix(f"The device file {folder / 'mine.toml'} cannot be used: ")
 
 
 def test_none_is_missing_and_each_file_of_the_folder_is_known() -> None:
-    assert set(known_profiles()) == WANTED == {path.stem for path in FOLDER.glob("*.toml")}
+    assert set(known_devices()) == WANTED == {path.stem for path in FOLDER.glob("*.toml")}
 
 
 @pytest.mark.parametrize("name", sorted(WANTED))
 def test_a_file_is_whole(name: str) -> None:
     """What each has to tell; only families and generic machines may lack what differs among their members."""
-    device = load_profile(name)
+    device = load_device(name)
     assert device.name == name
     assert device.engines[0] == "litert"
     assert all(len(line) <= 120 for line in (FOLDER / f"{name}.toml").read_text(encoding="utf-8").splitlines())
@@ -121,7 +121,7 @@ def test_a_file_is_whole(name: str) -> None:
 
 
 def test_affinity_is_among_the_cores() -> None:
-    for device in map(load_profile, WANTED):
+    for device in map(load_device, WANTED):
         assert all(core < sum(cluster.count for cluster in device.clusters) for core in device.affinity)
 
 
@@ -131,7 +131,7 @@ def test_the_engines_are_those_of_the_runtime() -> None:
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = write(tmp_path, FILE)
-    expected = DeviceProfile(
+    expected = DeviceFile(
         name="mine", title="a board", recognised_by=("Some Board",), architectures=("aarch64",), soc="Some SoC",
         memory_gb=(0.5, 4), engines=("onnxruntime", "litert"), threads=2, affinity=(4, 5), traps=("as it is",),
         clusters=(Cluster("Cortex-A55", 4, 1800, ("asimd", "asimddp")), Cluster("Cortex-A76", 2, 2400)),
@@ -143,17 +143,17 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
             ),
         ),
     )  # fmt: skip
-    assert load_profile(path) == load_profile(str(path)) == expected
+    assert load_device(path) == load_device(str(path)) == expected
 
 
 def test_all_may_be_left_out(tmp_path: Path) -> None:
-    assert load_profile(write(tmp_path, "")) == DeviceProfile("mine", "mine")
-    assert DeviceProfile("mine").engines == ENGINES
+    assert load_device(write(tmp_path, "")) == DeviceFile("mine", "mine")
+    assert DeviceFile("mine").engines == ENGINES
 
 
 def test_every_key_is_documented() -> None:
     told = (Path(__file__).parents[2] / "docs/devices.md").read_text(encoding="utf-8")
-    for part in (DeviceProfile, Cluster, Peaks, Reads, Provider):
+    for part in (DeviceFile, Cluster, Peaks, Reads, Provider):
         names = {field.name for field in fields(part)} - {"name"}
         assert not {name for name in names if f"`{name}`" not in told and f"[{name}]" not in told}
 
@@ -161,7 +161,7 @@ def test_every_key_is_documented() -> None:
 @pytest.mark.parametrize("name", ["toaster", "", "Generic", "../generic", "generic/", "\0"])
 def test_an_unknown_name_lists_the_known(name: str) -> None:
     with pytest.raises(ConfigError, match=r"There is no device .* known are generic.*, jetson.*, raspberry-pi"):
-        load_profile(name)
+        load_device(name)
 
 
 @pytest.mark.parametrize(
@@ -244,18 +244,18 @@ def test_what_is_not_toml(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="is not TOML"):
-        load_profile(path)
+        load_device(path)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="There is no device file"):
-        load_profile(tmp_path / "none.toml")
+        load_device(tmp_path / "none.toml")
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
-        load_profile(tmp_path / "folder.toml")
+        load_device(tmp_path / "folder.toml")
 
 
 def test_a_file_of_an_editor_that_begins_it_with_a_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xef\xbb\xbfthreads = 2\r\n")
-    assert load_profile(path).threads == 2
+    assert load_device(path).threads == 2

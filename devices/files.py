@@ -57,7 +57,7 @@ class Provider:
 
 
 @dataclass(frozen=True)
-class DeviceProfile:
+class DeviceFile:
     """A device as its file has it.
 
     `name` is that of the file without `.toml`, `title` what people call the device. `recognised_by` are texts of which
@@ -90,7 +90,7 @@ def user_folder() -> Path:
     return base / "edgeres"
 
 
-def known_profiles() -> dict[str, Path]:
+def known_devices() -> dict[str, Path]:
     """The files by their names: those that come along, and the user's own, which replace them."""
     return dict(sorted({**_files_in(Path(__file__).parent), **_own_files()}.items()))
 
@@ -108,14 +108,14 @@ def _files_in(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in folder.glob("*.toml")}
 
 
-def member_names(family: str) -> list[str]:
+def devices_of_family(family: str) -> list[str]:
     """The names of the devices of a family: `jetson-nano` is one of `jetson`."""
-    return [name for name in known_profiles() if name.startswith(f"{family}-")]
+    return [name for name in known_devices() if name.startswith(f"{family}-")]
 
 
-def usable(names: Iterable[str]) -> list[DeviceProfile]:
+def usable(names: Iterable[str]) -> list[DeviceFile]:
     """The devices of these names, without those whose file cannot be used: of them `left_out` tells."""
-    return [found for found in map(_tried, names) if isinstance(found, DeviceProfile)]
+    return [found for found in map(_tried, names) if isinstance(found, DeviceFile)]
 
 
 def left_out(names: Iterable[str]) -> list[str]:
@@ -125,18 +125,18 @@ def left_out(names: Iterable[str]) -> list[str]:
     return [f"{found} It is left out." for found in tried if isinstance(found, ConfigError)]
 
 
-def _tried(name: str) -> DeviceProfile | ConfigError:
+def _tried(name: str) -> DeviceFile | ConfigError:
     try:
-        return load_profile(name)
+        return load_device(name)
     except ConfigError as error:
         return error
 
 
-def load_profile(name_or_path: str | Path) -> DeviceProfile:
+def load_device(name_or_path: str | Path) -> DeviceFile:
     """The device of that name, or in that `.toml` file; whatever is wrong with it is a `ConfigError`."""
     path = Path(name_or_path)
     if path.suffix != ".toml":
-        known = known_profiles()
+        known = known_devices()
         if str(name_or_path) not in known:
             raise ConfigError(
                 f"There is no device {str(name_or_path)!r}; known are {', '.join(known)}, "
@@ -147,7 +147,7 @@ def load_profile(name_or_path: str | Path) -> DeviceProfile:
         text = path.read_text(encoding="utf-8-sig")  # Windows' editors begin a file with a mark
         body = read_toml(text)
     except FileNotFoundError:
-        raise ConfigError(f"There is no device file {path}; known devices are {', '.join(known_profiles())}.") from None
+        raise ConfigError(f"There is no device file {path}; known devices are {', '.join(known_devices())}.") from None
     except OSError as error:
         raise ConfigError(f"The device file {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:  # of TOML, or of UTF-8
@@ -156,10 +156,10 @@ def load_profile(name_or_path: str | Path) -> DeviceProfile:
         check(body, text)
     except ConfigError as error:
         raise ConfigError(f"The device file {path} cannot be used: {error}") from None
-    return _profile(path.stem, body)
+    return _device_file(path.stem, body)
 
 
-def _profile(name: str, body: dict[str, Any]) -> DeviceProfile:
+def _device_file(name: str, body: dict[str, Any]) -> DeviceFile:
     """A checked `body` as a dataclass."""
     tables: dict[str, Any] = {
         "clusters": tuple(Cluster(**_frozen(part)) for part in body.get("clusters", [])),
@@ -167,7 +167,7 @@ def _profile(name: str, body: dict[str, Any]) -> DeviceProfile:
         "reads": Reads(**_frozen(body.get("reads", {}))),
         "providers": tuple(Provider(**_frozen(part)) for part in body.get("providers", [])),
     }
-    return DeviceProfile(**{"name": name, "title": name, **_frozen(body), **tables})
+    return DeviceFile(**{"name": name, "title": name, **_frozen(body), **tables})
 
 
 def _frozen(part: dict[str, Any]) -> dict[str, Any]:
