@@ -4,10 +4,8 @@ temperature, clocks, throttling and power."""
 from edge_res.devices.detect import describe_mismatch, detect, find_device
 from edge_res.devices.files import DeviceFile, known_devices, load_device
 from edge_res.devices.machine import stay_on
-from edge_res.devices.schema import ENGINES
 
 __all__ = [
-    "ENGINES",
     "DeviceFile",
     "describe_mismatch",
     "detect",

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_res.choices import ENGINES
 from edge_res.config import read_toml
-from edge_res.devices.schema import CPUFREQ, ENGINES, THROTTLING_WAYS, check
+from edge_res.devices.schema import CPUFREQ, THROTTLING_WAYS, check
 from edge_res.errors import ConfigError
 
 
@@ -72,7 +73,7 @@ class DeviceFile:
     architectures: tuple[str, ...] = ()
     soc: str = ""
     memory_gb: tuple[float, ...] = ()
-    engines: tuple[str, ...] = ENGINES
+    engines: tuple[str, ...] = tuple(ENGINES)
     threads: int = 1
     affinity: tuple[int, ...] = ()
     traps: tuple[str, ...] = ()

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edge_res.choices import ENGINES
 from edge_res.config import read_toml
 from edge_res.errors import ConfigError
 
-ENGINES = ("litert", "tflite-runtime", "onnxruntime")
 # The ways in which devices tell of themselves, as a device file calls them; the readers say what each is.
 CPUFREQ, FIRMWARE = CLOCK_WAYS = ("cpufreq", "vcgencmd")
 INA3221, PMIC, RAPL = POWER_WAYS = ("ina3221", "pmic", "rapl")

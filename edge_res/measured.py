@@ -14,13 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_res.choices import MODES
 from edge_res.config import read_toml
 from edge_res.devices.files import user_folder
 from edge_res.errors import ConfigError, OutputError
 from edge_res.model.bundle import Bundle, bundle_hash
 from edge_res.writing import replace_file
-
-MODES = ("step", "window")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edge_res.choices import ENGINES
 from edge_res.devices import DeviceFile, describe_mismatch, detect, find_device, known_devices
 from edge_res.devices.files import devices_of_family, is_own, left_out, usable
 from edge_res.devices.machine import read_accelerators, read_board, read_cores, read_memory_bytes, read_system
@@ -21,7 +22,6 @@ from edge_res.devices.readings import firmware_mhz, read_clocks, read_flags, rea
 from edge_res.devices.schema import FIRMWARE, RAPL
 from edge_res.doctor.packages import distributions_of, installed
 from edge_res.doctor.probe import ask
-from edge_res.engines import ENGINES
 from edge_res.errors import ConfigError
 from edge_res.telling import say
 from edge_res.writing import writing

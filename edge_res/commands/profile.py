@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from edge_res.choices import MODES
 from edge_res.devices import DeviceFile, describe_mismatch, detect, find_device, known_devices, stay_on
 from edge_res.devices.files import devices_of_family, left_out
 from edge_res.devices.machine import machine_name
@@ -26,7 +27,6 @@ from edge_res.errors import ConfigError, EdgeResError, EngineError, ModelError
 from edge_res.measured import Settings, key_of, save, saved_settings
 from edge_res.model.bundle import Bundle
 from edge_res.model.ensemble import merged, read_members
-from edge_res.model.models import MODES
 from edge_res.model.verify import installed_engines
 from edge_res.profiling.observe import Observer
 from edge_res.profiling.recommend import Recommendation, recommend

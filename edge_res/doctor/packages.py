@@ -10,14 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge_res.choices import ENGINES
 from edge_res.doctor.finding import Finding
 from edge_res.doctor.probe import Answer, ask
 
-ENGINES = {  # engine: its distribution
-    "litert": "ai-edge-litert",
-    "tflite-runtime": "tflite-runtime",
-    "onnxruntime": "onnxruntime",
-}
 # Distributions that own the module `onnxruntime`, each for other processors.
 ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn", "onnxruntime-rocm")
 PIP = f"{sys.executable} -m pip"
@@ -41,7 +37,9 @@ def installed() -> dict[str, str]:
 
 def distributions_of(engine: str) -> tuple[str, ...]:
     """Those that bring an engine, each alone; on a Jetson NVIDIA's onnxruntime-gpu takes the place of onnxruntime."""
-    return ONNXRUNTIMES if engine == "onnxruntime" else (ENGINES.get(engine, engine),)
+    if engine == "onnxruntime":
+        return ONNXRUNTIMES
+    return (ENGINES[engine].distribution,) if engine in ENGINES else (engine,)
 
 
 def is_here(module: str) -> bool:
@@ -147,7 +145,7 @@ def judge_clash(versions: Mapping[str, str], python: tuple[int, ...]) -> Finding
 def judge_engine(engine: str, answer: Answer) -> Finding:
     """What `inside.engine` has told of an engine that is installed."""
     told, why = answer.told, answer.why
-    distribution = ENGINES[engine]
+    distribution = ENGINES[engine].distribution
     again = f"{PIP} install --force-reinstall {distribution}"
     if told is None:
         lacks = "SIGILL" in why

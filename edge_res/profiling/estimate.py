@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_res.choices import MODES
 from edge_res.devices import DeviceFile, known_devices, load_device
 from edge_res.devices.files import usable
 from edge_res.devices.machine import read_cores
@@ -24,7 +25,7 @@ from edge_res.devices.readings import read_clocks
 from edge_res.engines import load_engine
 from edge_res.errors import ModelError
 from edge_res.model.bundle import Bundle
-from edge_res.model.models import MODES, load_runner
+from edge_res.model.models import load_runner
 
 # At best and at worst; the latter covers cold caches, in-order cores and slow memory.
 HOST_CYCLES = (100_000, 2_000_000)  # a hop, of Python and NumPy calls
