@@ -1,5 +1,5 @@
-"""What is known of each device: one TOML file a device, what tells which one this machine is, and what reads its
-temperature, clocks, throttling and power."""
+"""Facts about each device, one TOML file per device; recognising this machine; reading its temperature, clocks,
+throttling and power."""
 
 from edge_res.devices.detect import describe_mismatch, detect, find_device
 from edge_res.devices.files import DeviceFile, known_devices, load_device

@@ -1,4 +1,7 @@
-"""Device files: facts, read and checked."""
+"""Device files: what is known of a device, read from TOML and checked.
+
+A device belongs to the family whose name, with a hyphen, its own begins with: `jetson-nano` to `jetson`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from edge_res.errors import ConfigError
 
 @dataclass(frozen=True)
 class Cluster:
-    """Cores that are alike: what they are called, how many, their highest clock, and the features that matter here."""
+    """Identical cores: name, count, highest clock, and the CPU features that matter for inference."""
 
     core: str
     count: int
@@ -26,7 +29,8 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Peaks:
-    """What the fastest core does at most, 10⁹ multiply-adds of int8 a second and 10⁹ flops; the memory's 10⁹ bytes."""
+    """Upper bounds of the fastest core (10⁹ int8 multiply-adds and 10⁹ fp32 operations a second) and of the memory
+    (10⁹ bytes a second)."""
 
     clock_mhz: float
     int8_gmacs: float
@@ -36,8 +40,8 @@ class Peaks:
 
 @dataclass(frozen=True)
 class Reads:
-    """Where a device tells of itself: types of thermal zones (none: all), and the ways of `clocks`, `throttling` and
-    `power`; `rails` are those whose sum is what the device takes (none: all)."""
+    """Where to read a device's sensors: types of thermal zones (empty: all), how to read `clock`, `throttling` and
+    `power`, and the `rails` that add up to the power of the whole device (empty: all)."""
 
     temperature: tuple[str, ...] = ()
     clock: str = CPUFREQ
@@ -48,7 +52,7 @@ class Reads:
 
 @dataclass(frozen=True)
 class Provider:
-    """An execution provider of ONNX Runtime on the device: whether it is never to be used, or untested; and why."""
+    """An execution provider of ONNX Runtime on the device: `use` is `never` or `untested`, `why` gives the reason."""
 
     name: str
     use: str
@@ -59,12 +63,13 @@ class Provider:
 
 @dataclass(frozen=True)
 class DeviceFile:
-    """A device as its file has it.
+    """The facts in a device file.
 
-    `name` is that of the file without `.toml`, `title` what people call the device. `recognised_by` are texts of which
-    one is in the device tree's model or compatible texts, or in DMI's name, of such a device; none, and it is any
-    machine of one of the `architectures` (as `uname -m` has them; none: of all). `engines` are tried in that order,
-    with `threads`; `affinity` are the cores to stay on, none: all. `traps` are for people.
+    `name` is the file's name without `.toml`, `title` what people call the device. A board is recognised if one of the
+    texts in `recognised_by` is part of its device tree's model or compatible, or of its DMI name; an empty
+    `recognised_by` fits any machine with one of the `architectures` (as `uname -m` prints them; empty: all). `engines`
+    are tried in that order, with `threads`; `affinity` lists the cores to run on (empty: all). `traps` are advice for
+    people.
     """
 
     name: str
@@ -83,22 +88,66 @@ class DeviceFile:
     providers: tuple[Provider, ...] = ()
 
 
+def known_devices() -> dict[str, Path]:
+    """Device files by name: the bundled ones, and the user's own, which take precedence."""
+    return dict(sorted({**_files_in(Path(__file__).parent), **_own_files()}.items()))
+
+
+def devices_of_family(family: str) -> list[str]:
+    """The names of the devices of a family."""
+    return [name for name in known_devices() if name.startswith(f"{family}-")]
+
+
+def is_own(name: str) -> bool:
+    """Whether the name stands for one of the user's own files."""
+    return name in _own_files()
+
+
 def user_folder() -> Path:
-    """`$XDG_CONFIG_HOME/edgeres`, by default below `~/.config` (XDG Base Directory Specification)."""
+    """`$XDG_CONFIG_HOME/edgeres`, by default `~/.config/edgeres` (XDG Base Directory Specification)."""
     home = os.environ.get("XDG_CONFIG_HOME", "")
-    # os.path's leaves "~" where a user has no home, pathlib's raises: then there is just no such folder.
+    # Without a home folder os.path leaves "~", which then does not exist; pathlib would raise.
     base = Path(home) if Path(home).is_absolute() else Path(os.path.expanduser("~/.config"))  # noqa: PTH111
     return base / "edgeres"
 
 
-def known_devices() -> dict[str, Path]:
-    """The files by their names: those that come along, and the user's own, which replace them."""
-    return dict(sorted({**_files_in(Path(__file__).parent), **_own_files()}.items()))
+def load_device(name_or_path: str | Path) -> DeviceFile:
+    """The device with that name, or in that `.toml` file; raises `ConfigError` for anything wrong with it."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        known = known_devices()
+        if str(name_or_path) not in known:
+            raise ConfigError(
+                f"There is no device {str(name_or_path)!r}; choose one of {', '.join(known)}, "
+                "or give the path of a .toml file."
+            )
+        path = known[str(name_or_path)]
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
+        body = read_toml(text)
+    except FileNotFoundError:
+        raise ConfigError(f"There is no device file {path}; known devices are {', '.join(known_devices())}.") from None
+    except OSError as error:
+        raise ConfigError(f"The device file {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise ConfigError(f"The device file {path} is not TOML: {error}.") from None
+    try:
+        check(body, text)
+    except ConfigError as error:
+        raise ConfigError(f"The device file {path} cannot be used: {error}") from None
+    return _device_file(path.stem, body)
 
 
-def is_own(name: str) -> bool:
-    """Whether a name means a file of the user's."""
-    return name in _own_files()
+def usable(names: Iterable[str]) -> list[DeviceFile]:
+    """The devices with these names, except those with a faulty file, which `left_out` reports."""
+    return [found for found in map(_load_or_error, names) if isinstance(found, DeviceFile)]
+
+
+def left_out(names: Iterable[str]) -> list[str]:
+    """A sentence for each of these devices with a faulty file; only the user's own files are checked."""
+    own = _own_files()
+    tried = (_load_or_error(name) for name in names if name in own)
+    return [f"{found} It is ignored." for found in tried if isinstance(found, ConfigError)]
 
 
 def _own_files() -> dict[str, Path]:
@@ -109,59 +158,15 @@ def _files_in(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in folder.glob("*.toml")}
 
 
-def devices_of_family(family: str) -> list[str]:
-    """The names of the devices of a family: `jetson-nano` is one of `jetson`."""
-    return [name for name in known_devices() if name.startswith(f"{family}-")]
-
-
-def usable(names: Iterable[str]) -> list[DeviceFile]:
-    """The devices of these names, without those whose file cannot be used: of them `left_out` tells."""
-    return [found for found in map(_tried, names) if isinstance(found, DeviceFile)]
-
-
-def left_out(names: Iterable[str]) -> list[str]:
-    """A sentence on each of these devices whose file cannot be used; only a file of the user's can be such a one."""
-    own = _own_files()  # so that only they are read for it
-    tried = (_tried(name) for name in names if name in own)
-    return [f"{found} It is left out." for found in tried if isinstance(found, ConfigError)]
-
-
-def _tried(name: str) -> DeviceFile | ConfigError:
+def _load_or_error(name: str) -> DeviceFile | ConfigError:
     try:
         return load_device(name)
     except ConfigError as error:
         return error
 
 
-def load_device(name_or_path: str | Path) -> DeviceFile:
-    """The device of that name, or in that `.toml` file; whatever is wrong with it is a `ConfigError`."""
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        known = known_devices()
-        if str(name_or_path) not in known:
-            raise ConfigError(
-                f"There is no device {str(name_or_path)!r}; known are {', '.join(known)}, "
-                "or give the path of a .toml file."
-            )
-        path = known[str(name_or_path)]
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows' editors begin a file with a mark
-        body = read_toml(text)
-    except FileNotFoundError:
-        raise ConfigError(f"There is no device file {path}; known devices are {', '.join(known_devices())}.") from None
-    except OSError as error:
-        raise ConfigError(f"The device file {path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:  # of TOML, or of UTF-8
-        raise ConfigError(f"The device file {path} is not TOML: {error}.") from None
-    try:
-        check(body, text)
-    except ConfigError as error:
-        raise ConfigError(f"The device file {path} cannot be used: {error}") from None
-    return _device_file(path.stem, body)
-
-
 def _device_file(name: str, body: dict[str, Any]) -> DeviceFile:
-    """A checked `body` as a dataclass."""
+    """A `body` that was checked, as a dataclass."""
     tables: dict[str, Any] = {
         "clusters": tuple(Cluster(**_frozen(part)) for part in body.get("clusters", [])),
         "peaks": Peaks(**body["peaks"]) if "peaks" in body else None,

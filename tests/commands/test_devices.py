@@ -128,10 +128,10 @@ def test_a_file_of_ones_own_that_cannot_be_used_stops_only_what_names_it(tmp_pat
         assert done.returncode == 0, done.stderr.decode()
         assert done.stdout
         (told,) = [line for line in done.stderr.decode().splitlines() if "treads" in line]
-        assert told.endswith(" It is left out.")
+        assert told.endswith(" It is ignored.")
     refused = edgeres("listen", "yes-0.flac", "--device", "generic-mine")
     assert refused.returncode == 2
-    assert "there is no key 'treads'" in sentence(refused)
+    assert "unknown key 'treads'" in sentence(refused)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_listen_stays_on_the_cores_and_takes_the_first_engine_that_is_here(tmp_p
     done = edgeres("listen", "demo:", "--model", "tiny", "--device", own, before=WHERE)
     assert f"cores [{last}]" in done.stderr.decode()
     said = done.stderr.decode()
-    assert f"staying on the cores {last}\n" in said
+    assert f"running on the cores {last} only\n" in said
     assert "Running on onnxruntime instead, the next in order." in said
     assert "ONNX Runtime" in said
     assert "2 threads" in said
@@ -179,7 +179,7 @@ def test_profile_stays_on_the_cores_and_reads_the_sensors_that_a_file_names(tmp_
     done = edgeres("profile", "tiny", "--device", own, *arguments, before=WHERE)
     (body,) = objects(done)
     assert [row["threads"] for row in body["rows"]] == [1]  # of one core
-    assert f"staying on the cores {last}" in done.stderr.decode()
+    assert f"running on the cores {last} only" in done.stderr.decode()
     assert f"cores [{last}]" in done.stderr.decode()
     assert "not recognised as own" in done.stderr.decode()
     assert body["device"]["file"] == detect().name

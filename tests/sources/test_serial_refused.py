@@ -134,7 +134,7 @@ def unprivileged() -> Iterator[None]:
     ("mode", "group", "way_out"),
     [
         (0o060, 20, "join its group with `sudo usermod -aG dialout $USER` and log in again"),
-        (0o000, 20, "its group dialout may not either; give it one that may with a udev rule"),
+        (0o000, 20, "its group dialout has no access either; give it to a group that you are in with a udev rule"),
     ],
     ids=["group", "nobody"],
 )  # fmt: skip
