@@ -93,7 +93,7 @@ def engine(name: str) -> dict[str, Any]:
     if version is None:
         return {"version": None, "runs": None, "providers": [], "why": "not installed"}
     answer = ask("kernels", name)
-    told = answer.told or {}
+    told = answer.value or {}
     return {
         "version": version,
         "runs": told.get("runs"),
@@ -105,7 +105,7 @@ def engine(name: str) -> dict[str, Any]:
 def audio() -> dict[str, Any]:
     """PortAudio's inputs, and why one that should be there is not."""
     answer = ask("inputs")
-    told = answer.told or {}
+    told = answer.value or {}
     return {"inputs": told.get("inputs", []), "why": told.get("error", answer.why) or told.get("reason") or ""}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_res.choices import ENGINES
 from edge_res.commands.devices import engine, lines, ranges, survey
 from edge_res.devices import detect, known_devices
 from tests.devices.boards import BOARDS, OTHERS, device_tree, write_file
@@ -71,6 +72,13 @@ def test_an_onnxruntime_for_a_gpu_is_one(monkeypatch: pytest.MonkeyPatch) -> Non
     assert engine("litert")["version"] is None
 
 
+def test_the_survey_runs_without_numpy() -> None:
+    result = edgeres("devices", "--json", before="import sys; sys.modules['numpy'] = None")
+    assert result.returncode == 0, result.stderr
+    (body,) = objects(result)
+    assert set(body["engines"]) == set(ENGINES)
+
+
 def test_an_engine_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine("abacus") == {"version": None, "runs": None, "providers": [], "why": "not installed"}
     write_file(tmp_path / "python", "#!/bin/sh\nkill -ILL $$\n")
@@ -78,7 +86,7 @@ def test_an_engine_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     found = engine("litert")
     assert found["runs"] is None
-    assert found["why"] == "it was ended by SIGILL: it uses an instruction that this processor lacks"
+    assert found["why"] == "it was killed by SIGILL: it uses an instruction that this processor lacks"
     told = lines({**survey(tmp_path), "engines": {"litert": found}})
     assert ("litert", f"{found['version']} {found['why']}") in told
 
