@@ -43,7 +43,7 @@ def _is_core(value: object) -> bool:
 
 
 def _texts() -> Rule:
-    return Rule(lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of non-empty texts")
+    return Rule(lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of non-empty strings")
 
 
 def _one_of(*names: str, required: bool = False) -> Rule:
@@ -57,7 +57,7 @@ def _some_of(*names: str, least: int = 0) -> Rule:
     )
 
 
-_TEXT = Rule(_is_text, "a non-empty text")
+_TEXT = Rule(_is_text, "a non-empty string")
 _REQUIRED_TEXT = replace(_TEXT, required=True)
 _COUNT = Rule(_is_count, f"a whole number from 1 to {_MOST}")
 _POSITIVE = Rule(_is_positive, "a number above 0", True)
