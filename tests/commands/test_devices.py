@@ -149,7 +149,7 @@ def test_a_file_of_ones_own_that_cannot_be_used_stops_only_what_names_it(tmp_pat
         (["listen", "yes-0.flac", "--device", ""], "There is no device ''"),
         (["profile", "--device", ""], "There is no device ''"),
         (["profile", "--estimate", ""], "'' is no device"),
-        (["profile", "--host", ""], "'' is no host"),
+        (["profile", "--host", ""], "'' is not a host"),
     ],
 )
 def test_an_option_without_its_value_is_no_option_left_out(arguments: list[str], told: str) -> None:

@@ -133,7 +133,7 @@ def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
     refused = edgeres("profile", "--compare", path, path)
     assert refused.returncode == 2
-    assert "is no profile" in sentence(refused)
+    assert "is not a profile" in sentence(refused)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
         (["--estimate", "all", "--host", "pi"], 2, "--estimate measures nothing, and --host"),
         (["--compare", "a.json", "b.json", "--save"], 2, "--compare measures nothing, and --save"),
         (["--install"], 2, "name it: --host USER@HOST"),
-        (["--host=-oProxyCommand=true"], 2, "'-oProxyCommand=true' is no host"),
+        (["--host=-oProxyCommand=true"], 2, "'-oProxyCommand=true' is not a host"),
         (["--host", "pi", "--device", "nowhere.toml"], 2, "There is no device file nowhere.toml"),
     ],
 )
