@@ -25,11 +25,11 @@ Texts = list[str]
 LEGEND = (
     "Each line is an engine, a mode and its threads. p50 to missed: paced, at the real hop, as in use; unpaced: one "
     "hop right after another, warm; first: the model's first run alone, cold, while loading. Stages are unpaced "
-    "medians; whole: without the timers of the stages. core: processor time over audio time."
+    "medians; total: without the timers of the stages. core: processor time over audio time."
 )
 HOPS = ("µs per hop", "p50", "p95", "p99", "max", "missed", "unpaced", "first", "verdict")
 COSTS = ("cost", "core", "unpaced", "real time", "RSS", "load", "warm-up")
-STAGE_TIMES = ("µs per stage", *(name.removesuffix("_end").removesuffix("ize") for name in STAGES), "sum", "whole")
+STAGE_TIMES = ("µs per stage", *(name.removesuffix("_end").removesuffix("ize") for name in STAGES), "sum", "total")
 _STYLES = {"stable": "green", "noisy": "yellow", "drifting": "yellow", "throttled": "red", "failed": "red"}
 # Figures of the comparison: title, and the factor to its unit.
 _FIGURES = {
@@ -72,7 +72,7 @@ def costs(rows: Sequence[Row]) -> list[Texts]:
 
 
 def stage_times(rows: Sequence[Row]) -> list[Texts]:
-    """Lines for `STAGE_TIMES`: the stages' median µs, their sum, and the whole without their timers."""
+    """Lines for `STAGE_TIMES`: the stages' median µs, their sum, and the total without their timers."""
     found = []
     for row in rows:
         if row.stages_us and row.stages_whole_us:
@@ -93,14 +93,14 @@ def whole(us: float) -> str:
 
 
 def stages_sentence(rows: Sequence[Row]) -> str:
-    """How far the stages' sum is from the whole, and the time outside front-end and engine."""
+    """How far the stages' sum is from the total, and the time outside front-end and engine."""
     known = [(row.stages_us, row.stages_whole_us) for row in rows if row.stages_us and row.stages_whole_us]
     if not known:
         return ""
     apart = max(abs(sum(stages.values()) / total - 1) for stages, total in known)
     outside = [sum(us for name, us in stages.items() if name not in ("front_end", "engine")) for stages, _ in known]
     between = "–".join(dict.fromkeys(f"{us:.0f}" for us in (min(outside), max(outside))))
-    return f"Stage times add up to within {apart:.1%} of the whole; {between} µs are outside front-end and engine."
+    return f"Stage times add up to within {apart:.1%} of the total; {between} µs are outside front-end and engine."
 
 
 def remarks(rows: Sequence[Row], rail: str) -> list[str]:

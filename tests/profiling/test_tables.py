@@ -45,7 +45,7 @@ def test_the_stages_and_how_well_they_add_up() -> None:
     assert line[-2:] == ["51.0", "50.0"]
     assert len(line) == len(tables.STAGE_TIMES)
     sentence = tables.stages_sentence([ROW, FAILED])
-    assert sentence == "Stage times add up to within 2.0% of the whole; 16 µs are outside front-end and engine."
+    assert sentence == "Stage times add up to within 2.0% of the total; 16 µs are outside front-end and engine."
 
 
 def test_a_warm_up_that_never_settled_is_reported() -> None:
