@@ -26,7 +26,7 @@ from edge_res.engines import load_engine
 from edge_res.errors import ConfigError, EdgeResError, EngineError, ModelError
 from edge_res.measured import Settings, key_of, save, saved_settings
 from edge_res.model.bundle import Bundle
-from edge_res.model.ensemble import merged, read_members
+from edge_res.model.ensemble import read_ensemble
 from edge_res.model.verify import installed_engines
 from edge_res.profiling.observe import Observer
 from edge_res.profiling.recommend import Recommendation, recommend
@@ -60,8 +60,8 @@ class ProfileOptions:
 
 def run(options: ProfileOptions) -> None:
     """Measure all combinations, print them, and do with them what was asked."""
-    bundles = read_members(options.model)
-    manifest = merged([bundle.manifest for bundle in bundles])
+    ensemble = read_ensemble(options.model)
+    bundles, manifest = ensemble.bundles, ensemble.manifest
     hop_s = manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
     name = options.device
     device, which = (detect(), None) if name is None else find_device(name)

@@ -14,7 +14,7 @@ from edge_res.devices.files import devices_of_family, left_out, usable
 from edge_res.devices.machine import machine_name
 from edge_res.errors import ConfigError
 from edge_res.measured import saved_profiles
-from edge_res.model.ensemble import merged, read_members
+from edge_res.model.ensemble import read_ensemble
 from edge_res.profiling.estimate import (
     Estimate,
     Measurement,
@@ -41,8 +41,8 @@ _UNKNOWN = (
 
 def run(model: str, device: str, as_json: bool) -> None:
     """Print what a hop may take on a device, or on all whose files tell what they can do."""
-    bundles = read_members(model)
-    manifest = merged([bundle.manifest for bundle in bundles])
+    ensemble = read_ensemble(model)
+    bundles, manifest = ensemble.bundles, ensemble.manifest
     hop_ms = 1000 * manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
     for sentence in left_out(known_devices()):
         say(sentence)

@@ -20,8 +20,8 @@ from edge_res.engines import load_engine
 from edge_res.errors import EdgeResError
 from edge_res.loop import Stream, listen
 from edge_res.model.bundle import Bundle
-from edge_res.model.ensemble import Chain, merged, read_members
-from edge_res.model.models import StepModel, WindowModel, load_model
+from edge_res.model.ensemble import Ensemble, read_ensemble
+from edge_res.model.models import StepModel, WindowModel
 from edge_res.model.verify import prove
 from edge_res.profiling.reference import reference_us
 from edge_res.profiling.timing import Clocked, Synthetic, parts_of, stages, timed
@@ -110,14 +110,14 @@ def measure(task: Task, begin: Callable[[str], None]) -> Measured:
     plain: Any = load_engine(task.engine)
     engine: Any = type("Engine", (plain,), {})  # a subclass, so that its runs can be timed
     imported = perf_counter()
-    bundles = read_members(task.model)
+    ensemble = read_ensemble(task.model)
     with timed({"run": [(engine, "run")]}) as calls:  # an engine runs a model once while loading it
-        models = [load_model(bundle, engine, task.mode, task.threads) for bundle in bundles]
+        models = ensemble.load(engine, task.mode, task.threads)
     loaded = perf_counter()
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        loop = Loop(bundles, models, nowhere)
+        loop = Loop(ensemble, models, nowhere)
         decided = loop.run(loop.filling).hops_us[-1]
-        for bundle, model in zip(bundles, models, strict=True):
+        for bundle, model in zip(ensemble.bundles, models, strict=True):
             prove(bundle, model)  # figures of a model that gives wrong answers are useless
         begin("warm-up")
         block = round(max(10, min(50, _BLOCK_S * 1e6 / decided)))
@@ -146,15 +146,15 @@ def measure(task: Task, begin: Callable[[str], None]) -> Measured:
         stages_us=stages_us,
         stages_whole_us=whole_us,
         rss_bytes=rss,
-        ops_us=operators(task, bundles),
+        ops_us=operators(task, ensemble.bundles),
     )
 
 
 class Loop:
     """The loop of `listen` with a source, a stream and sinks, run for some hops at a time."""
 
-    def __init__(self, bundles: Sequence[Bundle], models: Sequence[StepModel | WindowModel], out: TextIO) -> None:
-        manifest = merged([bundle.manifest for bundle in bundles])
+    def __init__(self, ensemble: Ensemble, models: Sequence[StepModel | WindowModel], out: TextIO) -> None:
+        manifest = ensemble.manifest
         params = manifest.front_end
         length = manifest.hop * params.hop_length
         self.hop_s = length / params.sample_rate_hz
@@ -162,7 +162,7 @@ class Loop:
         self._noise = Synthetic(params.sample_rate_hz, params.channels, length)
         self._source = Clocked(self._noise, length)
         self._models = models
-        self._chains = [Chain(bundle.manifest, model) for bundle, model in zip(bundles, models, strict=True)]
+        self._chains = ensemble.chains(models)
         self._stream = Stream(self._source, self._chains, manifest.decide)
         self._sink = Tee([JsonLines(out, False), HealthReport(None)])
         self._sink.start([self._source], manifest)
@@ -173,7 +173,7 @@ class Loop:
         self._noise.hops = hops
         source.start(Paced(self._noise) if paced else self._noise)
         before, wall_s, cpu_s = waited_s(), perf_counter(), process_time()
-        listen([self._stream], self._sink)
+        listen([self._stream], [source], self._sink)
         cpu_s, wall_s, after = process_time() - cpu_s, perf_counter() - wall_s, waited_s()
         wait_s = None if before is None or after is None else after - before
         missed = source.missed(self.hop_s) if paced else sum(ns > 1e9 * self.hop_s for ns in source.spent_ns)
