@@ -1,6 +1,6 @@
 """An MQTT broker, by paho-mqtt: its address, a connection to it, and why there is none.
 
-The one module that imports paho, for whatever reads from a broker or publishes to it.
+The one module that imports paho, for sources, outputs and whatever else talks to a broker.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def client_name(purpose: str) -> str:
 
 
 class Connection:
-    """A connection to a broker. It has no thread of its own: callbacks run while `loop` is called.
+    """A connection to a broker, without a thread: callbacks run while `loop` is called.
 
     Raises `SourceError` where the broker cannot be reached or refuses the connection. Without `clean`, the broker keeps
-    what it has for a client of this name. `client` is paho's.
+    messages for a client of this name while it is away. `client` is paho's.
     """
 
     def __init__(self, broker: Broker, name: str, clean: bool = True) -> None:

@@ -86,7 +86,7 @@ def test_a_program_that_hangs_is_alarmed_and_ctrl_c_ends_at_once() -> None:
         for line in listener.stderr:
             if b"is alarmed" in line:
                 break
-        assert line.startswith(b"edgeres: - is alarmed at 1.0 s: no sample has come for 2.")
+        assert line.startswith(b"edgeres: - is alarmed at 1.0 s: no sample for 2.")
         listener.send_signal(2)
         _, told = listener.communicate(timeout=10)
         writer.kill()

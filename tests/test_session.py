@@ -83,7 +83,7 @@ def same(one: Block | Health, other: Block | Health) -> bool:
 ITEMS: list[Block | Health] = [
     Block("mic:", 0, samples_of(1280, 1)),
     Block("udp://:5005", 7, samples_of(80, 3), 7),
-    Health("udp://:5005", "alarmed", "no sample has come for 1.0 s", 0.087),
+    Health("udp://:5005", "alarmed", "no sample for 1.0 s", 0.087),
     Block("mic:", 12000, np.rint(1000 * samples_of(1280, 1)) / np.float32(32768), 10720, "küche.wav"),
     Block("mic:", 13300, samples_of(0, 1), 20),
     Health("mic:", "failed", "it is gone — for ever.", 0.83),

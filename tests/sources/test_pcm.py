@@ -244,7 +244,7 @@ def test_nothing_is_no_signal(data: bytes) -> None:
 def test_what_is_no_number_is_told_with_its_place() -> None:
     samples = np.zeros(16000, "<f4")
     samples[4000] = np.nan
-    with pytest.raises(SignalError, match=r"^stdin holds NaN at 0\.250 s; a sample must be a number"):
+    with pytest.raises(SignalError, match=r"^stdin holds NaN at 0\.250 s; a sample must be a finite 32-bit number"):
         everything(samples.tobytes(), Wanted(16000, 1, 0.01, pcm_format="f32le"))
 
 

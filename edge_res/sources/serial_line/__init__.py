@@ -42,7 +42,7 @@ class SerialLine(Sensor):
         if options.format not in FORMATS:
             raise ConfigError(f"{name} says format={options.format}; expected {' or '.join(FORMATS)}.")
         if options.baud < 1:
-            raise ConfigError(f"{name} says baud={options.baud}; usual are 9600, 115200, 921600 and 1000000.")
+            raise ConfigError(f"{name} says baud={options.baud}; try 9600, 115200, 921600 or 1000000.")
         declared = read_declared(name, options, want, EXAMPLE)
         self._baud = options.baud
         self._port: SerialPort | None = SerialPort(self._path, self._baud)

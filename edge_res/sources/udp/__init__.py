@@ -83,9 +83,9 @@ def _measure(declared: Declared, sock: socket.socket, window: int) -> int:
 
 
 class Datagrams:
-    """The frames of one sender at a time, in order, and what is lost between them.
+    """The frames of one sender at a time, in order, and the losses between them.
 
-    After `silence_s` without a frame nothing is held back any more, and another sender may follow.
+    After `silence_s` without a frame nothing is held back any longer, and another sender may take over.
     """
 
     def __init__(self, name: str, channels: int, rate_hz: int, window: int, silence_s: float) -> None:
@@ -96,20 +96,20 @@ class Datagrams:
         self._sequence = Sequence(name, rate_hz)
         self._sender = ""
         self._heard_s = -math.inf
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     @property
     def late(self) -> int:
-        """Frames dropped since they came twice, or too late."""
+        """Frames dropped because they arrived twice or too late."""
         return self._reorder.late
 
     def push(self, datagrams: list[tuple[bytes, str]], now_s: float) -> Iterator[tuple[int, Samples]]:
-        """Samples lost, and those behind, float32 `(n, channels)`, of what has come at `now_s`."""
+        """Samples lost, and those that follow, float32 `(n, channels)`, in what arrived at `now_s`."""
         for data, sender in datagrams:
             frame, end = read_frame(data)
             if frame is None or end != len(data):
-                self._tell("frame", f"{sender} sends datagrams of {len(data)} bytes that are no frame; see its CRC")
-            elif self._listens_to(sender, frame, now_s):
+                self._warn("frame", f"{sender} sends datagrams of {len(data)} bytes that are not frames; check the CRC")
+            elif self._accepts(sender, frame, now_s):
                 if sender != self._sender:
                     yield from self._flushed()
                     self._reorder.reset()
@@ -122,13 +122,13 @@ class Datagrams:
         if now_s - self._heard_s > self._silence_s:
             yield from self._flushed()
 
-    def _listens_to(self, sender: str, frame: Frame, now_s: float) -> bool:
+    def _accepts(self, sender: str, frame: Frame, now_s: float) -> bool:
         if sender == self._sender or not self._sender:
             return True
         if now_s - self._heard_s <= self._silence_s:
-            self._tell("sender", f"{sender} sends too, and is refused while {self._sender} does")
+            self._warn("sender", f"{sender} also sends; it is ignored while {self._sender} does")
         elif (found := frame.samples.shape[1]) != self._channels:
-            self._tell("channels", f"{sender} sends frames with channels={found}, and is refused")
+            self._warn("channels", f"{sender} sends frames with channels={found}; it is ignored")
         else:
             return True
         return False
@@ -140,8 +140,8 @@ class Datagrams:
     def _placed(self, frame: Frame, arrived_s: float) -> tuple[int, Samples]:
         return self._sequence.lost_before(frame.number, len(frame.samples), arrived_s), frame.samples
 
-    def _tell(self, what: str, sentence: str) -> None:
-        """Once."""
-        if what not in self._told:
-            self._told.add(what)
+    def _warn(self, what: str, sentence: str) -> None:
+        """Warn once of each kind."""
+        if what not in self._warned:
+            self._warned.add(what)
             logging.getLogger("edge_res").warning("%s: %s.", self._name, sentence)
