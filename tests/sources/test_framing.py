@@ -1,4 +1,4 @@
-"""Frames: every one that is whole is found, whatever lies between and however it is split; none other is."""
+"""Exactly the complete frames are found, whatever lies between them and however the bytes are split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several sources as one stream: nothing is mixed up, nobody waits for a slow one, errors and ends are told."""
+"""Several sources as one stream: no mix-ups, no waiting for a slow one, errors and ends are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that come again, that begin anew, or that are none."""
+"""Repeated messages, restarted senders and invalid messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.broker import numbered
 
 
 def heard(messages: Messages, firsts: range, now_s: float) -> list[tuple[int, int]]:
-    """What is lost, and the first sample behind it."""
+    """The losses, and the first sample after each."""
     pieces = [piece for first in firsts for piece in messages.push(numbered(first, 10), now_s)]
     return [(lost, int(samples[0, 0])) for lost, samples in pieces]
 
