@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_res.evaluation.clips import evaluate
-from edge_res.model.ensemble import Chain, merged, read_members
-from edge_res.model.models import choose_engine, load_model
+from edge_res.model.ensemble import read_ensemble
+from edge_res.model.models import choose_engine
 from edge_res.writing import writing
 
 
@@ -38,9 +38,8 @@ def run(options: EvaluateOptions) -> None:
     engine, instead = choose_engine(options.engine)
     if instead:
         console.print(instead, highlight=False, markup=False)
-    bundles = read_members(options.model)
-    models = [load_model(bundle, engine, options.mode, options.threads) for bundle in bundles]
-    chains = [Chain(bundle.manifest, model) for bundle, model in zip(bundles, models, strict=True)]
+    ensemble = read_ensemble(options.model)
+    models = ensemble.load(engine, options.mode, options.threads)
     columns = (BarColumn(), TextColumn("{task.completed} of {task.total} clips"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("clips", total=None)
@@ -48,8 +47,8 @@ def run(options: EvaluateOptions) -> None:
         def tell(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        metrics, _, left_out = evaluate(chains, options.data, options.sets, options.unseen, tell)
-    manifest = merged([bundle.manifest for bundle in bundles])
+        metrics, _, left_out = evaluate(ensemble.chains(models), options.data, options.sets, options.unseen, tell)
+    manifest = ensemble.manifest
     told = {"model": manifest.name, "engine": models[0].runner.engine, "mode": models[0].mode, "left_out": left_out}
     with writing():
         if options.json:

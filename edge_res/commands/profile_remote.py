@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from edge_res.commands.profile import ProfileOptions, check_page, show
-from edge_res.devices.profiles import is_own, known_profiles, load_profile
+from edge_res.devices.files import is_own, known_devices, load_device
 from edge_res.errors import RemoteError
 from edge_res.model.bundle import bundle_path
-from edge_res.model.ensemble import member_names, read_members
+from edge_res.model.ensemble import bundle_names, read_ensemble
 from edge_res.profiling.report import is_report
 from edge_res.remote.package import pack, requirements
 from edge_res.remote.ssh import Host, ask
@@ -22,9 +22,9 @@ from edge_res.telling import stopped_with
 def run(options: ProfileOptions, host: Host, install: bool) -> None:
     """Measure there, print here; over there nothing is left but what `--save` writes."""
     check_page(options.html)
-    read_members(options.model)  # a bundle that is none is told before it is sent
+    read_ensemble(options.model)  # a bundle that is none is told before it is sent
     files = {"package.zip": pack()}
-    for number, path in enumerate(bundle_path(name) for name in member_names(options.model)):
+    for number, path in enumerate(bundle_path(name) for name in bundle_names(options.model)):
         files[f"{number}.edgeres"] = path.read_bytes()
     model = "+".join(name for name in files if name.endswith(".edgeres"))
     arguments = ["profile", model, "--json", "--seconds", str(options.seconds), "--tries", str(options.tries)]
@@ -57,5 +57,5 @@ def own_file(device: str) -> Path | None:
     """The file of a device that the other machine need not have; None of those that come along."""
     if not is_own(device) and not device.endswith(".toml"):
         return None
-    load_profile(device)  # a mistake in it is told before it is sent
-    return known_profiles().get(device, Path(device))
+    load_device(device)  # a mistake in it is told before it is sent
+    return known_devices().get(device, Path(device))
