@@ -263,7 +263,7 @@ def test_a_package_that_is_missing_is_named() -> None:
         result = edgeres(*command, before="import sys; sys.modules['torch'] = None")
         assert result.returncode == 7
         told = sentence(result)
-        assert "This command needs the package " in told  # torch, or what else is not here
+        assert "This command requires the package " in told  # torch, or what else is not here
         assert "`pip install '.[train]'`" in told
 
 

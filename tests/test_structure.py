@@ -27,7 +27,7 @@ RANK = {
             "errors", "flow", "config", "address", "writing", "telling", "stats", "broker", "service",
             "signal", "engines", "model", "measured", "decide", "session",
             "sources", "clips", "sinks", "loop", "taps", "listener", "evaluation",
-            "profiling", "doctor", "remote", "commands", "cli",
+            "profiling", "doctor", "remote", "commands", "cli", "__main__",
         )
     )
 }  # fmt: skip
@@ -44,7 +44,7 @@ EXPORT_RANK = {
 # What the parts beside the runtime may import of it, besides themselves.
 HOST = {"export": {part for part in RANK if RANK[part] <= RANK["evaluation"]}, "devices": {"errors", "config"}}
 # Third-party packages that more than one module of the runtime may import, and in which parts.
-SPREAD = {"numpy": set(RANK), "typer": {"cli"}, "rich": {"cli", "commands", "profiling", "sinks"}}
+SPREAD = {"numpy": set(RANK), "typer": {"cli", "commands"}, "rich": {"cli", "commands", "profiling", "sinks"}}
 HEAVY = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "sounddevice", "soundfile", "soxr", "torch", "onnx"}
 
 

@@ -7,21 +7,22 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edge_res.commands.options import Json
 from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles
 from edge_res.devices.machine import read_accelerators, read_board, read_cores, read_memory_bytes, read_system
 from edge_res.devices.power import read_counters, read_rails
 from edge_res.devices.profiles import is_own, left_out, member_names, usable
 from edge_res.devices.readings import firmware_mhz, read_clocks, read_flags, read_temperatures
-from edge_res.devices.schema import FIRMWARE, RAPL
+from edge_res.devices.schema import ENGINES, FIRMWARE, RAPL
 from edge_res.doctor.packages import distributions_of, installed
 from edge_res.doctor.probe import ask
-from edge_res.engines import ENGINES
 from edge_res.errors import ConfigError
 from edge_res.telling import say
 from edge_res.writing import writing
@@ -30,10 +31,17 @@ SCHEMA = 1
 _ROOT = Path("/")
 
 
-def run(known: bool, name: str | None, as_json: bool) -> None:
-    """Print what this machine is; or the files that are known; or what one says."""
+def devices(
+    *,
+    known: Annotated[bool, typer.Option("--known", help="List the known device files.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--device", metavar="NAME|FILE", help="Device file to show: a name, or a TOML file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what this machine is and has: board, cores, engines, microphones, clocks, throttling, power."""
     if known and name is not None:
-        raise ConfigError("--known lists all device files, and --device tells what one says; leave one of them out.")
+        raise ConfigError("--known lists all device files, and --device shows one; leave one of them out.")
     for sentence in left_out(known_profiles() if name is None else member_names(name)):
         say(sentence)
     if known:

@@ -8,15 +8,27 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import typer
 
 from edge_res.address import masked
 from edge_res.commands.chosen import choose
+from edge_res.commands.options import (
+    Channel,
+    Engine,
+    EngineThreads,
+    GiveUp,
+    Mode,
+    PcmFormat,
+    complete_bundle,
+)
 from edge_res.decide import with_thresholds
 from edge_res.devices import find_device, stay_on
 from edge_res.devices.profiles import left_out, member_names
 from edge_res.errors import ConfigError, OutputError
-from edge_res.loop import Stream, listen
+from edge_res.loop import Stream
+from edge_res.loop import listen as run_loop
 from edge_res.model.bundle import Bundle, Manifest
 from edge_res.model.ensemble import Chain, merged, read_members
 from edge_res.model.models import Model, load_model
@@ -35,7 +47,7 @@ from edge_res.telling import ended_by_signal, say
 _AT_ONCE = 12  # hops that a recording is read in
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ListenOptions:
     """What was asked for on the command line."""
 
@@ -58,6 +70,124 @@ class ListenOptions:
     record: Path | None
     record_frames: bool
     loop: bool
+
+
+def listen(
+    *,
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCE]...",
+            show_default="mic:",
+            help="Sources to listen to, several at once. mic: is the default microphone, mic:WHICH another: a part of "
+            "its name, its index, card, USB id or port. Recordings: FILE.wav, .flac, .ogg, .npy, .csv, .edgerec (a "
+            "session), a FOLDER of them, demo:. Raw PCM on stdin: -. Sensors: serial:PATH?…, udp://:PORT?…, "
+            "mqtt://BROKER/TOPIC?…, iio:DEVICE?…. More: docs/sources.md, docs/sensors.md.",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="BUNDLE",
+            autocompletion=complete_bundle,
+            help="Bundle to listen with: a file, or a bundled model, `default` or `tiny`. A+B is an ensemble of both.",
+        ),
+    ] = "default",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            rich_help_panel="Engine",
+            help="Device file that sets engine, threads and cores: a name from `edgeres devices --known`, or a TOML "
+            "file.",
+        ),
+    ] = None,
+    engine: Engine = None,
+    mode: Mode = None,
+    threads: EngineThreads = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=VALUE", help="Threshold of a label, such as yes=0.9, or of all: *=0.8. Repeatable."
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["table", "jsonl"], typer.Option(help="Format of the output: for people, or one JSON object a line.")
+    ] = "table",
+    scores: Annotated[bool, typer.Option("--scores", help="Print the scores of every hop as well.")] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", rich_help_panel="Source", help="Play recordings at their own pace.")
+    ] = False,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="HZ", rich_help_panel="Source", help="Sample rate of raw PCM, arrays or a sensor, in Hz."
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel="Source",
+            help="Number of channels of raw PCM, a microphone or a sensor.",
+        ),
+    ] = None,
+    channel: Channel = None,
+    pcm_format: PcmFormat = None,
+    give_up: GiveUp = None,
+    health_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            rich_help_panel="Files",
+            help="File for the state, losses and level of each source, replaced every second.",
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.edgerec",
+            rich_help_panel="Files",
+            help="File to record the session in: samples, gaps, health and answers.",
+        ),
+    ] = None,
+    record_frames: Annotated[
+        bool,
+        typer.Option(
+            "--record-frames",
+            rich_help_panel="Files",
+            help="Record the quantized frames as well, which replay exactly on any machine; requires --record.",
+        ),
+    ] = False,
+    loop: Annotated[
+        bool, typer.Option("--loop", rich_help_panel="Source", help="Repeat recordings until you stop it.")
+    ] = False,
+) -> None:
+    """Listen to sources and print what is heard, until they end or you press Ctrl-C."""
+    run(
+        ListenOptions(
+            sources=sources or ["mic:"],
+            model=model,
+            device=device,
+            engine=engine,
+            mode=mode,
+            threads=threads,
+            thresholds=threshold or [],
+            format=format,
+            scores=scores,
+            realtime=realtime,
+            rate=rate,
+            channels=channels,
+            channel=channel,
+            pcm_format=pcm_format,
+            give_up_s=give_up,
+            health_file=health_file,
+            record=record,
+            record_frames=record_frames,
+            loop=loop,
+        )
+    )
 
 
 def run(options: ListenOptions) -> None:
@@ -104,7 +234,7 @@ def run(options: ListenOptions) -> None:
             for source in sources:
                 source.__enter__()
             sink.start(sources, manifest)
-            listen(streams, sink)
+            run_loop(streams, sink)
     except KeyboardInterrupt:
         pass
     finally:

@@ -25,8 +25,7 @@ def test_a_path_that_looks_like_markup_is_printed_as_it_is(
         return bundle
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(export, "gather", lambda options: SimpleNamespace())
-    monkeypatch.setattr(export, "build", built)
-    out = Path("[bold].edgeres")
-    export.run(export.ExportOptions(Path("x.onnx"), out, None, None, "x", None, None, None, False, False))
+    monkeypatch.setattr(export, "gather", lambda model, **options: SimpleNamespace())
+    monkeypatch.setattr("edge_res.export.bundling.packaging.build", built)
+    export.export(model=Path("x.onnx"), out=Path("[bold].edgeres"))
     assert capsys.readouterr().err.startswith("[bold].edgeres: ")

@@ -69,7 +69,7 @@ def test_interrupted_the_one_before_is_still_there(host: Sshd, tmp_path: Path, n
         _, told = process.communicate(timeout=20)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert told.decode().splitlines()[-1].startswith("edgeres: ended; ")
+        assert told.decode().splitlines()[-1].startswith("edgeres: stopped; ")
     while len(list(tmp_path.iterdir())) > 1:
         assert time.monotonic() < until_s
     assert place.read_bytes() == b"the one before"
@@ -108,5 +108,5 @@ def test_a_place_is_written_as_for_scp(target: str, name: str, path: str) -> Non
 
 @pytest.mark.parametrize("target", ["pi.local", "", ":x", "-oProxyCommand=x:y", "a@b@c:x"])
 def test_what_is_no_place_is_refused(target: str) -> None:
-    with pytest.raises(ConfigError, match="names no place on another machine"):
+    with pytest.raises(ConfigError, match="is not a place on another machine"):
         split(target)
