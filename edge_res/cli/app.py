@@ -6,13 +6,16 @@ import errno
 import importlib
 import io
 import sys
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 import typer.core
 import typer.main
 
+from edge_res.cli.defaults import Defaults, read_defaults
 from edge_res.errors import EdgeResError, EngineError, OutputError
+from edge_res.telling import LOGGER, printed_on_stderr
 
 _ACT = "Listen and act"
 _MODEL = "Model"
@@ -39,6 +42,11 @@ COMMANDS = {
 
 def main() -> None:
     """Run a command; an `EdgeResError` becomes one sentence on stderr and its exit code."""
+    with printed_on_stderr():
+        _run()
+
+
+def _run() -> None:
     try:
         if sys.maxsize < 1 << 32:
             raise EdgeResError(
@@ -62,9 +70,8 @@ def main() -> None:
 
 
 def fail(error: EdgeResError) -> NoReturn:
-    """Print the sentence of an error and end with its exit code."""
-    if sys.stderr is not None:  # else `print` would take stdout
-        print(f"edgeres: {error}", file=sys.stderr)
+    """Report an error and end with its exit code."""
+    LOGGER.error("%s", error)
     sys.exit(error.exit_code)
 
 
@@ -88,7 +95,7 @@ def group() -> typer.core.TyperGroup:
     root = typer.main.get_command(app)
     assert isinstance(root, typer.core.TyperGroup)
     for name, (panel, _, summary) in COMMANDS.items():
-        root.add_command(_Unloaded(name=name, help=summary, rich_help_panel=panel or None, hidden=not panel))
+        root.add_command(_Unloaded(name=name, short_help=summary, rich_help_panel=panel or None, hidden=not panel))
     return root
 
 
@@ -96,7 +103,10 @@ class _Unloaded(typer.core.TyperCommand):
     """A command as `edgeres --help` and shell completion list it; once it is called, its module is imported."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        return command(str(self.name)).make_context(info_name, args, parent=parent, **extra)
+        loaded = command(str(self.name))
+        if parent is not None and isinstance(parent.obj, Defaults):
+            extra["default_map"] = parent.obj.of(loaded, parent)
+        return loaded.make_context(info_name, args, parent=parent, **extra)
 
 
 def command(name: str) -> typer.core.TyperCommand:
@@ -118,9 +128,20 @@ def _print_version(wanted: bool) -> None:
 
 
 def _options(
+    ctx: typer.Context,
     *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="EDGERES_CONFIG",
+            show_default="edgeres.toml",
+            help="File with defaults for options, a table for each command (docs/edgeres-toml.md).",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """The options that stand before the command."""
+    """Read the defaults that the command then takes."""
+    ctx.obj = read_defaults(config, [name for name, (panel, *_) in COMMANDS.items() if panel])

@@ -30,6 +30,7 @@ from edge_res.commands.options import (
     WindowKind,
 )
 from edge_res.commands.train import StepBar, ended_by_hand, names_of, settings_of, splits_of
+from edge_res.telling import say
 
 if TYPE_CHECKING:
     from edge_res.export.comparison import Row
@@ -90,27 +91,25 @@ def compare(
         seed=seed,
         threads=threads,
     )
-    console = Console(stderr=True)
-
-    def print_line(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    with StepBar(console) as bar, ended_by_hand("the same command continues where this one stopped") as check:
+    with (
+        StepBar(Console(stderr=True)) as bar,
+        ended_by_hand("the same command continues") as check,
+    ):
 
         def tell(arch: str, step: Step) -> None:
             check()
             bar.show(f"{arch}, ", step)
             if step.accuracy is not None:
-                print_line(f"{arch}, {step}")
+                say(f"{arch}, {step}")
 
-        rows = compare_networks(data, out, settings, list(names_of(arch) or ()), tell, print_line)
+        rows = compare_networks(data, out, settings, list(names_of(arch) or ()), tell, say)
     write_file(out / "compare.json", json.dumps([asdict(row) for row in rows], indent=1).encode())
     write_file(out / "compare.png", plot(rows))
     if as_json:
         print(json.dumps({"rows": [asdict(row) for row in rows]}))
     else:
         Console(width=max(Console().width, _TABLE_WIDTH)).print(table(rows))
-    console.print(f"{out}/compare.png, {out}/compare.json", highlight=False)
+    say(f"wrote {out}/compare.png and {out}/compare.json")
 
 
 def table(rows: list[Row]) -> Table:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from edge_res.errors import ConfigError, ExportError
+from edge_res.telling import say
 from edge_res.writing import write_whole
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def export(
     from edge_res.export.training.report import add_export
 
     check_target(out)
-    console = Console(stderr=True)
-    with console.status("reading recordings") as status:
+    with Console(stderr=True).status("reading recordings") as status:
         material = gather(model, data=data, config=config, ranges=ranges, calibration=calibration)
         bundle = build(material, out, name or out.stem, ranges or "minmax", target, status.update)
         if model.suffix != ".onnx":
@@ -74,7 +74,8 @@ def export(
     for suffix, wanted in (("onnx", onnx), ("tflite", tflite)):
         for file in [file for file in bundle.members if wanted and file.endswith(suffix)]:
             write_plain(out.with_name(f"{out.stem}.{file}"), bundle.members[file])
-    console.print("\n".join(summary(out, bundle)), highlight=False, markup=False, soft_wrap=True)
+    for line in summary(out, bundle):
+        say(line)
 
 
 def gather(

@@ -154,13 +154,13 @@ def profile(
         device=device,
     )
     if host is not None:
-        from edge_res.commands.profile_remote import profile_there
+        from edge_res.commands.profile_remote import measure_there
         from edge_res.remote.ssh import Host
 
-        return profile_there(options, Host(name=host, ssh=ssh, python=host_python), install=install)
-    from edge_res.commands.profile_here import profile_here
+        return measure_there(options, Host(name=host, ssh=ssh, python=host_python), install=install)
+    from edge_res.commands.profile_here import measure_here
 
-    profile_here(options)
+    measure_here(options)
 
 
 def _refuse_beside(option: str, given: Mapping[str, str], measuring: Sequence[str]) -> None:

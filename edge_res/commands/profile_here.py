@@ -41,7 +41,7 @@ from edge_res.writing import replace_file, writing
 _IDLE_S = 2.0  # that the power of the idle device is measured
 
 
-def profile_here(options: ProfileOptions) -> None:
+def measure_here(options: ProfileOptions) -> None:
     """Measure all combinations, then print, save and plot them as the options say."""
     bundles = read_members(options.model)
     manifest = merged([bundle.manifest for bundle in bundles])

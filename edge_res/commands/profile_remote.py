@@ -20,7 +20,7 @@ from edge_res.remote.ssh import Host, ask
 from edge_res.telling import stopped_with
 
 
-def profile_there(options: ProfileOptions, host: Host, *, install: bool) -> None:
+def measure_there(options: ProfileOptions, host: Host, *, install: bool) -> None:
     """Measure there, print here; over there nothing is left but what `--save` writes."""
     check_page(options.html)
     read_members(options.model)  # a bundle that is none is told before it is sent

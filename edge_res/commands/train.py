@@ -120,20 +120,15 @@ def train(
         seed=seed,
         threads=threads,
     )
-    console = Console(stderr=True)
-
-    def print_line(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    with StepBar(console) as bar, ended_by_hand("the same command with --resume continues") as check:
+    with StepBar(Console(stderr=True)) as bar, ended_by_hand("the same command with --resume continues") as check:
 
         def tell(step: Step) -> None:
             check()
             bar.show("", step)
             if step.accuracy is not None:
-                print_line(str(step))
+                say(str(step))
 
-        finished = train_network(data, out, settings, tell, print_line, resume)
+        finished = train_network(data, out, settings, tell, say, resume)
     if finished is None:  # another process of this training reports
         return
     metrics = finished.metrics
