@@ -17,10 +17,11 @@ import numpy as np
 
 from edge_res.errors import ConfigError, OutputError
 from edge_res.flow import Samples
-from edge_res.writing import write_whole
+from edge_res.writing import replace_file
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("file", "label", "group", "set", "rate_hz", "channels", "unit", "seconds", "peak", "device", "time")
+_GO_ON = "make room, and run it again to continue"
 
 
 @dataclass(frozen=True)
@@ -80,22 +81,17 @@ class ClipStore:
 
     def keep(self, content: bytes, clip: Clip) -> None:
         """Write a clip and its row."""
-        try:
-            write_whole(self.folder / clip.file, content)
-            self._next += 1
-            self._rows.append({name: str(getattr(clip, name)) for name in COLUMNS})
-            write_whole(self.folder / MANIFEST, self._manifest())
-        except OSError as error:
-            raise OutputError(
-                f"{self.folder / clip.file} cannot be written: {error.strerror}; make room, and run it again to go on."
-            ) from None
+        replace_file(self.folder / clip.file, content, hint=_GO_ON)
+        self._next += 1
+        self._rows.append({name: str(getattr(clip, name)) for name in COLUMNS})
+        replace_file(self.folder / MANIFEST, self._manifest(), hint=_GO_ON)
 
-    def _manifest(self) -> bytes:
+    def _manifest(self) -> str:
         text = io.StringIO()
         writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
-        return text.getvalue().encode(errors="backslashreplace")
+        return text.getvalue()
 
 
 def _lock(folder: Path) -> None:

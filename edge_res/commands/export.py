@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge_res.errors import ConfigError, ExportError
+from edge_res.errors import ConfigError, ExportError, OutputError
 from edge_res.evaluation.metrics import judged_on
 from edge_res.export.bundling.answers import is_quantized
 from edge_res.export.bundling.foreign import from_onnx
@@ -16,7 +16,7 @@ from edge_res.export.bundling.material import Material, from_run
 from edge_res.export.bundling.packaging import build
 from edge_res.export.training.report import add_export
 from edge_res.model.bundle import Bundle
-from edge_res.writing import write_whole
+from edge_res.writing import replace_file
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def check_target(out: Path) -> None:
 def write_plain(path: Path, content: bytes) -> None:
     """A file beside the bundle."""
     try:
-        write_whole(path, content)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror}; the bundle is whole.") from None
+        replace_file(path, content, hint="the bundle is whole")
+    except OutputError as error:
+        raise ExportError(str(error)) from None
 
 
 def summary(out: Path, bundle: Bundle) -> list[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_res import __version__
 from edge_res.engines import load_engine
-from edge_res.errors import ExportError
+from edge_res.errors import ExportError, OutputError
 from edge_res.evaluation.metrics import measure
 from edge_res.evaluation.tuning import Tuned, tune
 from edge_res.export.bundling.answers import (
@@ -91,8 +91,8 @@ def build(
     bundle = Bundle(manifest, {**members, GOLDEN: pack_golden(short, golden[:GOLDEN_HOPS])})
     try:
         write_bundle(out, bundle)
-    except OSError as error:
-        raise ExportError(f"{out} cannot be written: {error.strerror}; nothing was written.") from None
+    except OutputError as error:
+        raise ExportError(str(error)) from None
     return bundle
 
 

@@ -19,12 +19,12 @@ from torch import nn
 
 from edge_res.clips.recordings import told
 from edge_res.config import from_mapping
-from edge_res.errors import ConfigError, DataError
+from edge_res.errors import ConfigError, DataError, OutputError
 from edge_res.export.datasets import dataset as datasets
 from edge_res.export.nets import architectures
 from edge_res.export.training.settings import TrainSettings
 from edge_res.signal.frontend import FrontEndParams
-from edge_res.writing import write_whole
+from edge_res.writing import replace_file
 
 STATE = "state.pt"
 
@@ -115,12 +115,12 @@ def write_file(path: Path, content: bytes) -> None:
     """A file of a run, whole."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be written: {error.strerror}; what was there before is whole. Make room and go on with "
-            "--resume."
-        ) from None
+        raise DataError(f"The folder {path.parent} cannot be made: {error.strerror}; name another.") from None
+    try:
+        replace_file(path, content, hint="what was there before is whole; make room and continue with --resume")
+    except OutputError as error:
+        raise DataError(str(error)) from None
 
 
 def write_run(out: Path, run: Run, loaded: datasets.DataSet) -> None:

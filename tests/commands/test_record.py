@@ -233,7 +233,7 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
     result = edgeres("record", clips, source, "--label", "x", "--pause", "0", "--count", "1", before=full)
     assert result.returncode == 10
-    assert "nohash_0.flac cannot be written: File too large; make room, and run it again to go on." in told(result)
+    assert "nohash_0.flac cannot be written: File too large; make room, and run it again to continue." in told(result)
     assert list((clips / "x").iterdir()) == []
 
 

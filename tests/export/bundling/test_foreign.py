@@ -189,4 +189,4 @@ def test_a_bundle_that_cannot_be_written_is_one_sentence(folder: Path) -> None:
     out = folder / ("x" * 255)
     run = edgeres_here("export", folder / "net.onnx", "--config", folder / "net.toml", "-o", out)
     assert run.returncode == 9
-    assert "cannot be written: File name too long; nothing was written" in sentence(run)
+    assert "cannot be written: File name too long; make room, or name another file." in sentence(run)

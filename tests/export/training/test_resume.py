@@ -90,7 +90,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(corpus: Path, tmp_path: Pa
     assert result.returncode == 8
     told = sentence(result)
     assert "state.pt cannot be written: File too large" in told
-    assert "go on with --resume" in told
+    assert "make room and continue with --resume" in told
     assert not list((tmp_path / "run").glob("*"))
     assert edgeres(*asked, "--resume").returncode == 0
 
