@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from edge_res.clips.manifest import Entry
 from edge_res.errors import DataError
 from edge_res.flow import Samples
+from edge_res.signal.level import MOST_CLIPPED_CLIP, clipped_share
 from edge_res.signal.resample import Resampler
 from edge_res.sources.files import SoundFileError, read_sound
 
 _QUIET = 1e-4  # peak to peak, re full scale of a sound file
-_FULL_SCALE = 0.999
-_CLIPPED = 0.05  # more of its samples at full scale, and a clip is useless
 _STEPS = 32768  # of 16-bit sound, from 0 to full scale
 _NAMED = 3  # files named in a sentence on many
 _LONG = 1 << 18  # samples of a recording that windows are mere parts of
@@ -124,9 +123,8 @@ def fault_of(samples: Samples) -> str | None:
         return "not finite"
     if not len(samples) or float(np.ptp(samples, axis=0).max()) < _QUIET:
         return "empty or silent"
-    # Full scale is 1 in a sound file; in a sensor's units it means nothing, and nothing lies just there for long.
-    at_peak = np.abs(np.abs(samples) - 1) < 1 - _FULL_SCALE
-    return "clipped" if at_peak.mean() > _CLIPPED else None
+    # Full scale is 1 in a sound file. In a sensor's unit 1 is a value like any other, and few samples lie just there.
+    return "clipped" if clipped_share(samples, most=1.0) > MOST_CLIPPED_CLIP else None
 
 
 def audio_sha256(samples: NDArray[np.float32]) -> str:

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_res.flow import Block, Health, Samples
-from edge_res.signal.level import decibels
-
-FULL_SCALE = 32767 / 32768
-MOST_CLIPPED = 0.001  # of the samples
+from edge_res.signal.level import MOST_CLIPPED_LIVE, clipped_share, decibels
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +76,8 @@ def fault_of(take: Take, audio: bool, quietest_db: float) -> str:
         return f"{which} is a flat line at {samples[0, flat[0]]:g}; check that it is not muted and that it is wired"
     if not audio:
         return ""
-    share = float(np.mean(np.abs(samples) >= FULL_SCALE))
-    if share > MOST_CLIPPED:
+    share = clipped_share(samples)
+    if share > MOST_CLIPPED_LIVE:
         return f"it clips, {share:.1%} of its samples are at full scale; turn the gain down or keep away"
     peak_db = decibels(float(np.abs(samples).max()))
     if peak_db < quietest_db:
