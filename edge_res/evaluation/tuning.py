@@ -13,7 +13,7 @@ from edge_res.model.bundle import DecideParams
 GRID = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)  # the thresholds to choose from
 _REFRACTORY_S = 1.0
 _LATEST_S = 1.5  # an event belongs to a word if it comes at most this long after the word's onset
-_FALSE_COSTS = 3  # missed words that one false event is as bad as
+_FALSE_COSTS = 3  # one false event is as bad as this many missed words
 
 
 @dataclass(frozen=True)

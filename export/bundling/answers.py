@@ -47,7 +47,7 @@ def float_logits(network: bytes, frames: Frames) -> NDArray[np.float32]:
 
 
 def int8_logits(window: Graph, frames: Frames) -> NDArray[np.float32]:
-    """The logits of the quantized network for windows `(n, frames, bins, channels)` in the first engine, as reals."""
+    """The logits of the quantized network for windows `(n, frames, bins, channels)`, in real units."""
     runner = load_engine(ENGINES[0])(WRITERS["tflite"](window), 1)
     integers = encode(quantized(frames, window), runner.inputs[0])
     logits = decode(np.stack([runner.run(one[None])[0][0].copy() for one in integers]), runner.outputs[0])
@@ -83,5 +83,5 @@ def check_as_given(given: NDArray[np.float32], found: NDArray[np.float32], scale
         raise ExportError(
             f"Logit {label} of calibration window {window} is {given[window, label]:.3g} in ONNX Runtime but "
             f"{found[window, label]:.3g} as the file was read here, {steps:.0f} steps of the output's scale apart, "
-            f"expected at most {_STEPS_APART}; nothing was written. Export the float network instead, and report this."
+            f"at most {_STEPS_APART} expected; nothing was written: export the float network instead, and report this."
         )

@@ -31,7 +31,7 @@ from edge_res.flow import Frames
 from edge_res.model.bundle import DecideParams
 from edge_res.signal.frontend import FrontEndParams, compute_frames
 
-_STREAM_S = 600  # the most that modes and engines are compared on, where clips are not words
+_STREAM_S = 600  # at most, of the stream that modes and engines are compared on, if the clips are not words
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def whole_number(text: str | None) -> int | None:
 
 
 def validator_of(answer: HTTPResponse) -> str:
-    """What tells this content from a later one at the same address: a strong ETag, the date, or else nothing."""
+    """What distinguishes this content from a later one at its address: a strong ETag, the date, or else nothing."""
     tag = answer.headers.get("ETag") or ""
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified") or ""
 

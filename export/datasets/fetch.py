@@ -257,7 +257,7 @@ SETS: Mapping[str, PublicSet] = {
     "esc50": PublicSet(
         url="https://github.com/karolpiczak/ESC-50/archive/refs/heads/master.zip",
         archive="ESC-50-master.zip",
-        sha256=None,  # GitHub packs it anew, and does not promise the same bytes each time
+        sha256=None,  # GitHub packs it on request, and does not promise the same bytes each time
         licence="set esc10 CC BY 3.0, set esc50 CC BY-NC 3.0, not for commercial use; credit Karol J. Piczak, ESC: "
         "Dataset for Environmental Sound Classification, and the authors of the clips, listed in its LICENSE",
         recipe="environment",

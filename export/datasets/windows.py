@@ -37,9 +37,10 @@ class Example:
 
 
 def training_examples(rng: np.random.Generator, clips: Sequence[Clip], labels: Sequence[str]) -> list[Example]:
-    """An epoch: every clip of a keyword; in shares of a keyword, 2 of other words, 1 of parts, 1.5 of background.
+    """An epoch: every clip of the keywords, and other windows in multiples of the clips per keyword.
 
-    No other word gets more than a fifth of a share, so that the frequent words do not drown out the rest.
+    These are up to 2 times as many of other words, 1 of parts of words and 1.5 of background. No other word gets more
+    than a fifth of a keyword's number, so that frequent words do not drown out the rest.
     """
     words = [clip for clip in clips if clip.entry.label != UNKNOWN]
     share = max(1, len(words) // max(1, len(set(labels) - {UNKNOWN, SILENCE})))
@@ -54,7 +55,7 @@ def training_examples(rng: np.random.Generator, clips: Sequence[Clip], labels: S
 
 
 def rarest(rng: np.random.Generator, clips: Sequence[Clip], most: int) -> list[Clip]:
-    """The clips in random order, at most `most` per word; clips labelled just `_unknown_` are of many words."""
+    """The clips in random order, at most `most` per word; clips labelled only `_unknown_` are not limited."""
     kept: list[Clip] = []
     counts: Counter[str] = Counter()
     for i in rng.permutation(len(clips)):

@@ -24,7 +24,7 @@ _KINDS = {
 _KINDS |= {"Conv", "Relu", "Add", "Slice", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool"}
 _KINDS |= {"Gemm", "MatMul", "Flatten", "Reshape", "Squeeze"}
 _RECURRENT = "recurrent networks are not supported, replace it with convolutions"
-_WAY_OUT = {
+_FIXES = {
     "ReduceMean": "quantizers leave it in float, use a GlobalAveragePool instead",
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
@@ -48,9 +48,9 @@ def check_kinds(nodes: Iterable[Node]) -> None:
     """Refuse operations that `int8/ops.py` does not have; the error names the first, or the first with a known fix."""
     unknown = [node for node in nodes if node.op_type not in _KINDS]
     if unknown:
-        node = next((node for node in unknown if node.op_type in _WAY_OUT), unknown[0])
+        node = next((node for node in unknown if node.op_type in _FIXES), unknown[0])
         known = "docs/export.md lists the operations that can be"
-        raise ExportError(f"{title_of(node)} cannot be exported: {_WAY_OUT.get(node.op_type, known)}.")
+        raise ExportError(f"{title_of(node)} cannot be exported: {_FIXES.get(node.op_type, known)}.")
 
 
 def pads_of(node: Node, attributes: dict[str, Any]) -> tuple[int, int, int, int]:

@@ -2,7 +2,7 @@
 
 XNNPACK has no depthwise kernel of more than 25 taps: a mean over 27 columns takes two of the nine microseconds of a
 step. As part of a convolution over all columns it takes almost no time and saves a rounding, but each weight of the
-dense layer is then repeated for each column. A mean over 21 columns is just as fast unfolded (7.8 µs a step either
+dense layer is then repeated for each column. A mean over 21 columns is just as fast unfolded (7.8 µs per step either
 way).
 """
 

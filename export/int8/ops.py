@@ -1,7 +1,7 @@
 """The operations of a quantized network, and the integer arithmetic that every engine must repeat.
 
 Activations are int8 `(time, bins, channels)`: real value = (integer - zero point) · scale. Weights are int8, symmetric,
-with one scale an output channel. There is no ReLU: a tensor with zero point -128 cannot hold a negative value, so the
+with one scale per output channel. There is no ReLU: a tensor with zero point -128 cannot hold a negative value, so the
 clip at the end of each operation is the ReLU (Jacob et al. 2018, "Quantization and Training of Neural Networks for
 Efficient Integer-Arithmetic-Only Inference", section 2.4). `Conv`, `DepthwiseConv` and `Add` compute; `MaxPool`, `Crop`
 and `Concat` only move integers, and keep their quantization.
@@ -210,7 +210,7 @@ class DepthwiseConv(_Convolution):
 
 @dataclass(frozen=True)
 class MaxPool(Sliding):
-    """The largest integer in each `kernel` (time, bins); padding never is the largest."""
+    """The largest integer in each `kernel` (time, bins); padding is never the largest."""
 
     name: str
     input: Tensor

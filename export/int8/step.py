@@ -13,7 +13,7 @@ have come to
 
 and to go on it needs the last `advance * lag_out - lag_in - offset` columns that its input had before this hop: its
 history. A tensor keeps the longest history that one of its readers needs, as a state; all its readers share it. An
-operation that makes one column a window (a mean over time, what follows it) is needed once a hop: there `advance` is
+operation that makes one column per window (a mean over time, what follows it) is needed once a hop: there `advance` is
 the input's `new`.
 
 An operation whose results nobody reads yet may as well compute them later: a projection shortcut is computed when the
@@ -32,7 +32,7 @@ from edge_res.export.int8.sums import identity
 
 @dataclass(frozen=True)
 class Flow:
-    """How a tensor streams: `new` columns a hop, `lag` columns behind where it would be without any kernel."""
+    """How a tensor streams: `new` columns per hop, `lag` columns behind where it would be without any kernel."""
 
     tensor: Tensor
     new: int

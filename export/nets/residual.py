@@ -35,7 +35,7 @@ class Style(Protocol):
 
 @dataclass(frozen=True)
 class ResNetShape:
-    """`depth` is 6 n + 2 for n basic blocks a stage, 9 n + 2 for n bottleneck blocks; strides are (time, frequency).
+    """`depth` is 6 n + 2 for n basic blocks per stage, 9 n + 2 for n bottleneck blocks; strides are (time, frequency).
 
     With `time_padding="valid"` a network can run on a stream; with `"same"`, as in the paper, only on whole windows.
     `shortcuts="none"` makes the plain network of the same depth. With `bottleneck`, `widths` are those of the 3×3
@@ -57,7 +57,7 @@ class ResNetShape:
 
     @property
     def blocks(self) -> int:
-        """Blocks a stage."""
+        """Blocks per stage."""
         return (self.depth - 2) // (9 if self.bottleneck else 6)
 
     @property

@@ -105,7 +105,7 @@ class Epochs(torch.utils.data.Dataset[tuple[Tensor, int]]):
 def batches(
     prepared: Prepared, settings: TrainSettings, process: Process, each: int, begun: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """This process's part of each batch of newly made windows, `each` batches an epoch, from epoch `begun` on.
+    """This process's part of each batch of newly made windows, `each` batches per epoch, from epoch `begun` on.
 
     Loader processes make the windows; their number does not change the result. They start only once: no epoch has to
     wait for them, and Python 3.11 may hang in a fork beside threads that are not Python's, such as those of `torchrun`.

@@ -68,7 +68,8 @@ def add_export(out: Path, bundle: Bundle) -> None:
     flips = metrics.get("flips", [])
     facts = {
         "int8 accuracy": f"{int8['accuracy']:.1%} ({low:.1%} to {high:.1%}); {counted(len(flips), 'window')} with "
-        "another label than in float" + "".join(f"; {one['window']} {one['float']} → {one['int8']}" for one in flips),
+        "a different label than in float"
+        + "".join(f"; {one['window']} {one['float']} → {one['int8']}" for one in flips),
         "multiply-adds": f"{network['macs_window']:,} per window"
         + (f", {network['macs_hop']:,} per hop" if mode == "step" else ""),
         "bytes": ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items())),

@@ -226,7 +226,7 @@ def teacher_of(settings: TrainSettings, prepared: Prepared, process: Process) ->
         )
     if core(run.front_end) != core(prepared.params):
         raise ConfigError(
-            f"The teacher {settings.teacher} has another front-end than the student; train both with the same one."
+            f"The teacher {settings.teacher} has a different front-end from the student's; train both with the same."
         )
     if run.training["split_sha256"] != split_sha256(prepared.loaded):
         raise ConfigError(
