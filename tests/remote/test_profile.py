@@ -38,7 +38,7 @@ def test_an_ensemble_and_a_mistake_over_there_are_told(host: Sshd) -> None:
     assert run.returncode == 11
     told = run.stderr.decode()
     assert f"{NAME}: There is no device 'no-such-device'" in told  # what it said there
-    assert f"{NAME} has not profiled: `edgeres profile` ended there with 2." in told
+    assert f"{NAME} returned no profile: `edgeres profile` ended there with exit code 2." in told
 
 
 def test_a_device_file_of_ones_own_goes_along(host: Sshd, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_interrupted_in_the_middle_nothing_is_left(host: Sshd, number: signal.Si
         assert process.returncode == -number
     else:
         assert process.returncode == 130
-        assert told.decode().splitlines()[-1] == f"edgeres: ended; {NAME} clears up, and nothing is left there"
+        assert told.decode().splitlines()[-1] == f"edgeres: stopped; {NAME} cleans up, and nothing is left there"
     wait_until(lambda: not processes(host.temporary))
     wait_until(lambda: not host.left())
 
