@@ -1,12 +1,13 @@
 """What flows: Block → Frames → Scores → Event, and beside them Gap and Health, as frozen dataclasses.
 
-Axis 0 is always time. A position (`at`) is an integer index into the stream; float seconds appear only in
-what is told to the outside.
+Axis 0 is always time. A position (`at`) is an integer sample index into the stream; float seconds appear only in events
+and reports.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,19 @@ Frames = NDArray[np.float32]  # (frames, bins, channels)
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """What is known of a signal before its first sample comes.
+
+    `unit` is that of its samples, such as "g" or "V", "raw" where it is unknown, and "" of audio: full scale is ±1.
+    """
+
+    name: str
+    rate_hz: int
+    channels: int
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """What a source delivers at once.
 
@@ -24,6 +38,7 @@ class Block:
     in it. `lost` samples are missing directly before this block. `samples` may be a view into a buffer that the
     source reuses: it holds until the next block is asked for. `begins` is the name of a recording that begins with this
     block, of a source that plays several: nothing is missing, but what follows does not go on from what was before.
+    `time_us` is when the first sample was captured, in microseconds of Unix time; None where that is unknown.
     """
 
     source: str
@@ -31,6 +46,7 @@ class Block:
     samples: Samples
     lost: int = 0
     begins: str = ""
+    time_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +59,13 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A label that switches on or off.
+    """A label that switches on or off; both have the same `id`, `start_s` and `time`.
 
-    `start_s` is the threshold's crossing less the bundle's stated delay; `end_s` (only of "off") where the score
-    fell again, likewise less the delay.
+    `start_s` is the threshold's crossing less the bundle's stated delay, in seconds of the stream, and `time` the same
+    moment in UTC, by the time at which the source captured its samples; None where that is unknown, as of a recording
+    that does not state its start. `score` is the smoothed score now. Only "off" has `end_s`, where the score fell again
+    (likewise less the delay), `duration_s`, from `start_s` to it, and `peak`, the highest smoothed score between.
+    `id` is unique, and the same whenever the same recording or session is heard again.
     """
 
     event: Literal["on", "off"]
@@ -56,6 +75,10 @@ class Event:
     at_s: float
     source: str
     end_s: float | None = None
+    duration_s: float | None = None
+    peak: float | None = None
+    time: datetime | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

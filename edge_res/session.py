@@ -9,20 +9,23 @@ offset   size  of a record
 0        1     kind: ``B`` block, ``H`` health, ``L`` logits, ``F`` frames, ``E`` end
 1        1     the source, by its place in the header's list
 2        1     the bundle, by its place in the header's list (of ``L`` and ``F``)
-3        1     how samples are written (of ``B``): 0 float32, 1 int16 of which 32768 are full scale
+3        1     how a block is written (of ``B``): bit 0: as int16 of which 32768 are full scale, else float32;
+               bit 1: with the time at which it was captured
 4        4     length of the payload in bytes
 8        8     microseconds since the recording began, on a clock that never goes back
 16       4     CRC-32 (as in zlib) of the 16 bytes before and of the payload
 20             payload
 ======== ===== =================================================================================================
 
-``B``: `at` (uint64), `lost` (uint64), samples (uint32), length of `begins` (uint16), `begins` in UTF-8, the samples,
-time first. int16 is taken only for blocks that it holds to the bit, as a 16-bit converter gives them. ``H``: a JSON
-object with state, reason and at_s. ``L``: int8, a value a label, of each hop that gave scores. ``F``: int8 `(hop, bins,
-channels)`, the quantized frames of each hop, where they were asked for. ``E``: no payload; the recording was ended.
+``B``: `at` (uint64), `lost` (uint64), samples (uint32), length of `begins` (uint16), `begins` in UTF-8, where bit 1 is
+set `time_us` (int64, microseconds of Unix time of the first sample), and the samples, axis 0 being time. int16 is taken
+only for blocks that it holds to the bit, as a 16-bit converter gives them. ``H``: a JSON object with state, reason and
+at_s. ``L``: int8, a value a label, of each hop that gave scores. ``F``: int8 `(hop, bins, channels)`, the quantized
+frames of each hop, where they were asked for. ``E``: no payload; the recording was ended.
 
-Header: edgerec (1, the version), time (when it began), edge_res, numpy, processor, engine, mode, thresholds, sources
-(name, rate_hz, channels, unit) and bundles (name, sha256, labels, frames: the shape of ``F``).
+Header: edgerec (2, the version; 1 had no times of blocks and is read as well), time (when it began), edge_res, numpy,
+processor, engine, mode, thresholds, sources (name, rate_hz, channels, unit) and bundles (name, sha256, labels, frames:
+the shape of ``F``).
 """
 
 from __future__ import annotations
@@ -43,12 +46,14 @@ from numpy.typing import NDArray
 from edge_res.errors import SourceError
 from edge_res.flow import Block, Health, Samples
 
-VERSION = 1
+VERSION = 2
+_READ = (1, 2)  # versions
 SUFFIX = ".edgerec"
 _HEAD = struct.Struct("<cBBBIQ")
 _CRC = struct.Struct("<I")
 _BLOCK = struct.Struct("<QQIH")
-_RAW, _INT16 = 0, 1
+_TIME = struct.Struct("<q")
+_INT16, _TIMED = 1, 2  # bits of how a block is written
 _LONGEST_HEADER = 1 << 20
 _STATES = ("healthy", "alarmed", "recovering", "failed")
 
@@ -90,7 +95,7 @@ class Header:
     def from_line(cls, line: bytes) -> Header:
         """Read what `to_line` wrote; raises what Python raises for anything else."""
         body = json.loads(line)
-        if body.pop("edgerec") != VERSION:
+        if body.pop("edgerec") not in _READ:
             raise ValueError("another version")
         body["sources"] = tuple(RecordedSource(**each) for each in body["sources"])
         body["bundles"] = tuple(
@@ -123,23 +128,31 @@ def exact_int16(samples: Samples) -> NDArray[np.int16] | None:
 
 
 def block_payload(block: Block) -> tuple[int, bytes]:
-    """How the samples of a block are written, and the payload of its record."""
+    """How a block is written, and the payload of its record."""
     samples = np.ascontiguousarray(block.samples, "<f4")
     integers = exact_int16(samples)
     begins = block.begins.encode(errors="replace")
     head = _BLOCK.pack(block.at, block.lost, len(samples), len(begins)) + begins
-    return (_RAW, head + samples.tobytes()) if integers is None else (_INT16, head + integers.tobytes())
+    code = 0 if integers is None else _INT16
+    if block.time_us is not None:
+        code |= _TIMED
+        head += _TIME.pack(block.time_us)
+    return code, head + (samples if integers is None else integers).tobytes()
 
 
 def block_of(record: Record, source: RecordedSource) -> Block:
-    """The block of a ``B`` record; raises `ValueError` or `struct.error` for what is none."""
+    """The block of a ``B`` record; raises `ValueError` or `struct.error` for what is not one."""
     at, lost, length, named = _BLOCK.unpack_from(record.payload)
     start = _BLOCK.size + named
     begins = record.payload[_BLOCK.size : start].decode()
-    dtype = "<i2" if record.code == _INT16 else "<f4"
+    time_us = None
+    if record.code & _TIMED:
+        (time_us,) = _TIME.unpack_from(record.payload, start)
+        start += _TIME.size
+    dtype = "<i2" if record.code & _INT16 else "<f4"
     coded = np.frombuffer(record.payload, dtype, offset=start).reshape(length, source.channels)
-    samples: Samples = coded * np.float32(1 / 32768) if record.code == _INT16 else coded.astype(np.float32)
-    return Block(source.name, at, samples, lost, begins)
+    samples: Samples = coded * np.float32(1 / 32768) if record.code & _INT16 else coded.astype(np.float32)
+    return Block(source.name, at, samples, lost, begins, time_us)
 
 
 def health_of(record: Record, source: RecordedSource) -> Health:

@@ -29,8 +29,13 @@ def test_the_demo_is_heard() -> None:
 def test_events_are_as_documented() -> None:
     events = lines(edgeres("listen", "demo:", "--format", "jsonl"))
     on, off = [next(e for e in events if e["event"] == what) for what in ("on", "off")]
-    assert set(on) == {"event", "label", "score", "start_s", "at_s", "source"}
-    assert set(off) == {*on, "end_s"}
+    assert set(on) == {"event", "label", "score", "start_s", "at_s", "source", "id", "version"}
+    assert set(off) == {*on, "end_s", "duration_s", "peak"}
+    assert on["version"] == 1
+    assert off["id"] == on["id"]
+    assert off["duration_s"] == pytest.approx(off["end_s"] - off["start_s"], abs=1e-4)
+    assert off["peak"] >= max(on["score"], off["score"])
+    assert len({e["id"] for e in events}) == len(events) / 2
     assert on["source"] == "demo:"
     assert on["start_s"] < on["at_s"]
     assert [e["at_s"] for e in events] == sorted(e["at_s"] for e in events)
@@ -72,7 +77,7 @@ def test_raw_pcm_and_files_of_any_kind_give_the_same_events(tmp_path: Path) -> N
         edgeres("listen", "-", *known, stdin=samples.tobytes()),
         edgeres("listen", "-", *known, "--pcm-format", "f32le", stdin=floats.astype("<f4").tobytes()),
     ]
-    plain = [[{**event, "source": ""} for event in lines(run)] for run in runs]
+    plain = [[{**event, "source": "", "id": ""} for event in lines(run)] for run in runs]
     assert len(plain[0]) > 10
     assert all(events == plain[0] for events in plain[1:])
 
@@ -151,9 +156,9 @@ def test_damaged_bundles_are_refused_in_one_sentence(tmp_path: Path) -> None:
     expected = {
         "truncated.edgeres": "not a whole .edgeres bundle",
         "text.edgeres": "not a whole .edgeres bundle",
-        "tampered.edgeres": "window.tflite is not what was exported",
+        "tampered.edgeres": "window.tflite in the bundle is not what was exported",
         "schema.edgeres": "schema 99",
-        "lacks.edgeres": "lacks its member window.tflite",
+        "lacks.edgeres": "lacks its file window.tflite",
     }
     for name, path in broken_bundles(tmp_path).items():
         run = edgeres("listen", "demo:", "--model", path)

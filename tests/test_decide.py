@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_res.decide import Decide, with_thresholds
+from edge_res.decide import Decide, Nearest, with_thresholds
 from edge_res.errors import ConfigError
 from edge_res.flow import Event, Scores
 from edge_res.model.bundle import DecideParams
@@ -32,7 +32,15 @@ def told(events: list[Event]) -> list[tuple[str, str, float]]:
 def test_an_event_starts_at_the_crossing_less_the_delay_and_ends_where_the_score_falls() -> None:
     on, off = decide(PARAMS, [0.0, 0.6, 0.9, 0.31, 0.29, 0.0])
     assert on == Event("on", "yes", 0.6, start_s=0.85, at_s=1.1, source="test")
-    assert off == Event("off", "yes", 0.29, start_s=0.85, at_s=1.4, source="test", end_s=1.15)
+    assert off == Event("off", "yes", 0.29, start_s=0.85, at_s=1.4, source="test", end_s=1.15, duration_s=0.3, peak=0.9)
+
+
+def test_the_label_that_came_nearest_to_its_threshold_is_kept() -> None:
+    decider = Decide(PARAMS, LABELS, delay_s=0.25, source="test")
+    assert decider.nearest is None
+    for i, (yes, no) in enumerate([(0.1, 0.2), (0.55, 0.1), (0.1, 0.7), (0.3, 0.3)]):
+        assert decider.push(Scores(1.0 + i, np.array([yes, no, 1 - yes - no], np.float32))) == []
+    assert decider.nearest == Nearest("yes", 0.55, 0.6, 2.0)  # 0.92 of it; no came to 0.88
 
 
 def test_the_end_of_the_stream_closes_what_is_open() -> None:

@@ -104,7 +104,7 @@ def hear(bundle: Bundle, source: Played, engine: str = "litert", mode: str = "st
     sink = Kept()
     model = load_model(bundle, load_engine(engine), mode)
     stream = Stream(source, [Chain(manifest, model)], manifest.decide)
-    listen([stream], sink)
+    listen([stream], [source], sink)
     return Heard([s.at_s for s in sink.scores], np.array([s.values for s in sink.scores]), sink, stream.stats)
 
 
@@ -190,7 +190,7 @@ def test_what_is_on_goes_off_when_the_source_fails_or_the_user_ends_it(
     source = Failing(demo, [1280])
     stream = Stream(source, [Chain(manifest, load_model(bundle, load_engine("litert")))], manifest.decide)
     with pytest.raises(type(failure)):
-        listen([stream], sink)
+        listen([stream], [source], sink)
     assert [(event.event, event.label) for event in sink.events] == [("on", first.label), ("off", first.label)]
 
 
@@ -209,8 +209,9 @@ def test_what_is_on_goes_off_when_the_source_is_lost_not_when_it_is_back(bundle:
                 yield block
 
     manifest, sink = bundle.manifest, Kept()
-    stream = Stream(Lost(demo, [1280]), [Chain(manifest, load_model(bundle, load_engine("litert")))], manifest.decide)
-    listen([stream], sink)
+    source = Lost(demo, [1280])
+    stream = Stream(source, [Chain(manifest, load_model(bundle, load_engine("litert")))], manifest.decide)
+    listen([stream], [source], sink)
     assert [event.label for event in sink.events] == [first.label, first.label]
 
 

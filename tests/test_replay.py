@@ -219,7 +219,7 @@ def test_a_recorded_channel_is_the_one_that_was_picked(tmp_path: Path) -> None:
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     session = tmp_path / "a.edgerec"
     assert sentence(edgeres("listen", "demo:", "--record-frames")) == (
-        "--record-frames adds to a recording; say --record FILE.edgerec as well."
+        "--record-frames adds to a recording; give --record FILE.edgerec as well."
     )
     assert sentence(edgeres("listen", "demo:", "--record", tmp_path / "a.rec")) == (
         f"{tmp_path}/a.rec would not be known as a session; name it FILE.edgerec."
@@ -227,6 +227,6 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     assert edgeres("listen", "demo:", "--record", session).returncode == 0
     assert "a.edgerec is there already" in sentence(edgeres("listen", "demo:", "--record", session))
     session.with_name("b.edgerec").write_bytes(b"x")
-    assert "b.edgerec is no session of version 1" in sentence(edgeres("listen", session.with_name("b.edgerec")))
+    assert "b.edgerec is no session of version 2" in sentence(edgeres("listen", session.with_name("b.edgerec")))
     twice = edgeres("listen", session, "demo:")
     assert sentence(twice) == "The source demo: is named twice; name each once."

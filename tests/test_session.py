@@ -83,7 +83,7 @@ def same(one: Block | Health, other: Block | Health) -> bool:
 ITEMS: list[Block | Health] = [
     Block("mic:", 0, samples_of(1280, 1)),
     Block("udp://:5005", 7, samples_of(80, 3), 7),
-    Health("udp://:5005", "alarmed", "no sample has come for 1.0 s", 0.087),
+    Health("udp://:5005", "alarmed", "no sample for 1.0 s", 0.087),
     Block("mic:", 12000, np.rint(1000 * samples_of(1280, 1)) / np.float32(32768), 10720, "küche.wav"),
     Block("mic:", 13300, samples_of(0, 1), 20),
     Health("mic:", "failed", "it is gone — for ever.", 0.83),
@@ -182,7 +182,7 @@ def test_what_no_writer_wrote_is_damaged_even_with_a_right_crc(
     "line",
     [
         b"", b"\n", b"{}\n", b"[]\n", b"1\n", b'"x"\n', b"\xff\xfe\n", b"RIFF\0\0", b"[" * 3000,
-        HEADER.to_line().replace(b'"edgerec": 1', b'"edgerec": 2'),
+        HEADER.to_line().replace(b'"edgerec": 2', b'"edgerec": 3'),
         HEADER.to_line().replace(b"16000", b"0"),
         HEADER.to_line().replace(b"16000", b'"x"'),
         HEADER.to_line().replace(b"16000", b"1.5"),
@@ -193,7 +193,7 @@ def test_what_no_writer_wrote_is_damaged_even_with_a_right_crc(
 def test_what_is_no_session_is_refused(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "a.edgerec"
     path.write_bytes(line)
-    with pytest.raises(SourceError, match=r"a\.edgerec is no session of version 1 that can be read; record it with"):
+    with pytest.raises(SourceError, match=r"a\.edgerec is no session of version 2 that can be read; record it with"):
         Session(str(path))
 
 
@@ -213,7 +213,7 @@ def test_a_session_says_its_rate_and_channels_itself(tmp_path: Path) -> None:
     write(path, ITEMS)
     with pytest.raises(ConfigError, match=r"a\.edgerec says itself that mic: has 16000 Hz, and --rate says 8000"):
         open_source(str(path), Wanted(16000, None, 0.08, given_rate_hz=8000))
-    with pytest.raises(SignalError, match="5005 has 3 channels and the model listens to 1 channel; pick some"):
+    with pytest.raises(SignalError, match="5005 has 3 channels, but the model expects 1; pick some"):
         open_session(str(path), Wanted(16000, 1, 0.08))
 
 

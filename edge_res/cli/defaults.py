@@ -78,7 +78,7 @@ def read_defaults(given: Path | None, commands: Collection[str]) -> Defaults | N
 
 
 def _find() -> Path | None:
-    from edge_res.devices.profiles import user_folder
+    from edge_res.devices.files import user_folder
 
     return next((path for path in (Path(NAME), user_folder() / NAME) if path.is_file()), None)
 

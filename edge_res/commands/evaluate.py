@@ -31,15 +31,14 @@ def evaluate(
 ) -> None:
     """Measure the accuracy of a model on clips, and its misses and false accepts on long recordings."""
     from edge_res.evaluation.clips import evaluate as evaluate_clips
-    from edge_res.model.ensemble import Chain, merged, read_members
-    from edge_res.model.models import choose_engine, load_model
+    from edge_res.model.ensemble import read_ensemble
+    from edge_res.model.models import choose_engine
 
     runner, instead = choose_engine(engine)
     if instead:
         say(instead)
-    bundles = read_members(model)
-    models = [load_model(bundle, runner, mode, threads or 1) for bundle in bundles]
-    chains = [Chain(bundle.manifest, model) for bundle, model in zip(bundles, models, strict=True)]
+    ensemble = read_ensemble(model)
+    models = ensemble.load(runner, mode, threads or 1)
     columns = (BarColumn(), TextColumn("{task.completed} of {task.total} clips"), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
@@ -48,8 +47,8 @@ def evaluate(
         def tell(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        metrics, _, left_out = evaluate_clips(chains, data, tuple(sets or ()), unseen, tell)
-    manifest = merged([bundle.manifest for bundle in bundles])
+        metrics, _, left_out = evaluate_clips(ensemble.chains(models), data, tuple(sets or ()), unseen, tell)
+    manifest = ensemble.manifest
     told = {"model": manifest.name, "engine": models[0].runner.engine, "mode": models[0].mode, "left_out": left_out}
     with writing():
         if as_json:

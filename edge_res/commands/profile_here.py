@@ -16,16 +16,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from edge_res.choices import MODES
 from edge_res.commands.profile import ProfileOptions
-from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles, stay_on
+from edge_res.devices import DeviceFile, describe_mismatch, detect, find_device, known_devices, stay_on
+from edge_res.devices.files import devices_of_family, left_out
 from edge_res.devices.machine import machine_name
-from edge_res.devices.profiles import left_out, member_names
 from edge_res.engines import load_engine
 from edge_res.errors import ConfigError, EdgeResError, EngineError, ModelError
 from edge_res.measured import Settings, key_of, save, saved_settings
 from edge_res.model.bundle import Bundle
-from edge_res.model.ensemble import merged, read_members
-from edge_res.model.models import MODES
+from edge_res.model.ensemble import read_ensemble
 from edge_res.model.verify import installed_engines
 from edge_res.profiling.observe import Observer
 from edge_res.profiling.recommend import Recommendation, recommend
@@ -43,18 +43,18 @@ _IDLE_S = 2.0  # that the power of the idle device is measured
 
 def measure_here(options: ProfileOptions) -> None:
     """Measure all combinations, then print, save and plot them as the options say."""
-    bundles = read_members(options.model)
-    manifest = merged([bundle.manifest for bundle in bundles])
+    ensemble = read_ensemble(options.model)
+    bundles, manifest = ensemble.bundles, ensemble.manifest
     hop_s = manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
     name = options.device
     device, which = (detect(), None) if name is None else find_device(name)
-    doubts = left_out(known_profiles() if name is None else member_names(name))
+    doubts = left_out(known_devices() if name is None else devices_of_family(name))
     for sentence in filter(None, (*doubts, which, stay_on(device.affinity) if name is not None else None)):
         say(sentence)
-    tasks = tasks_of(options, bundles)
     check_page(options.html)
     if options.save:
         saved_settings("")  # reports a file that cannot be added to before anything is measured
+    tasks = tasks_of(options, bundles)
     sensors = open_sensors(device.reads)
     before = sensors.read()
     measured: list[list[Row]] = []
@@ -84,7 +84,7 @@ def measure_here(options: ProfileOptions) -> None:
         raise EngineError(f"Nothing could be measured; the first to fail: {rows[0].name}: {rows[0].why.rstrip('.')}.")
 
 
-def file_of(device: DeviceProfile) -> str:
+def file_of(device: DeviceFile) -> str:
     """The device file that a profile belongs to: the one in use, unless this machine does not match it."""
     return device.name if describe_mismatch(device) is None else detect().name
 
@@ -117,6 +117,9 @@ def show(report: Report, *, as_json: bool, html: Path | None) -> None:
 
 def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     """What to measure; by default all installed engines, both modes, and one, two and four threads."""
+    for mode in options.modes:
+        if mode not in MODES:
+            raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
     engines = list(dict.fromkeys(options.engines))
     for engine in engines:
         load_engine(engine)  # a named one must be there
@@ -126,9 +129,6 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
             say(f"not measured: {sentence}")
     if not engines:
         raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
-    for mode in options.modes:
-        if mode not in MODES:
-            raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
     threads = dict.fromkeys(options.threads or default_threads())
     tasks = []
     missing = []

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from edge_res.commands.profile import ProfileOptions
 from edge_res.commands.profile_here import check_page, show
-from edge_res.devices.profiles import is_own, known_profiles, load_profile
+from edge_res.devices.files import is_own, known_devices, load_device
 from edge_res.errors import RemoteError
 from edge_res.model.bundle import bundle_path
-from edge_res.model.ensemble import member_names, read_members
+from edge_res.model.ensemble import bundle_names, read_ensemble
 from edge_res.profiling.report import is_report
 from edge_res.remote.package import pack, requirements
 from edge_res.remote.ssh import Host, ask
@@ -23,9 +23,9 @@ from edge_res.telling import stopped_with
 def measure_there(options: ProfileOptions, host: Host, *, install: bool) -> None:
     """Measure on the host and print here; only what `--save` writes stays there."""
     check_page(options.html)
-    read_members(options.model)  # reports a damaged bundle before it is sent
+    read_ensemble(options.model)  # reports a damaged bundle before it is sent
     files = {"package.zip": pack()}
-    for number, path in enumerate(bundle_path(name) for name in member_names(options.model)):
+    for number, path in enumerate(bundle_path(name) for name in bundle_names(options.model)):
         files[f"{number}.edgeres"] = path.read_bytes()
     model = "+".join(name for name in files if name.endswith(".edgeres"))
     arguments = ["profile", model, "--json", "--seconds", str(options.seconds), "--tries", str(options.tries)]
@@ -60,5 +60,5 @@ def own_file(device: str) -> Path | None:
     """The user's own file of a device, which the host may lack; None for a bundled one."""
     if not is_own(device) and not device.endswith(".toml"):
         return None
-    load_profile(device)  # reports a mistake in it before it is sent
-    return known_profiles().get(device, Path(device))
+    load_device(device)  # reports a mistake in it before it is sent
+    return known_devices().get(device, Path(device))

@@ -82,7 +82,7 @@ def heard(chains: Sequence[Chain], manifest: Manifest, path: Path) -> tuple[list
             for chain in chains:
                 chain.reset()
             stream, onsets = Stream(source, chains, manifest.decide), Onsets()
-            listen([stream], onsets)
+            listen([stream], [source], onsets)
     except UnusableError:
         raise
     except EdgeResError as error:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_res.engines import RunnerClass
 from edge_res.errors import ConfigError
 from edge_res.flow import Samples
 from edge_res.model.bundle import Bundle, DecideParams, Manifest, read_bundle
-from edge_res.model.models import Model
+from edge_res.model.models import Model, StepModel, WindowModel, load_model
 from edge_res.signal.frontend import FrontEnd
 
 
@@ -45,19 +46,37 @@ def push_all(chains: Sequence[Chain], samples: Samples) -> Iterator[NDArray[np.f
         yield np.mean(seen, axis=0, dtype=np.float32) if len(seen) == len(values) else None
 
 
-def member_names(names: str) -> list[str]:
-    """Of `A+B+…` the members of an ensemble, or the one bundle that is named."""
+@dataclass(frozen=True)
+class Ensemble:
+    """One bundle, or several whose scores are averaged; `manifest` is what they have in common, see `merged`."""
+
+    bundles: tuple[Bundle, ...]
+    manifest: Manifest
+
+    def load(self, engine: RunnerClass, mode: str | None = None, threads: int = 1) -> list[StepModel | WindowModel]:
+        """The model of each bundle, in an engine."""
+        return [load_model(bundle, engine, mode, threads) for bundle in self.bundles]
+
+    def chains(self, models: Sequence[Model]) -> list[Chain]:
+        """Each bundle with its model, for one stream."""
+        return [Chain(bundle.manifest, model) for bundle, model in zip(self.bundles, models, strict=True)]
+
+
+def read_ensemble(names: str) -> Ensemble:
+    """The bundle, or of `A+B+…` the bundles, checked; raises `ModelError`, and `ConfigError` if they do not fit."""
+    bundles = tuple(read_bundle(name) for name in bundle_names(names))
+    return Ensemble(bundles, merged([bundle.manifest for bundle in bundles]))
+
+
+def bundle_names(names: str) -> list[str]:
+    """Of `A+B+…` the bundles, or the one that is named; a file whose name has a + is one."""
     return [names] if Path(names).exists() else names.split("+")
 
 
-def read_members(names: str) -> list[Bundle]:
-    return [read_bundle(name) for name in member_names(names)]
-
-
 def merged(manifests: Sequence[Manifest]) -> Manifest:
-    """What an ensemble's members have in common; bundles that cannot decide together are a `ConfigError`.
+    """What the models of an ensemble have in common; bundles that cannot decide together are a `ConfigError`.
 
-    Its name tells the members, its thresholds are their mean, its delay and window the longest.
+    Its name lists them, its thresholds are their mean, its delay and window the longest.
     """
     first = manifests[0]
     if len(manifests) == 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,6 +20,7 @@ from edge_res.signal.level import decibels
 from edge_res.sinks import Sink
 from edge_res.sources import Source
 from edge_res.stats import Stats
+from edge_res.telling import LOGGER
 from edge_res.writing import replace_file
 
 _EVERY_S = 1.0
@@ -104,9 +104,10 @@ class HealthReport(Sink):
         seen = self._seen[health.source]
         seen.state, seen.reason = health.state, health.reason
         # Where one source is all there is, its end is that of the program, which says the same.
-        if sys.stderr is not None and (health.state not in ("failed", "ended") or len(self._seen) > 1):
+        if health.state not in ("failed", "ended") or len(self._seen) > 1:
             reason = f": {health.reason}" if health.reason else ""
-            print(f"edgeres: {health.source} {_SAID[health.state]} at {health.at_s:.1f} s{reason}", file=sys.stderr)
+            level = logging.INFO if health.state in ("healthy", "ended") else logging.WARNING
+            LOGGER.log(level, "%s %s at %.1f s%s", health.source, _SAID[health.state], health.at_s, reason)
         self._report(self._clock())
 
     def finish(self) -> None:
@@ -131,7 +132,7 @@ class HealthReport(Sink):
             if not self._written:
                 raise
             if not self._told:
-                logging.getLogger("edge_res").warning("%s", error)
+                LOGGER.warning("%s", error)
             self._told = True
         else:
             self._written, self._told = True, False

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TextIO
 
+from edge_res.errors import ConfigError, OutputError
 from edge_res.flow import Block, Event, Gap, Scores
 from edge_res.model.bundle import Manifest
 from edge_res.sinks import Sink
 from edge_res.sources import Source
 from edge_res.stats import Stats
 from edge_res.writing import writing
+
+VERSION = 1  # of the objects; what is added later does not change it, see docs/reference/json.md
 
 
 class JsonLines(Sink):
@@ -42,7 +46,7 @@ class JsonLines(Sink):
             self._print({"at_s": scores.at_s, "scores": values, "source": block.source})
 
     def emit(self, event: Event) -> None:
-        self._print({key: value for key, value in asdict(event).items() if value is not None})
+        self._print(event_body(event))
 
     def gap(self, gap: Gap) -> None:
         self._print({"event": "gap", **asdict(gap)})
@@ -53,4 +57,30 @@ class JsonLines(Sink):
 
     def _print(self, body: dict[str, Any]) -> None:
         with writing():
-            print(json.dumps(body, ensure_ascii=False), file=self._out, flush=True)
+            print(json.dumps({**body, "version": VERSION}, ensure_ascii=False), file=self._out, flush=True)
+
+
+class JsonLinesFile(JsonLines):
+    """`jsonl:PATH`: the same lines, appended to a file; each is written as it comes."""
+
+    def __init__(self, address: str) -> None:
+        path = address.partition(":")[2]
+        if not path:
+            raise ConfigError(f"{address} names no file; give one as in jsonl:events.jsonl.")
+        try:
+            file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 (closed by `finish`)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            why = getattr(error, "strerror", error)
+            raise OutputError(f"{path} cannot be written: {why}; name another file.") from None
+        super().__init__(file, all_scores=False)
+
+    def finish(self) -> None:
+        self._out.close()
+
+
+def event_body(event: Event) -> dict[str, Any]:
+    """An event as a JSON object; what is unknown is left out. `time` is ISO 8601 in UTC, to the millisecond."""
+    body = {key: value for key, value in asdict(event).items() if value is not None}
+    if event.time is not None:
+        body["time"] = event.time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return body

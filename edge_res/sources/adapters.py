@@ -162,7 +162,8 @@ class Loop:
             with self._source as source:
                 for item in source:
                     if isinstance(item, Block):
-                        item = replace(item, at=begun + item.at, begins=item.begins or begins)
+                        time_us = None if begun else item.time_us  # it was captured once
+                        item = replace(item, at=begun + item.at, begins=item.begins or begins, time_us=time_us)
                         end, begins = item.at + len(item.samples), ""
                     yield item
             check_any(self.name, end - begun)  # else this would never come to an end

@@ -13,6 +13,7 @@ from edge_res.errors import ConfigError, EdgeResError, SourceError
 from edge_res.flow import Block, Health, Samples
 from edge_res.signal.ring import Ring
 from edge_res.sources import TICK_S, Wanted
+from edge_res.sources.clock import CaptureClock
 from edge_res.sources.watchdog import Watchdog
 
 BUFFER_S = 8.0  # what the loop may be late without a loss
@@ -40,6 +41,7 @@ class Feed:
         self._give_up_s = want.give_up_s
         block = want.block_length(rate_hz)
         self._ring = Ring(max(round(buffer_s * rate_hz), 2 * block), channels, block, _GAPS)
+        self._clock = CaptureClock(rate_hz)
         self._news = threading.Event()
         self._trouble = ""
         self._error: BaseException | None = None
@@ -61,6 +63,7 @@ class Feed:
                 self._write(run, until_s)
             else:
                 self._ring.lose(len(run))
+        self._clock.came(self._ring.end)
         if finite.any():
             self._trouble = ""
         self._news.set()
@@ -120,7 +123,7 @@ class Feed:
             at_s = ring.at / self._rate_hz
             if n := min(ring.available, ring.longest_view):
                 yield from dog.fed(at_s)
-                yield Block(self._name, ring.at, ring.view(n), lost)
+                yield Block(self._name, ring.at, ring.view(n), lost, time_us=self._clock.time_us(ring.at))
                 ring.advance(n)
                 lost = 0
                 continue

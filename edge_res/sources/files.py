@@ -15,7 +15,7 @@ from edge_res.flow import Block, Samples
 from edge_res.session import exact_int16
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite, check_given_channels, check_readable
-from edge_res.sources.containers import breaks_off, goes_on, wav_data, with_length
+from edge_res.sources.containers import breaks_off, goes_on, stated_start_us, wav_data, with_length
 
 SoundFileError = soundfile.LibsndfileError  # what opening and reading raise of a file that is damaged or no sound
 _UNKNOWN = 1 << 48  # libsndfile's count of a FLAC stream that does not tell its length is far beyond
@@ -108,6 +108,7 @@ class AudioFile:
                 f"{self.name} says itself that it has {self.rate_hz} Hz, and --rate says {want.given_rate_hz}; "
                 "leave --rate out."
             )
+        self._start_us = stated_start_us(path, str(self._file.copy_metadata().get("date", "")), self.rate_hz)
         check_given_channels(self.name, self.channels, want.given_channels)
         check_any(self.name, self._file.frames)
         check_channels(self.name, self.channels, want.channels, "pick some with --channel 0, or --channel mix")
@@ -123,8 +124,11 @@ class AudioFile:
         at = 0
         for samples in _pieces(self._file, self._buffer, self.name):
             check_finite(self.name, samples, at, self.rate_hz)
-            yield Block(self.name, at, samples)
+            yield Block(self.name, at, samples, time_us=self._time_us(at))
             at += len(samples)
+
+    def _time_us(self, at: int) -> int | None:
+        return None if self._start_us is None else self._start_us + round(1e6 * at / self.rate_hz)
 
 
 def _pieces(file: soundfile.SoundFile, buffer: Samples, name: str) -> Iterator[Samples]:

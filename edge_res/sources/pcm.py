@@ -17,12 +17,14 @@ from edge_res.errors import ConfigError, SourceError
 from edge_res.flow import Block, Health
 from edge_res.sources import TICK_S, Wanted
 from edge_res.sources.checks import check_any, check_channels, check_finite
+from edge_res.sources.clock import CaptureClock
 from edge_res.sources.sensor import RateWatch
 from edge_res.sources.watchdog import Watchdog
 
 ALARM_S = 2.0  # without a byte
 _PAUSE_S = 1.0  # without one: then nothing is told of its rate
 _TOLERANCE = 0.05  # a player keeps time less well than a clock
+_LIVE = 0.5  # of its own length that a live pipe takes at least: a file comes at once, and its times are unknown
 _JUDGED_S = 2.0  # over which a reader mostly waits, or does not
 CONTAINERS = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "OGG"}
 DTYPES: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
@@ -73,6 +75,7 @@ class RawPcm:
         samples = np.empty(coded.shape, np.float32)
         scale = np.float32(1 / 32768 if self._dtype.kind == "i" else 1)
         dog, pace = Watchdog(self.name, ALARM_S, self._give_up_s), LivePace(self.rate_hz)
+        clock, began_s = CaptureClock(self.rate_hz), monotonic()
         at = held = 0
         while True:
             pace.waits()
@@ -99,7 +102,9 @@ class RawPcm:
                 np.multiply(coded[:whole], scale, out=samples[:whole])
                 arrived[:rest] = arrived[whole * sample_bytes : whole * sample_bytes + rest]
                 check_finite("stdin", samples[:whole], at, self.rate_hz)
-                yield Block(self.name, at, samples[:whole])
+                clock.came(at + whole)
+                live = monotonic() - began_s >= _LIVE * at / self.rate_hz
+                yield Block(self.name, at, samples[:whole], time_us=clock.time_us(at) if live else None)
                 at += whole
             held = rest
         check_any("stdin", at)

@@ -61,8 +61,10 @@ class Playlist:
             begins = str(path)
             try:
                 with source:
-                    for samples in self._samples_of(source):
-                        yield Block(self.name, at, samples, begins=begins)
+                    begun = at
+                    for samples, start_us in self._samples_of(source):
+                        time_us = None if start_us is None else start_us + round(1e6 * (at - begun) / self.rate_hz)
+                        yield Block(self.name, at, samples, begins=begins, time_us=time_us)
                         at += len(samples)
                         begins = ""
             except EdgeResError as error:
@@ -78,13 +80,15 @@ class Playlist:
         found = [Path(folder, name) for folder, _, names in walked for name in names]
         return sorted(path.relative_to(self._folder) for path in found if _is_regular(path))
 
-    def _samples_of(self, source: Source) -> Iterator[Samples]:
-        """All of one recording, at the rate of the playlist."""
+    def _samples_of(self, source: Source) -> Iterator[tuple[Samples, int | None]]:
+        """All of one recording, at the rate of the playlist, and each time when it was begun, where that is known."""
         resampler = Resampler(source.rate_hz, self.rate_hz, self.channels)
+        start_us: int | None = None
         for item in source:
             if isinstance(item, Block):
-                yield resampler.push(item.samples)
-        yield resampler.flush()
+                start_us = item.time_us if item.at == 0 else start_us
+                yield resampler.push(item.samples), start_us
+        yield resampler.flush(), start_us
 
     def _open(self, path: Path) -> Source | None:
         try:

@@ -60,7 +60,7 @@ def main() -> None:
                 sink = Tee(sinks)
                 sink.start([source], manifest)
                 began_s = process_time()
-                listen([stream], sink)
+                listen([stream], [source], sink)
                 spent_us = 1e6 * (process_time() - began_s) / HOPS
                 sink.finish()
                 model.reset()

@@ -15,6 +15,7 @@ from edge_res.errors import MicrophoneError, SourceError
 from edge_res.flow import Block, Health, Samples
 from edge_res.signal.ring import Ring
 from edge_res.sources import TICK_S, Wanted
+from edge_res.sources.clock import wall_us
 from edge_res.sources.mic.cards import read_cards
 from edge_res.sources.mic.continuity import Continuity, Loss, Pace
 from edge_res.sources.mic.portaudio import PORTAUDIO, Call, Device, choose_device, find_again
@@ -112,7 +113,9 @@ class Microphone:
                 lost += gone
             sure = losses[0].at if losses else self._continuity.sure
             if n := min(ring.available, ring.longest_view, max(0, sure - ring.at)):
-                yield Block(self.name, ring.at + missing, ring.view(n), lost)
+                at = ring.at + missing
+                time_us = wall_us(self._continuity.usual_s + at / self.rate_hz)
+                yield Block(self.name, at, ring.view(n), lost, time_us=time_us)
                 yielded_s = monotonic()
                 ring.advance(n)
                 lost = 0

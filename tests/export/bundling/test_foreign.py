@@ -121,7 +121,7 @@ def described(text: str, old: str, new: str) -> str:
         ("hop = 8", "hop = 8.0", "hop is 8.0, expected a whole number"),
         ("hop = 8", "hop = 12", "40 frames cannot be made of hops of 12; the nearest hops that fit are 10 and 20"),
         ("hop = 8", "hop = 41", "40 frames cannot be made of hops of 41; the nearest hops that fit are 40"),
-        ('"clips"', "3", "calibration is 3, expected a text"),
+        ('"clips"', "3", "calibration is 3, expected a string"),
         ("hop = 8", 'hop = 8\ndelay_s = "x"', "delay_s is 'x', expected a number"),
         ("hop = 8", "hop = 8\ndelay_s = nan", "its delay of nan s is not a time"),
         ("hop = 8", "hop = 8\nthresholds = 0.5", "thresholds is 0.5, expected a table"),
@@ -129,10 +129,10 @@ def described(text: str, old: str, new: str) -> str:
         ("hop = 8", "hop = 8\nthresholds = {yes = 2}", "thresholds are not all above 0 and at most 1"),
         ("hop = 8", "hop = 8\nthresholds = {up = 0.5}", "thresholds names ['up'], expected some of ['yes', 'no']"),
         ("hop = 8", "hop = 8\nthresholds = {_silence_ = 0.5}", "thresholds names ['_silence_']"),
-        ('["yes", "no", "_silence_"]', '"yes"', "labels is 'yes', expected a list, each a text"),
+        ('["yes", "no", "_silence_"]', '"yes"', "labels is 'yes', expected a list, each a string"),
         ('["yes", "no", "_silence_"]', '["yes", "yes", "_silence_"]', "its labels are empty or not unique"),
         ('background = ["_silence_"]', 'background = ["quiet"]', "background labels ['quiet'] are not all among"),
-        ("[front_end]", "[front_end]\nwindow = 3", "front-end parameters cannot be used: they must be"),
+        ("[front_end]", "[front_end]\nwindow = 3", "Invalid front-end parameters: expected"),
     ],
 )
 def test_a_description_that_cannot_be_is_refused_before_anything_is_read(

@@ -1,0 +1,252 @@
+"""Listening: sources, a model and outputs put together, and events as they come.
+
+`Listener` is what `edgeres listen` runs. For samples of your own see `edge_res.streaming`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from edge_res.address import masked
+from edge_res.decide import with_thresholds
+from edge_res.errors import ConfigError, OutputError
+from edge_res.flow import Event
+from edge_res.loop import Stream, events
+from edge_res.session import SUFFIX
+from edge_res.sinks import Sink, open_sink
+from edge_res.sinks.health import HealthReport
+from edge_res.sinks.tee import Tee
+from edge_res.sources import Source, Wanted, kind_of, open_source
+from edge_res.sources.adapters import Loop, Paced, Picked, can_be_paced, can_loop, read_pick, said_once
+from edge_res.sources.replay import open_session
+from edge_res.streaming import Model, load
+from edge_res.taps import Taps, start_recording
+from edge_res.telling import say
+
+Channel = int | str | Sequence[int]  # which of a source's channels: 0, [0, 1], "0,1", or "mix", their mean
+
+_AT_ONCE = 12  # hops that a recording is read in
+
+
+class Listener:
+    """Listens to sources with a model; iterate over it for the events, once.
+
+    Sources are addresses, as on the command line (``"mic:"``, ``"recording.flac"``, ``"udp://:5005?rate=16000"`` …), or
+    objects that follow `edge_res.sources.Source`. They are opened here and started by the iteration, which ends when
+    all have ended, or after `stop`. ``with`` and `close` close them sooner. A slow reader does not slow the sources:
+    live ones keep some seconds, and what is lost beyond is counted and reported as a gap.
+
+    `model` is a bundle: ``"default"``, ``"tiny"``, a path, ``"A+B"`` (an ensemble), or what `edge_res.load` returned;
+    `engine`, `mode`, `threads` and `device` are those of `load`. `thresholds` replaces some of the bundle's, ``"*"``
+    being all. `channel` picks channels of a source that has more than the model listens to. `rate_hz`, `channels` and
+    `pcm_format` describe samples that do not describe themselves. `give_up_s` is how long a live source may be away
+    before it has failed; None: for ever. `realtime` plays recordings at their own pace, `loop` again and again.
+    `record` names a session to write, with `record_frames` including the quantized frames. `health_file` is replaced
+    each second. `to` are addresses of outputs, such as ``"jsonl:events.jsonl"``, each of which has a thread of its own.
+    Each of `sinks` is given everything in the thread that iterates, as `edge_res.sinks.Sink` says.
+
+    Raises the classes of `edge_res.errors`, each a sentence: here where the mistake shows at once, else by iteration.
+
+    >>> import edge_res
+    >>> with edge_res.Listener("demo:") as listener:
+    ...     first = next(iter(listener))
+    >>> first.event, first.label, first.source
+    ('on', 'yes', 'demo:')
+    """
+
+    def __init__(
+        self,
+        *sources: str | Path | Source,
+        model: str | Path | Model = "default",
+        engine: str | None = None,
+        mode: Literal["step", "window"] | None = None,
+        threads: int | None = None,
+        device: str | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        channel: Channel | None = None,
+        rate_hz: int | None = None,
+        channels: int | None = None,
+        pcm_format: Literal["s16le", "f32le"] | None = None,
+        give_up_s: float | None = None,
+        realtime: bool = False,
+        loop: bool = False,
+        record: str | Path | None = None,
+        record_frames: bool = False,
+        health_file: str | Path | None = None,
+        to: Sequence[str] = (),
+        sinks: Sequence[Sink] = (),
+    ) -> None:
+        if record_frames and record is None:
+            raise ConfigError("--record-frames adds to a recording; give --record FILE.edgerec as well.")
+        self._began = False
+        self._stop = threading.Event()
+        shared = isinstance(model, Model)  # its models may be in use elsewhere
+        if not isinstance(model, Model):
+            model = load(model, engine=engine, mode=mode, threads=threads, device=device)
+        self.model = model
+        manifest = model.manifest
+        params = manifest.front_end
+        decide = with_thresholds(manifest.decide, thresholds or {})
+        pick = None if channel is None else _text_of(channel)
+        want = Wanted(
+            rate_hz=params.sample_rate_hz,
+            channels=params.channels if pick is None else None,
+            block_s=manifest.hop * params.hop_length / params.sample_rate_hz,
+            given_rate_hz=rate_hz,
+            given_channels=channels,
+            pcm_format=pcm_format,
+            give_up_s=give_up_s,
+            at_once=1 if realtime else _AT_ONCE,
+        )
+        with ExitStack() as opening:  # what is open is closed where something else cannot be opened
+            opened = _open(sources or ("mic:",), want, loop, realtime, opening)
+            self.sources: list[Source] = [_adapted(source, pick, realtime) for source in opened]
+            self._recorder = None
+            if record is not None:
+                self._recorder = start_recording(
+                    Path(record), self.sources, model.ensemble.bundles, model.models[0], decide, record_frames
+                )
+            self._taps = Taps(model.ensemble.bundles, decide, self._recorder, picked=pick is not None)
+            self.streams: list[Stream] = []
+            for place, source in enumerate(opened):
+                own = [one.fork() for one in model.models] if shared or place else model.models
+                chains = model.ensemble.chains(self._taps.around(own, source, place))
+                self.streams.append(Stream(self.sources[place], chains, decide))
+            self._closing = opening.pop_all()
+        outputs = [open_sink(address) for address in to]
+        health = HealthReport(None if health_file is None else Path(health_file))
+        self._sink = Tee([*sinks, *outputs, health, *([self._recorder] if self._recorder else [])])
+        for sentence in (*self._taps.told, *map(self._describe, self.sources)):
+            say(sentence)
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Generator[Event, None, None]:
+        """The events, as they come; raises what ends a source."""
+        if self._began:
+            raise ConfigError("A Listener can be iterated over once; make another one.")
+        self._began = True
+        try:
+            with self._closing:
+                for source in self.sources:
+                    source.__enter__()
+                self._sink.start(self.sources, self.model.manifest)
+                yield from events(self.streams, self.sources, self._sink, self._stop)
+        finally:
+            self._sink.finish()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events, for `async for`; it listens in a thread of its own. Leaving the loop stops it."""
+        from edge_res.asynchronous import events_of  # asyncio takes 3 MB
+
+        return events_of(self)
+
+    def run(self) -> None:
+        """Listen until the sources end; what comes goes to the sinks."""
+        for _ in self:
+            pass
+
+    def stop(self) -> None:
+        """End the iteration soon, from any thread: what is on goes off, and the sources are closed."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Stop, and close the sources if nobody iterates."""
+        self.stop()
+        if not self._began:
+            self._began = True
+            self._closing.close()
+
+    def check(self) -> None:
+        """Raise an `OutputError` where the recording of the session was cut off."""
+        if self._recorder and self._recorder.writer.failure:
+            raise OutputError(self._recorder.writer.failure)
+
+    def summary(self) -> list[str]:
+        """A sentence for each source that delivered anything: how much was heard, lost, and how long a hop took."""
+        several = len(self.streams) > 1
+        return [
+            f"{stream.name + ', ' * several if several else ''}{stream.summary()}"
+            for stream in self.streams
+            if stream.stats.audio_s or stream.stats.interruptions
+        ]
+
+    def findings(self) -> list[str]:
+        """Sentences on what else was found: nothing could be decided; what a replay compared."""
+        manifest = self.model.manifest
+        found = []
+        if not any(stream.stats.hops for stream in self.streams):
+            window_s = manifest.front_end.samples_of(manifest.frames) / manifest.front_end.sample_rate_hz
+            found.append(f"nothing could be decided: a decision looks at {window_s:.2f} s without a gap")
+        return [*found, *self._taps.findings()]
+
+    def _describe(self, source: Source) -> str:
+        manifest, first = self.model.manifest, self.model.models[0]
+        rate_hz = manifest.front_end.sample_rate_hz
+        unit = f" ({source.unit})" if source.unit else ""
+        resampled = f" resampled from {source.rate_hz} Hz" if source.rate_hz != rate_hz else ""
+        threads = self.model.threads
+        return (
+            f"listening to {source.name}{unit}{resampled} with {manifest.name}, int8 {first.mode} on "
+            f"{first.runner.engine}, {threads} thread{'s' * (threads > 1)}"
+        )
+
+
+def _open(
+    addresses: Sequence[str | Path | Source], want: Wanted, loop: bool, realtime: bool, closing: ExitStack
+) -> list[Source]:
+    """The sources that were named, each name once; opened, not started, and closed by `closing`."""
+    _refuse_twice([each for each in addresses if isinstance(each, str)])
+    sources: list[Source] = []
+    if loop:
+        closing.enter_context(said_once())
+    for address in addresses:
+        if not isinstance(address, (str, Path)):
+            closing.push(address)
+            sources.append(address)
+            continue
+        text = str(address)
+        if loop and not can_loop(text):
+            raise ConfigError(f"--loop plays recordings again and again, and {masked(text)} is not one; leave it out.")
+        if realtime and not can_be_paced(text):
+            raise ConfigError(f"--realtime plays recordings at their pace, and {masked(text)} is live; leave it out.")
+        if kind_of(text) == SUFFIX:
+            sources += open_session(text, want)  # leaves nothing open
+        else:
+            again = partial(open_source, text, want)
+            source: Source = Loop(again) if loop else again()
+            closing.push(source)
+            sources.append(source)
+    _refuse_twice([source.name for source in sources])
+    return sources
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"The source {masked(name)} is named twice; name each once.")
+
+
+def _adapted(source: Source, pick: str | None, realtime: bool) -> Source:
+    """The channels that were asked for, at the pace that was asked for."""
+    if pick is not None:
+        source = Picked(source, read_pick(pick))
+    return Paced(source) if realtime else source
+
+
+def _text_of(channel: Channel) -> str:
+    return (
+        channel if isinstance(channel, str) else ",".join(map(str, [channel] if isinstance(channel, int) else channel))
+    )
+
+
+listen = Listener  # `for event in edge_res.listen("mic:")` reads better
