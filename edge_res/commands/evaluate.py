@@ -90,16 +90,16 @@ def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels
     if len(groups) > 1:
         shares = sorted(groups.items(), key=lambda item: item[1]["accuracy"])
         text = ", ".join(f"{name} {one['accuracy']:.0%} of {one['n']}" for name, one in shares[:5])
-        console.print(f"{len(groups)} groups; the lowest: {text}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{len(groups)} groups, the worst: {text}", highlight=False, markup=False, soft_wrap=True)
 
 
 def sentence_on(stream: dict[str, Any]) -> str:
-    """What long recordings showed."""
+    """The figures of long recordings in a sentence."""
     low, high = stream["miss_rate_interval"]
     words = (
         f"{stream['missed']} of {stream['words']} words missed ({low:.1%} to {high:.1%}), " if stream["words"] else ""
     )
     return (
-        f"{stream['recordings']} long recordings of {60 * stream['hours']:.1f} minutes: {words}"
+        f"{stream['recordings']} long recordings, {60 * stream['hours']:.1f} minutes: {words}"
         f"{stream['false_accepts']} false accepts, {stream['false_accepts_an_hour']:g} an hour"
     )

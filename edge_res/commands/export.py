@@ -114,7 +114,7 @@ def check_target(out: Path) -> None:
     if not out.parent.is_dir():
         raise ConfigError(f"-o {out}: there is no folder {out.parent}; create it first.")
     if not os.access(out.parent, os.W_OK):
-        raise ConfigError(f"-o {out}: nothing can be written in {out.parent}; name another folder.")
+        raise ConfigError(f"-o {out}: {out.parent} is not writable; name another folder.")
 
 
 def write_plain(path: Path, content: bytes) -> None:
@@ -126,7 +126,7 @@ def write_plain(path: Path, content: bytes) -> None:
 
 
 def summary(out: Path, bundle: Bundle) -> list[str]:
-    """What the bundle is worth, a line each."""
+    """Sizes, costs and accuracy of the bundle, a line each."""
     from edge_res.evaluation.metrics import judged_on
 
     manifest, metrics = bundle.manifest, bundle.manifest.metrics
@@ -134,7 +134,7 @@ def summary(out: Path, bundle: Bundle) -> list[str]:
     told = [f"{out}: {out.stat().st_size:,} bytes; " + ", ".join(sorted(bundle.members))]
     if "macs_hop" in network:
         ratio = network["macs_window"] / network["macs_hop"]
-        told.append(f"{network['macs_hop']:,} multiply-adds a hop, {ratio:.1f} times fewer than a window takes")
+        told.append(f"{network['macs_hop']:,} multiply-adds a hop, {ratio:.1f} times fewer than for a window")
     else:
         told.append(f"window model only: {network['window_only']}")
     if accuracy := metrics.get("validation_int8"):
@@ -147,13 +147,13 @@ def summary(out: Path, bundle: Bundle) -> list[str]:
     for key, what in (("agreement_int8", "int8"), ("agreement_symmetric", "symmetric int8 for TensorRT")):
         if alike := metrics.get(key):
             told.append(
-                f"{what} and the given file in ONNX Runtime, on {alike['windows']} calibration windows: the same label "
-                f"in {alike['same_label']:.1%}, logits of up to {alike['largest_logit']:.3g} at most "
-                f"{alike['largest_difference']:.2g} apart"
+                f"{what} against the given file in ONNX Runtime, on {alike['windows']} calibration windows: the same "
+                f"label in {alike['same_label']:.1%}; logits up to {alike['largest_logit']:.3g} differ by at most "
+                f"{alike['largest_difference']:.2g}"
             )
     if accuracy := metrics.get("validation_symmetric"):
         told.append(
-            f"symmetric int8 for TensorRT, where it was never run: accuracy {accuracy['accuracy']:.1%} in ONNX Runtime"
+            f"symmetric int8 for TensorRT, never run there: accuracy {accuracy['accuracy']:.1%} in ONNX Runtime"
         )
     if stream := metrics.get("validation_stream"):
         told.append(

@@ -78,9 +78,9 @@ def sentences(bundle: Bundle) -> dict[str, str]:
     told |= told_or_raw("validated", same, lambda labels: {"validated": judged_on(labels, manifest.labels)})
     told["files"] = ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items()))
     if "window-symmetric.onnx" in bundle.members:
-        told["for TensorRT"] = "window-symmetric.onnx, never run on TensorRT here"
+        told["for TensorRT"] = "window-symmetric.onnx, never run on TensorRT"
     if "manifest_sha256" in manifest.training:
-        told["trained on"] = f"data with manifest SHA-256 {manifest.training['manifest_sha256']}"
+        told["trained on"] = f"data whose manifest has the SHA-256 {manifest.training['manifest_sha256']}"
     told["made with"] = ", ".join(f"{name} {version}" for name, version in manifest.tools.items())
     return told
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,10 +19,10 @@ from edge_res.commands.options import (
     complete_bundle,
 )
 from edge_res.errors import ConfigError, OutputError
-from edge_res.listener import Listener
-from edge_res.sinks import Sink
-from edge_res.sinks.jsonl import JsonLines
 from edge_res.telling import ended_by_signal, say
+
+if TYPE_CHECKING:
+    from edge_res.sinks import Sink
 
 
 def listen(
@@ -126,6 +126,8 @@ def listen(
     ] = False,
 ) -> None:
     """Listen to sources and print what is heard, until they end or you press Ctrl-C."""
+    from edge_res.listener import Listener
+
     listener = Listener(
         *(sources or ["mic:"]),
         model=model,
@@ -179,6 +181,8 @@ def printer(format: str, scores: bool) -> Sink:
     if sys.stdout is None:
         raise OutputError("stdout is closed, and events are written there; give it a file or a pipe.")
     if format == "jsonl":
+        from edge_res.sinks.jsonl import JsonLines
+
         return JsonLines(sys.stdout, scores)
     from rich.console import Console  # 3 MB that a service does not need
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-BUNDLED = ("default", "tiny")
+from edge_res.choices import BUNDLED, ENGINES, MODES
+
 _ENGINE = "Engine"
 _SOURCE = "Source"
 _TRAINING = "Training"
@@ -37,13 +38,11 @@ def complete_bundle() -> list[str]:
 
 
 def complete_engine() -> list[str]:
-    from edge_res.choices import ENGINES
-
     return list(ENGINES)
 
 
 def complete_mode() -> list[str]:
-    return ["step", "window"]
+    return list(MODES)
 
 
 Bundle = Annotated[

@@ -51,10 +51,10 @@ def measure_here(options: ProfileOptions) -> None:
     doubts = left_out(known_devices() if name is None else devices_of_family(name))
     for sentence in filter(None, (*doubts, which, stay_on(device.affinity) if name is not None else None)):
         say(sentence)
-    tasks = tasks_of(options, bundles)
     check_page(options.html)
     if options.save:
-        saved_settings("")  # a file that nothing can be added to is told before anything is measured
+        saved_settings("")  # reports a file that cannot be added to before anything is measured
+    tasks = tasks_of(options, bundles)
     sensors = open_sensors(device.reads)
     before = sensors.read()
     measured: list[list[Row]] = []
@@ -66,7 +66,7 @@ def measure_here(options: ProfileOptions) -> None:
                 runs, best_us = measure(task, options.tries, best_us, Observer(sensors), idle_w, partial(tell, number))
                 measured.append(runs)
     except KeyboardInterrupt:
-        say(f"ended after {len(measured)} of {len(tasks)} combinations; nothing was written or saved")
+        say(f"stopped after {len(measured)} of {len(tasks)} combinations; nothing was written or saved")
         sys.exit(130)
     rows = together_judged(measured, best_us)
     if best_us < math.inf:
@@ -77,7 +77,7 @@ def measure_here(options: ProfileOptions) -> None:
     report = make_report(machine, bundle, rows, found, (before, sensors.read()), sensors.rail, settings)
     try:
         show(report, as_json=options.as_json, html=options.html)
-    finally:  # also where nobody reads on: it took minutes
+    finally:  # even if stdout is closed: it took minutes
         if options.save:
             keep(report, bundles, *found)
     if all(row.paced is None for row in rows):
@@ -85,22 +85,22 @@ def measure_here(options: ProfileOptions) -> None:
 
 
 def file_of(device: DeviceFile) -> str:
-    """The device file that a profile is of: the one in use, unless this machine is another."""
+    """The device file that a profile belongs to: the one in use, unless this machine does not match it."""
     return device.name if describe_mismatch(device) is None else detect().name
 
 
 def check_page(html: Path | None) -> None:
-    """Before hours of work, whether its page has a place."""
+    """Refuse a page that cannot be written, before hours of work."""
     if html is None:
         return
     if not html.absolute().parent.is_dir():
-        raise ConfigError(f"There is no folder {html.parent} for {html}; make it first.")
+        raise ConfigError(f"There is no folder {html.parent} for {html}; create it first.")
     if html.exists() and not html.is_file():
-        raise ConfigError(f"{html} is no file, and the page would take its place; name another.")
+        raise ConfigError(f"{html} is not a file, and the page would replace it; name another.")
 
 
 def show(report: Report, *, as_json: bool, html: Path | None) -> None:
-    """Print a report, and write its page where one was asked for, also where nobody reads on."""
+    """Print a report and write its page, even if stdout is closed."""
     try:
         with writing():
             if as_json:
@@ -116,19 +116,19 @@ def show(report: Report, *, as_json: bool, html: Path | None) -> None:
 
 
 def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
-    """What is to be measured: what was asked for, by default all installed engines, both modes, one thread and more."""
-    engines = list(dict.fromkeys(options.engines))
-    for engine in engines:
-        load_engine(engine)  # one that was asked for must be there
-    if not engines:
-        engines, not_here = installed_engines()
-        for sentence in not_here:
-            say(f"not measured: {sentence.rstrip('.')}")
-    if not engines:
-        raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
+    """What to measure; by default all installed engines, both modes, and one, two and four threads."""
     for mode in options.modes:
         if mode not in MODES:
             raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
+    engines = list(dict.fromkeys(options.engines))
+    for engine in engines:
+        load_engine(engine)  # a named one must be there
+    if not engines:
+        engines, missing_engines = installed_engines()
+        for sentence in missing_engines:
+            say(f"not measured: {sentence.rstrip('.')}")
+    if not engines:
+        raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
     threads = dict.fromkeys(options.threads or default_threads())
     tasks = []
     missing = []
@@ -149,18 +149,18 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     return tasks
 
 
-def what_lacks(bundles: Sequence[Bundle], member: str) -> str:
-    """The sentence on the first bundle that does not hold a member; empty where all do."""
+def what_lacks(bundles: Sequence[Bundle], file: str) -> str:
+    """The sentence on the first bundle that lacks a file; empty if all have it."""
     try:
         for bundle in bundles:
-            bundle.member(member)
+            bundle.member(file)
     except ModelError as error:
         return str(error)
     return ""
 
 
 def default_threads() -> list[int]:
-    """One thread, two, and four, of the cores that this process may use."""
+    """One, two and four, up to the number of cores that this process may use."""
     cores = len(os.sched_getaffinity(0))
     return [count for count in (1, 2, 4) if count <= cores]
 
@@ -173,7 +173,7 @@ def measure(
     idle_w: float | None,
     tell: Callable[[str, float], None],
 ) -> tuple[list[Row], float]:
-    """Runs of a task until two are stable and agree, `tries` at most, and the shortest reference by now."""
+    """Runs of a task until two are stable and agree, at most `tries`, and the shortest reference so far."""
     runs: list[Row] = []
     while len(runs) < tries and not (runs and (runs[-1].verdict == "failed" or agreeing(runs))):
         row = measure_row(task, observer, idle_w, tell)
@@ -183,12 +183,12 @@ def measure(
 
 
 def together_judged(measured: Sequence[Sequence[Row]], best_us: float) -> list[Row]:
-    """A row of the runs of each task, all judged by the shortest reference that came up."""
+    """A row from the runs of each task, all judged by the shortest reference."""
     return [together([judged_again(run, best_us) for run in runs]) for runs in measured]
 
 
 def idle_power(sensors: Sensors) -> float | None:
-    """The power before anything is measured, W; None where no rail is known."""
+    """The power in W before anything is measured; None if no rail is known."""
     if not sensors.rail:
         return None
     powers = []
@@ -202,7 +202,7 @@ def idle_power(sensors: Sensors) -> float | None:
 
 @contextmanager
 def progress(tasks: Sequence[Task]) -> Iterator[Callable[[int, str, float], None]]:
-    """A bar on a terminal, nothing in a pipe; drawn when there is news, since drawing disturbs what is measured."""
+    """A bar on a terminal, nothing in a pipe; drawn only on news, since drawing disturbs the measurement."""
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
     with Progress(
@@ -220,7 +220,7 @@ def progress(tasks: Sequence[Task]) -> Iterator[Callable[[int, str, float], None
 
 
 def keep(report: Report, bundles: Sequence[Bundle], recommendation: Recommendation | None, why_none: str) -> None:
-    """Save what is recommended for this machine and bundle."""
+    """Save the recommendation for this machine and bundle."""
     if recommendation is None:
         raise EdgeResError(f"Nothing was saved: {why_none}.")
     machine = machine_name()

@@ -133,7 +133,7 @@ def record(
     opened, device = open_one(options)
     say(
         f"{count} clips of {label!r} by {options.group!r} from {device} at {opened.rate_hz} Hz, channels: "
-        f"{opened.channels}; Ctrl-C ends and keeps what is recorded"
+        f"{opened.channels}; Ctrl-C stops and keeps what is recorded"
     )
     console, kept = Console(stderr=True), 0
     screen = LiveScreen if console.is_terminal else PlainScreen
@@ -151,7 +151,7 @@ def record(
                             print(json.dumps(asdict(clip), ensure_ascii=False), flush=True)
                 if kept == count:
                     return
-        raise SourceError(f"{opened.name} has ended after {kept} of {count} clips; give it more to record.")
+        raise SourceError(f"{opened.name} ended after {kept} of {count} clips; give it more to record.")
     except KeyboardInterrupt:
         pass
     finally:
@@ -173,7 +173,7 @@ def good_takes(options: RecordOptions, source: Source, shown: LiveScreen | Plain
             rejected += 1
             shown.rejected(fault)
             if rejected == _MOST_REJECTED:
-                raise SignalError(f"{rejected} takes in a row were rejected, the last since {fault}.")
+                raise SignalError(f"{rejected} takes in a row were rejected, the last because {fault}.")
         else:
             rejected = 0
             yield item
@@ -247,4 +247,4 @@ def user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise ConfigError("The user has no name here; name the speaker or session with --group.") from None
+        raise ConfigError("The user name is unknown; name the speaker or session with --group.") from None

@@ -20,7 +20,7 @@ _REFRESH_S = 0.05
 
 
 class PlainScreen:
-    """A line for each take: when it begins, and what became of it."""
+    """A line for each take: when it begins, and whether it is kept."""
 
     def __init__(self, console: Console, label: str, count: int, seconds: float, unit: str) -> None:
         self.console = console
@@ -49,7 +49,7 @@ class PlainScreen:
         self._taking = False
 
     def rejected(self, fault: str) -> None:
-        self.say(f"{self.label} {self.done + 1} of {self.count}: rejected: {fault}; once more", "red")
+        self.say(f"{self.label} {self.done + 1} of {self.count}: rejected: {fault}; try again", "red")
         self._taking = False
 
     def health(self, health: Health) -> None:
@@ -60,7 +60,7 @@ class PlainScreen:
 
 
 class LiveScreen(PlainScreen):
-    """The countdown, how far the take is, and the level, below what became of the takes before."""
+    """The countdown, the progress of the take and the level, below the lines on earlier takes."""
 
     def __init__(self, console: Console, label: str, count: int, seconds: float, unit: str) -> None:
         super().__init__(console, label, count, seconds, unit)
@@ -103,5 +103,5 @@ class LiveScreen(PlainScreen):
 
 
 def describe_peak(peak: float, unit: str) -> str:
-    """A peak in the unit of a sensor, or of audio, which has none, in dB of full scale."""
+    """A peak in the unit of a sensor; of audio, which has none, in dB of full scale."""
     return f"{peak:.3g} {unit}" if unit else f"{decibels(peak):.0f} dBFS"

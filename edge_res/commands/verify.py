@@ -57,8 +57,8 @@ def verify(
     if failed := [check for check in checks if not check.passed]:
         first = failed[0]
         raise ModelError(
-            f"The bundle {bundle.manifest.name!r} does not compute here what it must: {len(failed)} of {len(checks)} "
-            f"checks failed, first the {first.mode} model on {first.engine} against {first.against}; "
+            f"The bundle {bundle.manifest.name!r} computes wrong integers here: {len(failed)} of {len(checks)} checks "
+            f"failed, first the {first.mode} model on {first.engine} against {first.against}; "
             "use another engine or mode, and please report this machine."
         )
 

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.choices import ENGINES
+from edge_res.choices import BUNDLED, ENGINES
 from edge_res.cli import COMMANDS
-from edge_res.commands.options import BUNDLED
-from edge_res.model.bundle import SHIPPED
-from tests.edgeres import edgeres
+from tests.edgeres import REPOSITORY, edgeres
 
 STARTED = "import sys; sys.argv[0] = 'edgeres'; from edge_res.cli import main; main()"
 SHOWN = [name for name, (panel, _, _) in COMMANDS.items() if panel]
@@ -44,8 +42,8 @@ def completed(*words: str) -> list[str]:
         (["profile", "--engine", "on"], ["onnxruntime"]),
         (["listen", "--mode", ""], ["step", "window"]),
         (["profile", "--mode", "w"], ["window"]),
-        (["listen", "--model", ""], list(SHIPPED)),
-        (["verify", ""], list(SHIPPED)),
+        (["listen", "--model", ""], list(BUNDLED)),
+        (["verify", ""], list(BUNDLED)),
         (["push", "t"], ["tiny"]),
         (["info", "mine"], []),  # bash then offers files
         (["fetch-data", ""], ["speech-commands", "esc50"]),
@@ -57,7 +55,7 @@ def test_commands_options_and_values_are_offered(words: list[str], expected: lis
 
 
 def test_the_bundled_models_are_those_of_the_package() -> None:
-    assert BUNDLED == SHIPPED
+    assert sorted(BUNDLED) == sorted(path.stem for path in (REPOSITORY / "edge_res" / "data").glob("*.edgeres"))
 
 
 def test_zsh_and_fish_get_the_whole_summary() -> None:

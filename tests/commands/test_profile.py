@@ -144,7 +144,7 @@ def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
         (["--mode", "both"], 2, "There is no mode 'both'"),
         (["--compare", "a.json", "b.json"], 2, "There is no profile a.json"),
         (["--html", "nowhere/page.html"], 2, "There is no folder nowhere"),
-        (["--html", "."], 2, ". is no file"),
+        (["--html", "."], 2, ". is not a file"),
         (["--estimate", "all", "--host", "pi"], 2, "--estimate measures nothing, so --host has no effect"),
         (["--compare", "a.json", "b.json", "--save"], 2, "--compare measures nothing, so --save has no effect"),
         (["--install"], 2, "name it: --host USER@HOST"),

@@ -129,13 +129,13 @@ def test_a_source_that_ends_too_early_and_one_that_is_never_good(tmp_path: Path)
     assert result.returncode == 3
     assert told(result).splitlines()[-2:] == [
         f"edgeres: 2 of 5 clips of 'yes' were added to {clips}",
-        f"edgeres: {source} has ended after 2 of 5 clips; give it more to record.",
+        f"edgeres: {source} ended after 2 of 5 clips; give it more to record.",
     ]
     assert len(rows(clips)) == 2
     sound(source, *[0] * 25)
     result = edgeres("record", clips, source, "--label", "yes", "--pause", "0")
     assert result.returncode == 5
-    assert "20 takes in a row were rejected, the last since it is a flat line at 0; check" in told(result)
+    assert "20 takes in a row were rejected, the last because it is a flat line at 0; check" in told(result)
 
 
 def test_takes_that_are_rejected_now_and_then_do_not_end_it(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     )
     nobody = "import getpass\ndef nobody():\n    raise KeyError('uid')\ngetpass.getuser = nobody"
     result = edgeres("record", clips, source, "--label", "x", before=nobody)
-    assert sentence(result) == "The user has no name here; name the speaker or session with --group."
+    assert sentence(result) == "The user name is unknown; name the speaker or session with --group."
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
     result = edgeres("record", clips, source, "--label", "x", "--pause", "0", "--count", "1", before=full)
     assert result.returncode == 10

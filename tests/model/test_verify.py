@@ -57,7 +57,7 @@ def test_verify_compares_on_a_recording() -> None:
 def test_wrong_answers_fail_verify_and_listen_refuses_them(wrong: Path) -> None:
     run = edgeres("verify", wrong)
     assert run.returncode == 6
-    assert "does not compute here what it must" in run.stderr.decode()
+    assert "computes wrong integers here: " in run.stderr.decode()
     assert "FAILED" in run.stdout.decode()
     for mode in ("step", "window"):
         run = edgeres("listen", "demo:", "--model", wrong, "--mode", mode)
