@@ -31,9 +31,9 @@ def listen(
         typer.Argument(
             metavar="[SOURCE]...",
             help="mic:, the default one, or mic:WHICH, a part of its name, its index, the card's id, USB id or port "
-            "(docs/sources.md). FILE.wav/.flac/.ogg, a FOLDER of recordings, FILE.npy/.csv (sensor samples), "
+            "(docs/reference/sources.md). FILE.wav/.flac/.ogg, a FOLDER of recordings, FILE.npy/.csv (sensor samples), "
             "FILE.edgerec (a recorded session), demo:, or - (raw PCM on stdin). Sensors: serial:PATH?…, udp://:PORT?…, "
-            "mqtt://BROKER/TOPIC?…, iio:DEVICE?… (docs/sensors.md, docs/mqtt-and-iio.md). Several are listened to at "
+            "mqtt://BROKER/TOPIC?…, iio:DEVICE?…. Several are listened to at "
             "once.",
         ),
     ] = None,

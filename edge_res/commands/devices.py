@@ -60,7 +60,10 @@ def described(device: DeviceProfile) -> dict[str, Any]:
 
 
 def survey(root: Path) -> dict[str, Any]:
-    """What the machine with that file system says, as `docs/devices.md` has it; engines and inputs are of this one."""
+    """What the machine with that file system reports; engines and inputs are those of this one.
+
+    docs/reference/json-reports.md explains each key.
+    """
     device, board = detect(root), read_board(root)
     reads = device.reads
     rails: list[dict[str, Any]] = [asdict(rail) for rail in read_rails(root, reads.power)]

@@ -26,7 +26,7 @@ def run(as_json: bool) -> int:
 
 
 def print_json(findings: Iterable[Finding]) -> list[Finding]:
-    """One object, as docs/doctor.md says."""
+    """One object, as docs/reference/json-reports.md says."""
     found = list(findings)
     counts = {f"{name}s": sum(finding.severity == name for finding in found) for name in ("problem", "warning")}
     body = {"edgeres_doctor": SCHEMA, "version": __version__, **counts, "findings": [asdict(one) for one in found]}

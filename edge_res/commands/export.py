@@ -61,7 +61,7 @@ def gather(options: ExportOptions) -> Material:
         if options.config is None:
             raise ConfigError(
                 f"{options.model} does not say its labels, front-end and calibration recordings; give --config "
-                "model.toml (docs/export.md shows one)."
+                "model.toml (docs/reference/onnx.md shows one)."
             )
         material = from_onnx(options.model, options.config, options.calibration)
         if options.ranges is not None and is_quantized(material.network):

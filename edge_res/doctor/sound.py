@@ -105,7 +105,7 @@ def judge_none(
     if closed:
         told = "There is no microphone that this user may open: see group"
         return Finding("microphone", "problem", f"{told}.", closed[0].command)
-    told = "There is no microphone, nor any sound card: plug one in, or see docs/raspberry-pi.md on its I2S pins"
+    told = "There is no microphone, nor any sound card: plug one in, or see docs/how-to/raspberry-pi.md on its I2S pins"
     if reason:
         told = f"There is no microphone that can be used: {reason}"
     elif recording:

@@ -2,7 +2,7 @@
 
 The hop is the sum of the host's work (Python, NumPy), the front-end and the engine. Each is what has to be done over
 what the device can do at most, times a share of it that real programs reach; the two ends of the interval are the two
-ends of that share. `docs/profile.md` tells where the shares come from.
+ends of that share. `docs/explanation/profile.md` tells where the shares come from.
 """
 
 from __future__ import annotations

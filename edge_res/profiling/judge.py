@@ -1,6 +1,6 @@
 """Whether the times of a run can be trusted: stable, noisy, drifting or throttled, and why.
 
-The criteria are measured, none is a guess at what else might run: see `docs/profile.md`.
+The criteria are measured, none is a guess at what else might run: see `docs/explanation/profile.md`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Binary frames of samples, as sensors send them over a serial line and by UDP; described in docs/sensors.md.
+"""Binary frames of samples, as sensors send them over a serial line and by UDP: docs/reference/sensor-frame.md.
 
 Little-endian: sync word A5 5A · type, `h` int16 or `f` float32 (1 byte) · channels (1) · count of samples (2) ·
 sequence number (4), the index of the frame's first sample modulo 2**32 · the samples, channel after channel of each ·

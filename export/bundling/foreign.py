@@ -25,7 +25,7 @@ _THRESHOLD = 0.6
 
 @dataclass(frozen=True)
 class Description:
-    """What the TOML file says; docs/export.md explains the keys. `calibration` is seen from the file's own folder."""
+    """What the TOML file says (docs/reference/onnx.md); `calibration` is seen from the file's own folder."""
 
     labels: tuple[str, ...]
     hop: int

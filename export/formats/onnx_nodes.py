@@ -43,7 +43,7 @@ def check_kinds(nodes: Iterable[Node]) -> None:
     unknown = [node for node in nodes if node.op_type not in _KINDS]
     if unknown:
         node = next((node for node in unknown if node.op_type in _WAY_OUT), unknown[0])
-        known = "docs/export.md lists what can be"
+        known = "docs/reference/onnx.md lists what can be"
         raise ExportError(f"{title_of(node)} cannot be exported: {_WAY_OUT.get(node.op_type, known)}.")
 
 

@@ -152,7 +152,7 @@ def test_all_may_be_left_out(tmp_path: Path) -> None:
 
 
 def test_every_key_is_documented() -> None:
-    told = (Path(__file__).parents[2] / "docs/devices.md").read_text(encoding="utf-8")
+    told = (Path(__file__).parents[2] / "docs/reference/device-files.md").read_text(encoding="utf-8")
     for part in (DeviceProfile, Cluster, Peaks, Reads, Provider):
         names = {field.name for field in fields(part)} - {"name"}
         assert not {name for name in names if f"`{name}`" not in told and f"[{name}]" not in told}

@@ -41,7 +41,7 @@ class Options:
 
 
 class Iio:
-    """`iio:DEVICE?…`: a device by its index, name, label or path; see docs/mqtt-and-iio.md.
+    """`iio:DEVICE?…`: a device by its index, name, label or path; see docs/reference/sources.md.
 
     Read through its buffer, which is set up for that and is ours alone, or without one by reading its values one by
     one. Samples are in the units of the kernel. What is lost is told by the times of the samples. A device that is gone

@@ -61,7 +61,7 @@ class Options:
 
 
 class Mqtt:
-    """`mqtt://[USER@]BROKER[:PORT]/TOPIC?rate=…`, or `mqtts:` with TLS: messages of samples; see docs/mqtt-and-iio.md.
+    """`mqtt://[USER@]BROKER[:PORT]/TOPIC?rate=…`, or `mqtts:` with TLS: messages of samples.
 
     A broker that is gone is connected to again, with at most two seconds between two tries. What it kept meanwhile
     (QoS 1, a session of a fixed client id) comes then; what is missing is a gap: by the sender's numbers, else by the

@@ -1,4 +1,4 @@
-"""What an MQTT message holds: samples as JSON, raw numbers, or binary frames; described in docs/mqtt-and-iio.md."""
+"""What an MQTT message holds: samples as JSON, raw numbers, or binary frames (docs/reference/sources.md)."""
 
 from __future__ import annotations
 

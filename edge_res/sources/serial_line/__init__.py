@@ -48,7 +48,7 @@ class Options:
 
 
 class SerialLine:
-    """`serial:PATH?rate=…`: lines of numbers, or binary frames, of 1 to 8 channels; see docs/sensors.md.
+    """`serial:PATH?rate=…`: lines of numbers, or binary frames, of 1 to 8 channels; see docs/reference/sources.md.
 
     Opened for us alone. A device that is gone is opened again as soon as its path is back, for `want.give_up_s`. What
     is lost is counted by the frames' sequence numbers or the bad lines, and over an outage by the clock.

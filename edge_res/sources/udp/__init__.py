@@ -50,7 +50,7 @@ class Options:
 
 
 class Udp:
-    """`udp://[HOST]:PORT?rate=…`: datagrams of one binary frame each; see docs/sensors.md.
+    """`udp://[HOST]:PORT?rate=…`: datagrams of one binary frame each; see docs/reference/sources.md.
 
     Brings back into order what comes within `window` datagrams, drops what comes twice, and counts what is missing by
     the sequence numbers, whoever lost it. Listens to one sender, and to another when that one has been silent.
