@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,7 +18,7 @@ from edge_res.errors import ConfigError, OutputError
 from edge_res.flow import Event
 from edge_res.loop import Stream, events
 from edge_res.session import SUFFIX
-from edge_res.sinks import Sink
+from edge_res.sinks import Sink, open_sink
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.tee import Tee
 from edge_res.sources import Source, Wanted, kind_of, open_source
@@ -32,9 +31,6 @@ from edge_res.telling import say
 Channel = int | str | Sequence[int]  # which of a source's channels: 0, [0, 1], "0,1", or "mix", their mean
 
 _AT_ONCE = 12  # hops that a recording is read in
-_UNREAD = 64  # events that an asynchronous reader may be late with, before listening waits for it
-_PATIENCE_S = 0.2
-_END = object()
 
 
 class Listener:
@@ -51,7 +47,8 @@ class Listener:
     `pcm_format` describe samples that do not describe themselves. `give_up_s` is how long a live source may be away
     before it has failed; None: for ever. `realtime` plays recordings at their own pace, `loop` again and again.
     `record` names a session to write, with `record_frames` including the quantized frames. `health_file` is replaced
-    each second. Each of `sinks` is given everything, as `edge_res.sinks.Sink` says.
+    each second. `to` are addresses of outputs, such as ``"jsonl:events.jsonl"``, each of which has a thread of its own.
+    Each of `sinks` is given everything in the thread that iterates, as `edge_res.sinks.Sink` says.
 
     Raises the classes of `edge_res.errors`, each a sentence: here where the mistake shows at once, else by iteration.
 
@@ -81,12 +78,14 @@ class Listener:
         record: str | Path | None = None,
         record_frames: bool = False,
         health_file: str | Path | None = None,
+        to: Sequence[str] = (),
         sinks: Sequence[Sink] = (),
     ) -> None:
         if record_frames and record is None:
             raise ConfigError("--record-frames adds to a recording; give --record FILE.edgerec as well.")
         self._began = False
         self._stop = threading.Event()
+        shared = isinstance(model, Model)  # its models may be in use elsewhere
         if not isinstance(model, Model):
             model = load(model, engine=engine, mode=mode, threads=threads, device=device)
         self.model = model
@@ -115,12 +114,13 @@ class Listener:
             self._taps = Taps(model.ensemble.bundles, decide, self._recorder, picked=pick is not None)
             self.streams: list[Stream] = []
             for place, source in enumerate(opened):
-                own = model.models if place == 0 else [one.fork() for one in model.models]
+                own = [one.fork() for one in model.models] if shared or place else model.models
                 chains = model.ensemble.chains(self._taps.around(own, source, place))
                 self.streams.append(Stream(self.sources[place], chains, decide))
             self._closing = opening.pop_all()
+        outputs = [open_sink(address) for address in to]
         health = HealthReport(None if health_file is None else Path(health_file))
-        self._sink = Tee([*sinks, health, *([self._recorder] if self._recorder else [])])
+        self._sink = Tee([*sinks, *outputs, health, *([self._recorder] if self._recorder else [])])
         for sentence in (*self._taps.told, *map(self._describe, self.sources)):
             say(sentence)
 
@@ -144,21 +144,11 @@ class Listener:
         finally:
             self._sink.finish()
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        """The events; it listens in a thread of its own. Cancelling, or leaving the loop, stops it."""
-        running = asyncio.get_running_loop()
-        queue: asyncio.Queue[object] = asyncio.Queue(_UNREAD)
-        thread = threading.Thread(target=self._hand_over, args=(running, queue), name="edge_res", daemon=True)
-        thread.start()
-        try:
-            while (item := await queue.get()) is not _END:
-                if isinstance(item, BaseException):
-                    raise item
-                assert isinstance(item, Event)
-                yield item
-        finally:
-            self.stop()
-            await asyncio.to_thread(thread.join)
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events, for `async for`; it listens in a thread of its own. Leaving the loop stops it."""
+        from edge_res.asynchronous import events_of  # asyncio takes 3 MB
+
+        return events_of(self)
 
     def run(self) -> None:
         """Listen until the sources end; what comes goes to the sinks."""
@@ -209,24 +199,6 @@ class Listener:
             f"listening to {source.name}{unit}{resampled} with {manifest.name}, int8 {first.mode} on "
             f"{first.runner.engine}, {threads} thread{'s' * (threads > 1)}"
         )
-
-    def _hand_over(self, running: asyncio.AbstractEventLoop, queue: asyncio.Queue[object]) -> None:
-        """In a thread: put each event where the asynchronous reader finds it, and wait while that is full."""
-
-        def put(item: object) -> None:
-            with suppress(RuntimeError):  # the loop was closed: nobody reads
-                placed = asyncio.run_coroutine_threadsafe(queue.put(item), running)
-                while not self._stop.is_set():
-                    with suppress(TimeoutError):
-                        return placed.result(_PATIENCE_S)
-                placed.cancel()
-
-        try:
-            for event in self:
-                put(event)
-        except BaseException as error:
-            put(error)
-        put(_END)
 
 
 def _open(

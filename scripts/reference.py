@@ -1,4 +1,5 @@
-"""Write the parts of docs/ that come from the code: `python scripts/reference.py`; `--check` only compares.
+"""Write the parts of docs/ and CONTRIBUTING.md that come from the code: `python scripts/reference.py`; `--check` only
+compares.
 
 Such a part stands in a page between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a key of `PARTS`. What is
 around it is written by people. It needs the runtime only, not PyTorch.
@@ -14,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -28,12 +30,13 @@ from edge_res.cli import app  # noqa: E402
 from edge_res.config import read_toml  # noqa: E402
 from edge_res.devices.schema import RULES  # noqa: E402
 
+PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
     stale = []
-    for path in sorted((ROOT / "docs").rglob("*.md")):
+    for path in PAGES:
         text = path.read_text(encoding="utf-8")
         if (current := rewritten(text)) != text:
             stale.append(str(path.relative_to(ROOT)))
@@ -200,8 +203,17 @@ def fields_of(path: str, name: str) -> list[tuple[str, str, str]]:
     for node in found.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             default = "" if node.value is None else ast.unparse(node.value)
+            if isinstance(node.value, ast.Name):
+                default = constant(node.value.id)
             rows.append((node.target.id, ast.unparse(node.annotation), "" if "field(" in default else default))
     return rows
+
+
+def constant(name: str) -> str:
+    """The value of a module's constant, wherever it stands."""
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "edge_res").rglob("*.py"))]
+    (value,) = {found for text in sources for found in re.findall(rf"^{name} = (\S+)", text, re.MULTILINE)}
+    return str(value)
 
 
 def fields_table(path: str, name: str) -> str:
@@ -288,6 +300,13 @@ def interval(row: dict[str, Any]) -> str:
     return f"{low:.1f} to {high:.1f}"
 
 
+def order() -> str:
+    """The parts of the runtime in the order of their imports, as `tests/test_structure.py` enforces it."""
+    text = (ROOT / "tests" / "test_structure.py").read_text(encoding="utf-8")
+    names = re.findall(r'"(\w+)"', text.partition("\nRANK = {")[2].partition("\n}")[0])
+    return textwrap.fill(" → ".join(map(code, names)), 140)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "command-line": command_line,
     "exit-codes": exit_codes,
@@ -300,6 +319,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "device-keys": device_keys,
     "device-files": device_files,
     "estimates": estimates,
+    "order": order,
 }
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def edgeres_here(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
         code = end.code or 0
     finally:
         sys.argv = given
-    return subprocess.CompletedProcess(sys.argv, code, out.getvalue().encode(), told.getvalue().encode())
+    return subprocess.CompletedProcess(
+        sys.argv, code, *(text.getvalue().encode(errors="backslashreplace") for text in (out, told))
+    )
 
 
 def lines(result: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:

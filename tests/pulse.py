@@ -101,6 +101,21 @@ class Pulse(Server):
         soundfile.write(path, samples, RATE_HZ, subtype="PCM_16")
         self._run("paplay", "-d", "mic", str(path))
 
+    def play_at_its_pace(self, samples: NDArray[np.int16]) -> float:
+        """Play `(samples,)` with little delay; the time of day at which its first sample was played, to 0.05 s."""
+        command = ["pacat", "--playback", "-d", "mic", "--raw", "--format=s16le", f"--rate={RATE_HZ}", "--channels=1"]
+        still = np.zeros(RATE_HZ, np.int16)
+        whole = np.concatenate([still, samples, still])
+        with subprocess.Popen([*command, "--latency-msec=20"], env=self.env, stdin=subprocess.PIPE) as player:
+            assert player.stdin
+            began_s, step = time.time(), RATE_HZ // 100
+            for at in range(0, len(whole), step):
+                time.sleep(max(0.0, began_s + at / RATE_HZ - time.time()))
+                player.stdin.write(whole[at : at + step].tobytes())
+                player.stdin.flush()
+            player.kill()
+        return began_s + len(still) / RATE_HZ
+
     def suspend(self) -> None:
         """No more audio, though nothing says so."""
         self._run("pactl", "suspend-sink", "mic", "1")
@@ -111,6 +126,11 @@ class Pulse(Server):
     def unplug(self) -> None:
         """The microphone is gone, the server stays."""
         self._run("pactl", "unload-module", "module-null-sink")
+
+    def plug(self) -> None:
+        """It is back."""
+        self._run("pactl", "load-module", *NULL_SINK.format("mic").split())
+        self._run("pactl", "set-default-source", "mic.monitor")
 
 
 class Noise(Server):

@@ -1,4 +1,4 @@
-"""How a sensor is named on the command line."""
+"""Addresses of sensors."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ def test_target_and_options() -> None:
     assert read("lamp://host:5005/a/b?rate=5") == ("//host:5005/a/b", Options(5.0))
 
 
-def test_no_password_is_shown() -> None:
+def test_a_password_is_masked() -> None:
     assert masked("mqtt://ear:a@b?c/d@host/x?rate=5") == "mqtt://…@host/x?rate=5"
     for text in ("me@home.wav", "mqtt://host/x", "/dev/x"):
         assert masked(text) == text
 
 
 REFUSED = {
-    "lamp:x?rate=5&colour=red": "has the unknown option 'colour'; known are rate, channels, unit, tls, window, as in",
-    "lamp:x": "does not say rate; give it as in lamp:x?rate=5",
-    "lamp:x?rate=fast": "says rate=fast; it must be a number",
-    "lamp:x?rate=5&channels=1.5": "says channels=1.5; it must be an integer",
-    "lamp:x?rate=5&window=": "says window=; it must be an integer",
-    "lamp:x?rate=5&tls=1": "says tls=1; it must be yes or no",
+    "lamp:x?rate=5&colour=red": "has the unknown option 'colour'; its options are rate, channels, unit, tls, window,",
+    "lamp:x": "lacks rate; give it as in lamp:x?rate=5",
+    "lamp:x?rate=fast": "says rate=fast; expected a number",
+    "lamp:x?rate=5&channels=1.5": "says channels=1.5; expected an integer",
+    "lamp:x?rate=5&window=": "says window=; expected an integer",
+    "lamp:x?rate=5&tls=1": "says tls=1; expected yes or no",
     "lamp:x?rate=5&rate=6": "gives rate twice",
 }
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_cannot_be_meant_is_refused(text: str) -> None:
+def test_invalid_addresses_are_refused(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(text)
     assert str(caught.value).startswith(f"{text} {REFUSED[text]}")

@@ -178,7 +178,7 @@ def test_asyncio_raises_what_ends_the_source(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_is_late_makes_listening_wait_and_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_res.listener._UNREAD", 1)
+    monkeypatch.setattr("edge_res.asynchronous._UNREAD", 1)
 
     async def hear() -> tuple[list[str], float]:
         listener = edge_res.listen("demo:")

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from statistics import mean, median
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+import edge_res
 from tests.edgeres import CLIPS
 from tests.jack import Jack
 from tests.pulse import RATE_HZ, Pulse, pulse
@@ -65,6 +69,72 @@ def test_a_word_played_into_the_microphone_is_told(pulse: Pulse) -> None:
     assert {e["source"] for e in events} == {"mic:"}
     assert "0 samples lost" in told
     assert "Traceback" not in told
+
+
+def test_the_time_of_an_event_is_when_the_sound_was_played_after_an_unplug_too(pulse: Pulse) -> None:
+    word = spoken("yes-0")
+    start_s = median(start_of(word[late:]) + late / RATE_HZ for late in range(0, RATE_HZ * 8 // 100, RATE_HZ // 100))
+    with listening(pulse, "mic:") as process:
+        played = [pulse.play_at_its_pace(word)]
+        pulse.unplug()
+        time.sleep(1)
+        pulse.plug()
+        wait_for_line(process, "is healthy again")
+        played.append(pulse.play_at_its_pace(word))
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=20)
+    assert process.returncode == 0, told
+    events = [json.loads(line) for line in out.splitlines()]
+    onsets = [e for e in events if e["event"] == "on"]
+    assert [e["label"] for e in onsets] == ["yes", "yes"]
+    assert [e["event"] for e in events if e["event"] == "gap"]
+    times_s = [datetime.fromisoformat(e["time"].replace("Z", "+00:00")).timestamp() for e in onsets]
+    errors_s = [time_s - played_s - start_s for time_s, played_s in zip(times_s, played, strict=True)]
+    assert abs(mean(errors_s)) < 0.1
+    assert max(map(abs, errors_s)) < 0.1 + 0.04  # a decision comes up to half a hop sooner or later than on average
+    assert len({e["id"] for e in onsets}) == 2
+
+
+def start_of(samples: NDArray[np.int16]) -> float:
+    """Where the word begins for the model, in seconds: to one hop of 80 ms."""
+    stream = edge_res.load().stream(rate_hz=RATE_HZ)
+    (start_s,) = [e.start_s for s in stream.push(samples) for e in stream.events(s) if e.event == "on"]
+    return start_s
+
+
+def wait_for_line(process: subprocess.Popen[str], part: str) -> None:
+    """Read stderr up to the line that has this in it."""
+    assert process.stderr
+    assert any(part in line for line in process.stderr)
+
+
+def test_asyncio_hears_a_microphone(pulse: Pulse) -> None:
+    """In a process of its own: PortAudio reads the environment as it starts."""
+    code = (
+        "import asyncio, edge_res\n"
+        "async def hear():\n"
+        "    async with asyncio.timeout(60) if hasattr(asyncio, 'timeout') else NoLimit():\n"
+        "        async for event in edge_res.listen('mic:'):\n"
+        "            print(event.event, event.label, event.time is not None, flush=True)\n"
+        "            if event.event == 'off':\n"
+        "                break\n"
+        "class NoLimit:\n"
+        "    async def __aenter__(self): pass\n"
+        "    async def __aexit__(self, *_): pass\n"
+        "print('listening', flush=True)\n"
+        "asyncio.run(hear())\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, env=pulse.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "listening\n"
+        both = np.tile(spoken("yes-0"), 2)  # the first may come before it listens
+        player = threading.Thread(target=pulse.play, args=(both,))
+        player.start()
+        out, told = process.communicate(timeout=60)
+        player.join()
+    assert process.returncode == 0, told
+    assert out == "on yes True\noff yes True\n"
 
 
 def test_a_microphone_that_is_given_up_ends_the_program_with_its_sentence(pulse: Pulse) -> None:

@@ -83,7 +83,7 @@ def same(one: Block | Health, other: Block | Health) -> bool:
 ITEMS: list[Block | Health] = [
     Block("mic:", 0, samples_of(1280, 1)),
     Block("udp://:5005", 7, samples_of(80, 3), 7),
-    Health("udp://:5005", "alarmed", "no sample has come for 1.0 s", 0.087),
+    Health("udp://:5005", "alarmed", "no sample for 1.0 s", 0.087),
     Block("mic:", 12000, np.rint(1000 * samples_of(1280, 1)) / np.float32(32768), 10720, "küche.wav"),
     Block("mic:", 13300, samples_of(0, 1), 20),
     Health("mic:", "failed", "it is gone — for ever.", 0.83),
@@ -213,7 +213,7 @@ def test_a_session_says_its_rate_and_channels_itself(tmp_path: Path) -> None:
     write(path, ITEMS)
     with pytest.raises(ConfigError, match=r"a\.edgerec says itself that mic: has 16000 Hz, and --rate says 8000"):
         open_source(str(path), Wanted(16000, None, 0.08, given_rate_hz=8000))
-    with pytest.raises(SignalError, match="5005 has 3 channels and the model listens to 1 channel; pick some"):
+    with pytest.raises(SignalError, match="5005 has 3 channels, but the model expects 1; pick some"):
         open_session(str(path), Wanted(16000, 1, 0.08))
 
 

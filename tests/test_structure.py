@@ -26,7 +26,7 @@ RANK = {
         (
             "errors", "flow", "config", "address", "writing", "telling", "stats", "broker", "service",
             "signal", "engines", "model", "measured", "decide", "session",
-            "sources", "clips", "sinks", "loop", "taps", "streaming", "listener", "evaluation",
+            "sources", "clips", "sinks", "loop", "taps", "streaming", "asynchronous", "listener", "evaluation",
             "profiling", "doctor", "remote", "commands", "cli",
         )
     )

@@ -1,8 +1,8 @@
-"""Engines: what executes a model file. One module an engine, one protocol for all.
+"""Engines: what executes a model file. One module per engine, one protocol for all.
 
-A model file takes `frames` `(1, frames, bins, channels)` and gives `logits` `(1, labels)`, both as integers: int8 in
+A model file takes `frames` `(1, frames, bins, channels)` and returns `logits` `(1, labels)`, both as integers: int8 in
 TFLite, uint8 (the same integers plus 128) in ONNX. Scale, zero point, shape and dtype are read from the file. A step
-model takes its states as further inputs and gives their next values as further outputs, in the same order; or, in
+model takes its states as further inputs and returns their next values as further outputs, in the same order; or, in
 TFLite, it keeps them itself.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_res.errors import ConfigError, EngineError, ModelError
 
-ENGINES = {  # name: module:Class; the first is what is used where nothing says otherwise
+ENGINES = {  # name: module:Class; the first is the default
     "litert": "edge_res.engines.litert:LiteRtRunner",
     "tflite-runtime": "edge_res.engines.tflite_runtime:TfliteRuntimeRunner",
     "onnxruntime": "edge_res.engines.onnxruntime:OnnxRuntimeRunner",
@@ -50,41 +50,40 @@ class Runner(Protocol):
     def advance(self, frames: NDArray[Any]) -> NDArray[Any]:
         """Run on `frames` with the states that the last call left, keep the new ones, return the logits.
 
-        The logits may be overwritten by the next call. At first the states are of no meaning: logits of a step model
-        count only once its states are filled, which the caller counts. A model without states has nothing to carry:
-        this is then `run`.
+        The next call may overwrite the logits. The initial states are meaningless: the caller must ignore the logits of
+        a step model until its states are filled. For a model without states this is `run`.
         """
         ...
 
     def fork(self) -> Runner:
-        """The same model with states of its own, for another stream; what can be shared is."""
+        """The same model with separate states, for another stream; everything else is shared where possible."""
         ...
 
 
 class RunnerClass(Protocol):
-    """How an engine's class is made: from the bytes of a model file."""
+    """The constructor of an engine: from the bytes of a model file."""
 
-    suffix: str  # of the model files that it executes: "tflite" or "onnx"
+    suffix: str  # of the model files that it executes, "tflite" or "onnx"
 
     def __call__(self, model: bytes, threads: int) -> Runner: ...
 
 
 def load_engine(name: str) -> RunnerClass:
-    """The class behind an engine's name, its package imported; a missing one is an `EngineError` with the way out."""
+    """The class of an engine, with its package imported; raises an `EngineError` that says what to install."""
     if name not in ENGINES:
-        raise ConfigError(f"There is no engine {name!r}; known are {', '.join(ENGINES)}.")
+        raise ConfigError(f"There is no engine {name!r}; use one of {', '.join(ENGINES)}.")
     module, _, attribute = ENGINES[name].partition(":")
     runner: RunnerClass = getattr(importlib.import_module(module), attribute)
     return runner
 
 
 def check_states(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:
-    """Refuse a model whose inputs after the first are not what its outputs after the first become."""
+    """Raise a `ModelError` unless the states a model takes have the shapes and dtypes of the states it returns."""
     before, after = ([(spec.shape, spec.dtype) for spec in specs[1:]] for specs in (inputs, outputs))
     if before != after:
         raise ModelError(
-            f"The model's states {[spec.name for spec in inputs[1:]]} do not have the shapes and dtypes of its outputs "
-            f"{[spec.name for spec in outputs[1:]]}, expected the same in the same order; export it again."
+            f"The model's states {[spec.name for spec in inputs[1:]]} must have the shapes and dtypes of its outputs "
+            f"{[spec.name for spec in outputs[1:]]} in the same order; export it again."
         )
 
 

@@ -34,14 +34,14 @@ class InterpreterClass(Protocol):
 
 
 class TfliteRunner:
-    """A model in an interpreter; outputs are new arrays at each run."""
+    """A model in an interpreter; each run returns new arrays."""
 
     suffix = "tflite"
 
     def __init__(self, engine: str, interpreter: InterpreterClass, model: bytes, threads: int) -> None:
         self._made_of = engine, interpreter, model, threads
         if model[4:8] != _IDENTIFIER:
-            raise ModelError(f"The model is no TFLite file: it starts with {model[:8]!r}; export it again.")
+            raise ModelError(f"The model is not a TFLite file: it starts with {model[:8]!r}; export it again.")
         try:
             with quiet_info():
                 self._interpreter = interpreter(model_content=model, num_threads=threads)
@@ -54,7 +54,8 @@ class TfliteRunner:
             self._outputs = [int(details["index"]) for details in outputs]
             check_states(self.inputs, self.outputs)
             self._states: Sequence[NDArray[Any]] = [np.zeros(spec.shape, spec.dtype) for spec in self.inputs[1:]]
-            self.run(np.zeros(self.inputs[0].shape, self.inputs[0].dtype), *self._states)  # some faults show only here
+            # Some faults only appear in a run.
+            self.run(np.zeros(self.inputs[0].shape, self.inputs[0].dtype), *self._states)
         except ModelError:
             raise
         except (RuntimeError, ValueError) as error:
@@ -62,22 +63,22 @@ class TfliteRunner:
             raise ModelError(f"{engine} cannot load the model: {reason}; export it again.") from None
 
     def fork(self) -> TfliteRunner:
-        # A step model keeps its states inside the interpreter: another stream needs another one, over the same bytes.
+        # A step model may keep its states inside the interpreter, so another stream needs another interpreter.
         return TfliteRunner(*self._made_of)
 
     def work(self) -> tuple[int, int]:
-        """How many operators a run has, and the bytes of all that they read and write, weights included."""
+        """The number of operators in a run, and the bytes that they read and write, including weights."""
         interpreter: Any = self._interpreter
         sizes = {
             details["index"]: int(np.prod(details["shape"])) * np.dtype(details["dtype"]).itemsize
             for details in interpreter.get_tensor_details()
-            if details["dtype"] is not object  # a handle to a state, which is no data
+            if details["dtype"] is not object  # a handle to a state, not data
         }
-        ops = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]  # stands for others
+        ops = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]  # which stands for others
         return len(ops), sum(sizes.get(index, 0) for op in ops for index in (*op["inputs"], *op["outputs"]))
 
     def run(self, *inputs: NDArray[Any]) -> Sequence[NDArray[Any]]:
-        # Copies, not views of the tensors: those are slower and make invoke() raise while one is held.
+        # Copies instead of views of the tensors: views are slower, and invoke() raises while one is held.
         interpreter = self._interpreter
         for index, value in zip(self._inputs, inputs, strict=True):
             interpreter.set_tensor(index, value)
@@ -90,7 +91,7 @@ class TfliteRunner:
 
 
 def _kernels(interpreter: Any) -> str:
-    """Only XNNPACK gives the integers of ONNX Runtime; the built-in kernels differ by a few in the logits."""
+    """Which kernels run. Only XNNPACK gives the integers of ONNX Runtime; the built-in ones differ by a few."""
     details: list[dict[str, Any]] = getattr(interpreter, "_get_ops_details", list)()
     return "XNNPACK" if any(op["op_name"] == "DELEGATE" for op in details) else "built-in kernels"
 
@@ -109,12 +110,12 @@ def _spec(details: dict[str, Any]) -> TensorSpec:
 
 @contextlib.contextmanager
 def quiet_info() -> Iterator[None]:
-    """Drop the INFO lines that C++ writes to file descriptor 2 meanwhile; everything else comes out after it."""
+    """Drop the INFO lines that C++ code writes to file descriptor 2; everything else is written afterwards."""
     if sys.stderr is not None:
         sys.stderr.flush()
     try:
         kept = os.dup(2)
-    except OSError:  # closed, as in some daemons: there is nothing to silence
+    except OSError:  # closed, as in some daemons: nothing to silence
         yield
         return
     try:

@@ -11,8 +11,8 @@ try:
     from ai_edge_litert.interpreter import Interpreter
 except ImportError as error:
     raise EngineError(
-        f"The engine litert cannot be imported ({error}); install it with: pip install ai-edge-litert "
-        "(64-bit systems only, CPython 3.10 and newer)."
+        f"The engine litert requires the package ai-edge-litert, which cannot be imported ({error}); install it with "
+        "`pip install ai-edge-litert` (64-bit systems only, CPython 3.10 or newer)."
     ) from error
 
 

@@ -1,6 +1,6 @@
 """ONNX Runtime on the CPU.
 
-ONNX has no scales for a graph's own inputs and outputs, so the file's metadata `edge_res.tensors` holds them, as JSON:
+ONNX cannot store scales for the inputs and outputs of a graph, so the metadata `edge_res.tensors` holds them as JSON:
 `{"frames": {"scale": 0.05, "zero_point": 128}, "logits": {...}}`.
 """
 
@@ -24,7 +24,8 @@ try:
     import onnxruntime as ort
 except ImportError as error:
     raise EngineError(
-        f"The engine onnxruntime cannot be imported ({error}); install it with: pip install onnxruntime"
+        f"The engine onnxruntime requires the package onnxruntime, which cannot be imported ({error}); install it with "
+        "`pip install onnxruntime`."
     ) from error
 
 METADATA_KEY = "edge_res.tensors"
@@ -33,11 +34,11 @@ _DTYPES = {"tensor(uint8)": np.dtype(np.uint8), "tensor(int8)": np.dtype(np.int8
 _ERROR = 3  # ONNX Runtime's severities: verbose 0, info 1, warning 2, error 3, fatal 4
 _FATAL = 4
 
-ort.set_default_logger_severity(_ERROR)  # or it warns at each start that a Pi has no GPU
+ort.set_default_logger_severity(_ERROR)  # else it warns at each start that a Pi has no GPU
 
 
 class OnnxRuntimeRunner:
-    """A model in ONNX Runtime; outputs are new arrays at each run."""
+    """A model in ONNX Runtime; each run returns new arrays."""
 
     suffix = "onnx"
 
@@ -51,16 +52,17 @@ class OnnxRuntimeRunner:
             self._input_names = [spec.name for spec in self.inputs]
             self._output_names = [spec.name for spec in self.outputs]
             check_states(self.inputs, self.outputs)
-            self.run(*(np.zeros(spec.shape, spec.dtype) for spec in self.inputs))  # some faults show only here
+            # Some faults only appear in a run.
+            self.run(*(np.zeros(spec.shape, spec.dtype) for spec in self.inputs))
             self._bind()
         except ModelError:
             raise
-        except Exception as error:  # its exceptions have no common base but this
+        except Exception as error:  # its exceptions have no other common base
             reason = " ".join(str(error).split()).rstrip(".")
             raise ModelError(f"ONNX Runtime cannot load the model: {reason}; export it again.") from None
 
     def run(self, *inputs: NDArray[Any]) -> Sequence[NDArray[Any]]:
-        # IO binding would gain nothing here: what costs is fetching many states, as `advance` need not.
+        # IO binding would gain nothing here: the cost is in fetching many states, which `advance` avoids.
         outputs: list[NDArray[Any]] = self._session.run(
             self._output_names, dict(zip(self._input_names, inputs, strict=True))
         )
@@ -78,7 +80,7 @@ class OnnxRuntimeRunner:
         return other
 
     def _bind(self) -> None:
-        """Two bindings to arrays that live as long as the runner: one reads the states that the other writes."""
+        """Make two bindings to arrays that live as long as the runner: one reads the states that the other writes."""
         self._frames, self._logits = _zeros(self.inputs[0]), _zeros(self.outputs[0])
         self._ping, self._pong = ([_zeros(spec) for spec in self.inputs[1:]] for _ in range(2))
         self._bindings = []
@@ -92,14 +94,14 @@ class OnnxRuntimeRunner:
 
 
 def providers() -> list[str]:
-    """The execution providers that this build of ONNX Runtime has, in its own order."""
+    """The execution providers of this build of ONNX Runtime, in its own order."""
     return list(ort.get_available_providers())
 
 
 def op_times(model: bytes, threads: int, runs: int) -> dict[str, float]:
-    """Mean microseconds a run of each kind of operator, on zeros, as ONNX Runtime's own profiler has them.
+    """Mean microseconds per run of each kind of operator, on zeros, by ONNX Runtime's profiler.
 
-    The profiler slows what it measures: the sum is more than a run takes without it.
+    The profiler slows down what it measures: the sum is more than a run takes without it.
     """
     options = _options(threads)
     options.enable_profiling = True
@@ -108,7 +110,7 @@ def op_times(model: bytes, threads: int, runs: int) -> dict[str, float]:
         session = _session(model, options)
         quantization = _read_metadata(session.get_modelmeta().custom_metadata_map)
         zeros = {value.name: _zeros(_spec(value, quantization)) for value in session.get_inputs()}
-        for _ in range(2 * runs):  # of which the first half warms up
+        for _ in range(2 * runs):  # the first half is the warm-up
             session.run(None, zeros)
         events = json.loads(Path(session.end_profiling()).read_bytes())
     kernels = [event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
@@ -123,14 +125,14 @@ def _options(threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL  # what it would log of a bad file is in the exception as well
+    options.log_severity_level = _FATAL  # what it would log about a bad file is also in the exception
     if _saturates(Path("/proc/cpuinfo")):
         options.add_session_config_entry("session.x64quantprecision", "1")
     return options
 
 
 def _session(model: bytes, options: Any) -> Any:
-    # With its fallback it would print and try the same again.
+    # The fallback would print and try the same again.
     return ort.InferenceSession(model, options, ["CPUExecutionProvider"], enable_fallback=0)
 
 
@@ -141,8 +143,8 @@ def _zeros(spec: TensorSpec) -> NDArray[Any]:
 def _saturates(cpuinfo: Path) -> bool:
     """Whether this CPU's fast uint8 × int8 kernels overflow.
 
-    On x86 without VNNI they add pairs of products in saturating 16 bits (PMADDUBSW). The exact kernels cost twice the
-    time on a CPU with VNNI, so it is not asked for where it is not needed.
+    On x86 without VNNI they add pairs of products in saturating 16 bits (PMADDUBSW). On a CPU with VNNI, the exact
+    kernels would take twice as long, so they are requested only where they are needed.
     """
     if platform.machine() not in ("x86_64", "AMD64"):
         return False

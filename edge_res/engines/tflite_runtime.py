@@ -1,4 +1,4 @@
-"""tflite-runtime, LiteRT's predecessor, whose last release is 2.14.0: for Python before 3.12 and numpy before 2."""
+"""tflite-runtime, the predecessor of LiteRT. Its last release, 2.14.0, is for Python before 3.12 and numpy before 2."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import numpy as np
 from edge_res.engines._tflite import TfliteRunner
 from edge_res.errors import EngineError
 
-_NEEDS = (
-    f"it needs numpy < 2 (this is {np.__version__}) and Python < 3.12 (this is {platform.python_version()}): use "
-    "the engine litert, or install it in an environment of its own with: pip install '.[tflite-runtime]'"
+_REQUIREMENTS = (
+    f"it requires numpy < 2 (here {np.__version__}) and Python < 3.12 (here {platform.python_version()}); use the "
+    "engine litert, or install it in a separate environment with `pip install 'edge-res[tflite-runtime]'`."
 )
 if int(np.__version__.split(".")[0]) >= 2:  # it would import, and then Interpreter() would raise SystemError
-    raise EngineError(f"The engine tflite-runtime cannot run here; {_NEEDS}")
+    raise EngineError(f"The engine tflite-runtime cannot run here: {_REQUIREMENTS}")
 try:
     import tflite_runtime
     from tflite_runtime.interpreter import Interpreter
 except ImportError as error:
-    raise EngineError(f"The engine tflite-runtime cannot be imported ({error}); {_NEEDS}") from error
+    raise EngineError(
+        f"The engine tflite-runtime requires its package, which cannot be imported ({error}); {_REQUIREMENTS}"
+    ) from error
 
 
 class TfliteRuntimeRunner(TfliteRunner):

@@ -1,1 +1,1 @@
-"""Bundles and what runs them: quantization, models over an engine, heads, ensembles, verification."""
+"""Bundles and what runs them: quantization, models on an engine, heads, ensembles, verification."""

@@ -1,7 +1,7 @@
 """The bundle: one `.edgeres` file with the models and all that is needed to run them.
 
-A zip of `manifest.json`, the model files and `golden.npz`. It is read in memory, never extracted to disk; the manifest
-holds the SHA-256 of each other member, and a member that differs, is missing or is not listed is refused.
+It is a zip of `manifest.json`, the model files and `golden.npz`, read in memory and never extracted to disk. The
+manifest holds the SHA-256 of each other file; a file that differs, is missing or is not listed is refused.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_res.errors import ModelError
+from edge_res.model.heads import DEFAULT_HEAD, HEADS
 from edge_res.signal.frontend import FrontEndParams
 from edge_res.writing import write_whole
 
@@ -29,10 +30,10 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
 SHIPPED = ("default", "tiny")
-_LARGEST_BYTES = 1 << 30  # of all members unpacked: a zip bomb is refused, not unpacked
-_MOST_SMOOTHED = 10_000  # hops: minutes
+_LARGEST_BYTES = 1 << 30  # of all files unpacked: a zip bomb is refused, not unpacked
+_MOST_SMOOTHED = 10_000  # hops, which are minutes
 _LARGEST_WHOLE = 1 << 53  # up to which a float holds every whole number
-# What zipfile and zlib raise on damaged files, RuntimeError where a flag says that a member is encrypted.
+# What zipfile and zlib raise on damaged files; RuntimeError where a flag marks a file as encrypted.
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 
 T = TypeVar("T")
@@ -54,11 +55,11 @@ class DecideParams:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `manifest.json` says, except for the schema version and the hashes.
+    """The content of `manifest.json` without the schema version and the hashes.
 
-    `frames` are the columns that one decision looks at, `hop` the frames between two decisions; `delay_s` is how long
-    after a sound's onset its label typically crosses the threshold. `network` (parameters, multiply-adds), `training`,
-    `metrics` and `tools` are for people.
+    `frames` is the number of columns that one decision looks at, `hop` the frames between two decisions; `delay_s` is
+    how long after a sound's onset its label typically crosses the threshold; `head` is one of `HEADS`. `network`
+    (parameters, multiply-adds), `training`, `metrics` and `tools` are for people.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Manifest:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
+    head: str = DEFAULT_HEAD
 
     def __post_init__(self) -> None:
         problem = None
@@ -95,6 +97,8 @@ class Manifest:
             and 0 <= decide.refractory_s < math.inf
         ):
             problem = f"its decide parameters {asdict(decide)} are out of range"
+        elif self.head not in HEADS:
+            problem = f"its head {self.head!r:.80} is unknown, expected {' or '.join(HEADS)}; update edge_res"
         if problem:
             raise ModelError(f"The bundle {self.name!r} cannot be used: {problem}.")
 
@@ -106,11 +110,13 @@ class Manifest:
             "decide": asdict(self.decide),
             "members": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(members.items())},
         }
+        if self.head == DEFAULT_HEAD:
+            del body["head"]
         return json.dumps(body, indent=1, ensure_ascii=False).encode()
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> Manifest:
-        """Read what `to_json` wrote; a missing key or a value of another type is a `ModelError`."""
+        """Read what `to_json` wrote; raises `ModelError` for a missing key or a value of another type."""
         decide = _value(body, "decide", dict)
         return cls(
             name=_value(body, "name", str),
@@ -132,11 +138,12 @@ class Manifest:
             metrics=_value(body, "metrics", dict),
             network=_value(body, "network", dict),
             tools=_value(body, "tools", dict),
+            head=_value({"head": DEFAULT_HEAD, **body}, "head", str),
         )
 
 
 def _value(body: dict[str, Any], key: str, kind: type[T]) -> T:
-    """`body[key]`, which must be of that type as JSON knows it: `float` takes whole numbers too, `int` no booleans."""
+    """`body[key]`, which must have that type in JSON: `float` accepts whole numbers, `int` accepts no booleans."""
     if key not in body:
         raise ModelError(f"The bundle's {MANIFEST} lacks {key!r}; export the model again.")
     value = body[key]
@@ -155,34 +162,34 @@ def _items(values: list[Any], kind: type[T]) -> tuple[T, ...]:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A manifest and the members beside it, by file name."""
+    """A manifest and the files beside it, by name."""
 
     manifest: Manifest
     members: Mapping[str, bytes]
 
     def member(self, name: str) -> bytes:
-        """The content of member `name`, or a `ModelError` that names what there is."""
+        """The content of the file `name`; raises a `ModelError` that lists the files there are."""
         try:
             return self.members[name]
         except KeyError:
             held = ", ".join(sorted(self.members))
             raise ModelError(
-                f"The bundle {self.manifest.name!r} holds no {name}, only {held}; export it again."
+                f"The bundle {self.manifest.name!r} has no {name}, only {held}; export it again."
             ) from None
 
 
 def bundle_path(name: str | Path) -> Path:
-    """The file of a bundle; those of `SHIPPED` are in the package, which is never installed as a zip."""
+    """The path of a bundle; those in `SHIPPED` are inside the package, which is never installed as a zip."""
     return Path(str(resources.files("edge_res") / "data" / f"{name}.edgeres")) if name in SHIPPED else Path(name)
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Read and check a bundle, one of `SHIPPED` or a file. Anything wrong with it is a `ModelError`."""
+    """Read and check a bundle, one of `SHIPPED` or a file; raises `ModelError` for anything wrong with it."""
     path = bundle_path(path)
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(f"There is no bundle {path}; {' and '.join(SHIPPED)} come along.") from None
+        raise ModelError(f"There is no bundle {path}; the bundled ones are {' and '.join(SHIPPED)}.") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise ModelError(f"The bundle {path} cannot be read: {getattr(error, 'strerror', error)}.") from None
     try:
@@ -200,17 +207,17 @@ def _parse(raw: bytes) -> Bundle:
         raise ModelError(f"This is not an .edgeres bundle: it has no readable {MANIFEST}.") from None
     if type(schema) is not int or schema != SCHEMA:
         raise ModelError(
-            f"The bundle has schema {schema!r} and this edge_res reads schema {SCHEMA}; "
+            f"The bundle has schema {schema!r}, but this edge_res reads schema {SCHEMA}; "
             "update edge_res or export the model again."
         )
     manifest = Manifest.from_dict(body)
     hashes = _value(body, "members", dict)
     for name in sorted(set(hashes) | set(found)):
         if name not in found:
-            raise ModelError(f"The bundle lacks its member {name}; copy it again or export it again.")
+            raise ModelError(f"The bundle lacks its file {name}; copy it again or export it again.")
         if hashlib.sha256(found[name]).hexdigest() != hashes.get(name):
             raise ModelError(
-                f"The bundle's member {name} is not what was exported (its SHA-256 differs); "
+                f"{name} in the bundle is not what was exported (its SHA-256 differs); "
                 "copy it again or export it again."
             )
     return Bundle(manifest, found)
@@ -221,11 +228,11 @@ def _unzip(raw: bytes) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             entries = archive.infolist()
             if sum(entry.file_size for entry in entries) > _LARGEST_BYTES:
-                raise ModelError("This bundle is too large to hold models.")
+                raise ModelError(f"This bundle is too large: it unpacks to more than {_LARGEST_BYTES:,} bytes.")
             if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
                 raise zipfile.BadZipFile("unknown compression")  # bz2 and lzma raise errors of their own
             if len({entry.filename for entry in entries}) < len(entries):
-                raise zipfile.BadZipFile("a member appears twice")
+                raise zipfile.BadZipFile("a file appears twice")
             return {entry.filename: archive.read(entry) for entry in entries}
     except ModelError:
         raise
@@ -236,7 +243,7 @@ def _unzip(raw: bytes) -> dict[str, bytes]:
 
 
 def write_bundle(path: str | Path, bundle: Bundle) -> None:
-    """Write a bundle in whole or not at all; the same content gives the same bytes."""
+    """Write a bundle completely or not at all; the same content gives the same bytes."""
     path = Path(path)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -249,7 +256,7 @@ def write_bundle(path: str | Path, bundle: Bundle) -> None:
 def pack_golden(stream: NDArray[np.int8], logits: NDArray[np.int8]) -> bytes:
     """`golden.npz`: an int8 `stream` of frames `(n, bins, channels)` and the exact int8 `logits` `(hops, labels)`.
 
-    The first logits are those of the first `frames` frames of the stream, each further ones those of a hop later.
+    The first row of logits belongs to the first `frames` frames of the stream, each further row to a hop later.
     """
     packed = io.BytesIO()
     np.savez_compressed(packed, stream=stream, logits=logits)
@@ -257,7 +264,7 @@ def pack_golden(stream: NDArray[np.int8], logits: NDArray[np.int8]) -> bytes:
 
 
 def read_golden(bundle: Bundle) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """The golden stream and logits of a bundle, as `pack_golden` took them."""
+    """The golden stream and logits of a bundle, as they were given to `pack_golden`."""
     packed = bundle.member(GOLDEN)
     manifest = bundle.manifest
     try:
@@ -273,14 +280,14 @@ def read_golden(bundle: Bundle) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
             (hops, len(manifest.labels)),
         )
         if hops < 1 or (stream.shape, logits.shape) != expected:
-            raise ValueError(f"its stream {stream.shape} and logits {logits.shape} are not those of the manifest")
+            raise ValueError(f"its stream {stream.shape} and logits {logits.shape} do not match the manifest")
     except (KeyError, *_ZIP_ERRORS) as error:
         raise ModelError(f"The bundle's {GOLDEN} cannot be read: {error}.") from None
     return stream, logits
 
 
 def bundle_hash(bundles: Sequence[Bundle]) -> str:
-    """What a bundle, or an ensemble, computes: SHA-256 of its members; its name and thresholds do not matter."""
+    """SHA-256 of what a bundle, or an ensemble, computes: of its files, whatever its name and thresholds are."""
     digest = hashlib.sha256()
     for bundle in bundles:
         for name, content in sorted(bundle.members.items()):

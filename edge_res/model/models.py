@@ -1,4 +1,4 @@
-"""Models: frames in, scores out, over an engine."""
+"""Models: frames in, scores out, on an engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_res.engines import ENGINES, Runner, RunnerClass, load_engine
 from edge_res.errors import ConfigError, EngineError, ModelError
 from edge_res.flow import Frames
 from edge_res.model.bundle import Bundle
-from edge_res.model.heads import softmax
+from edge_res.model.heads import HEADS, Head, softmax
 from edge_res.model.quantization import quantize
 
 MODES = ("step", "window")
@@ -28,7 +28,7 @@ def load_runner(bundle: Bundle, engine: RunnerClass, mode: str, threads: int = 1
     found = runner.inputs[0].shape, runner.outputs[0].shape
     if found != expected:
         raise ModelError(
-            f"The member {name} of the bundle {manifest.name!r} has the shapes {found}, its manifest says {expected}; "
+            f"{name} in the bundle {manifest.name!r} has the shapes {found}, but its manifest says {expected}; "
             "export it again."
         )
     return runner
@@ -37,19 +37,20 @@ def load_runner(bundle: Bundle, engine: RunnerClass, mode: str, threads: int = 1
 def load_model(
     bundle: Bundle, engine: RunnerClass, mode: str | None = None, threads: int = 1
 ) -> StepModel | WindowModel:
-    """The model that a stream pushes frames into; by default the step model, where the bundle has one."""
+    """A model for one stream; by default the step model, if the bundle has one."""
     if mode not in (*MODES, None):
-        raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
+        raise ConfigError(f"There is no mode {mode!r}; use {' or '.join(MODES)}.")
     mode = mode or ("step" if f"step.{engine.suffix}" in bundle.members else "window")
     kind = StepModel if mode == "step" else WindowModel
-    return kind(load_runner(bundle, engine, mode, threads), bundle.manifest.frames, bundle.manifest.hop)
+    manifest = bundle.manifest
+    return kind(load_runner(bundle, engine, mode, threads), manifest.frames, manifest.hop, HEADS[manifest.head])
 
 
 def choose_engine(name: str | None, order: Sequence[str] = tuple(ENGINES)) -> tuple[RunnerClass, str | None]:
-    """The engine asked for, or the first of `order` that can be imported here.
+    """The engine `name`, or without a name the first of `order` that can be imported here.
 
-    Returns the engine and, where it is not the first, the sentence that says why. An engine that was asked for by name
-    is never replaced.
+    Returns the engine and, where it is not the first, a sentence that says why. An engine given by name is never
+    replaced. Raises `EngineError` where none can be imported.
     """
     if name is not None:
         return load_engine(name), None
@@ -63,35 +64,36 @@ def choose_engine(name: str | None, order: Sequence[str] = tuple(ENGINES)) -> tu
             engine, instead = choose_engine(None, others)
         except EngineError:
             raise missing from None
-        return engine, f"{missing} {instead or f'Running on {others[0]} instead, the next in order.'}"
+        return engine, f"{missing} {instead or f'Using {others[0]} instead, the next in order.'}"
 
 
 class Model(Protocol):
-    """Frames of one hop in, scores out: None until enough has been seen, which is not the same as 0."""
+    """Frames of one hop in, scores out; None until the window is full, which is not the same as 0."""
 
     def push(self, frames: Frames) -> NDArray[np.float32] | None: ...
     def reset(self) -> None: ...
 
 
 class ModelWithLogits(Model, Protocol):
-    """A model that tells the integers behind its last scores, `(labels,)`, as the engine gives them."""
+    """A model that keeps the integers behind its last scores, `(labels,)`, as the engine returns them."""
 
     runner: Runner
     logits: NDArray[Any]
 
 
 class StepModel:
-    """Computes what a hop adds; the engine carries the state from hop to hop.
+    """Computes only what a hop adds; the engine carries the state from hop to hop.
 
-    Until `frames` frames have come there is no score. `push` takes the frames of one hop and returns the scores of the
-    window that ends with them, float32 `(labels,)`, or None: the same integers and so the same scores as `WindowModel`.
-    `logits` `(labels,)` are the integers behind the last scores, as the engine gives them, until the next push.
+    `push` takes the frames of one hop and returns the scores of the window that ends with them, float32 `(labels,)`, or
+    None until `frames` frames have come: the same integers, and so the same scores, as `WindowModel`. `logits`
+    `(labels,)` are the integers behind the last scores, as the engine returns them; the next push overwrites them.
     """
 
     mode = "step"
 
-    def __init__(self, runner: Runner, frames: int, hop: int) -> None:
+    def __init__(self, runner: Runner, frames: int, hop: int, head: Head = softmax) -> None:
         self.runner = runner
+        self._head = head
         self._hop = hop
         self._needed = frames // hop
         self._hops = 0
@@ -100,10 +102,10 @@ class StepModel:
 
     def fork(self) -> StepModel:
         """The same model for another stream."""
-        return StepModel(self.runner.fork(), self._needed * self._hop, self._hop)
+        return StepModel(self.runner.fork(), self._needed * self._hop, self._hop, self._head)
 
     def reset(self) -> None:
-        """Forget the past: what the states hold of it is pushed out before the next score."""
+        """Start a new stream: by the next score, nothing of the old one is left in the states."""
         self._hops = 0
 
     def push(self, frames: Frames) -> NDArray[np.float32] | None:
@@ -114,36 +116,37 @@ class StepModel:
             self._hops += 1
             return None
         self.logits = logits[0]
-        return softmax(self.logits, self.runner.outputs[0])
+        return self._head(self.logits, self.runner.outputs[0])
 
 
 class WindowModel:
     """Recomputes the whole window at each hop.
 
-    Until `frames` frames have come there is no score. `push` takes the frames of one hop and returns the scores of the
-    window that ends with them, float32 `(labels,)`, or None. `logits` `(labels,)` are the integers behind the last
-    scores, as the engine gives them, until the next push.
+    `push` takes the frames of one hop and returns the scores of the window that ends with them, float32 `(labels,)`, or
+    None until `frames` frames have come. `logits` `(labels,)` are the integers behind the last scores, as the engine
+    returns them.
     """
 
     mode = "window"
 
-    def __init__(self, runner: Runner, frames: int, hop: int) -> None:
+    def __init__(self, runner: Runner, frames: int, hop: int, head: Head = softmax) -> None:
         self.runner = runner
+        self._head = head
         self.frames = frames
         self.hop = hop
         (self._input,) = runner.inputs
         (self._output,) = runner.outputs
-        # A window is a contiguous slice: columns are appended until the buffer ends, then the last move to its front.
+        # A window is a contiguous slice: columns are appended up to the end, then the last ones move to the front.
         self._columns = np.zeros((2 * frames, *self._input.shape[2:]), self._input.dtype)
         self._filled = 0
         self.logits: NDArray[Any] = np.zeros(self._output.shape[1:], self._output.dtype)
 
     def fork(self) -> WindowModel:
-        """The same model for another stream: all that is carried from hop to hop is here, and not in the engine."""
-        return WindowModel(self.runner, self.frames, self.hop)
+        """The same model for another stream; the engine is shared, since it carries no state."""
+        return WindowModel(self.runner, self.frames, self.hop, self._head)
 
     def reset(self) -> None:
-        """Forget the past: there is no score until the window is full again."""
+        """Start a new stream: no scores until the window is full again."""
         self._filled = 0
 
     def push(self, frames: Frames) -> NDArray[np.float32] | None:
@@ -161,4 +164,4 @@ class WindowModel:
             return None
         window = self._columns[end - self.frames : end]
         self.logits = self.runner.run(window[None])[0][0]
-        return softmax(self.logits, self._output)
+        return self._head(self.logits, self._output)

@@ -1,4 +1,4 @@
-"""Quantization: floats to int8 and back, the one place where it is done."""
+"""Quantization of frames, and the two ways of writing the same 8-bit integers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ _LIMITS = {
 
 
 def quantize(frames: Frames, spec: TensorSpec, out: NDArray[Any]) -> None:
-    """`rint(frames / scale) + zero point`, clipped to the range of `out`'s dtype, the one quantization there is."""
+    """Write `rint(frames / scale) + zero point`, clipped to the range of the dtype, to `out`, of the frames' shape.
+
+    The only place that quantizes, so that training and listening cannot disagree.
+
+    >>> spec = TensorSpec("frames", (3,), np.dtype(np.int8), scale=0.5, zero_point=-3)
+    >>> out = np.zeros(3, np.int8)
+    >>> quantize(np.array([0, 1.25, 1000], np.float32), spec, out)
+    >>> out.tolist()
+    [-3, -1, 127]
+    """
     lowest, highest = _LIMITS[spec.dtype]
     scaled = frames * np.float32(1 / spec.scale)
     np.rint(scaled, out=scaled)
@@ -27,10 +36,10 @@ def quantize(frames: Frames, spec: TensorSpec, out: NDArray[Any]) -> None:
 
 
 def encode(integers: NDArray[np.int8], spec: TensorSpec) -> NDArray[Any]:
-    """Int8 values as a model takes them: uint8 models take the same integers plus 128, which flips the highest bit."""
+    """Int8 values as a model expects them: a uint8 model expects them plus 128, which flips the highest bit."""
     return integers.view(np.uint8) ^ 0x80 if spec.dtype == np.uint8 else integers
 
 
 def decode(integers: NDArray[Any], spec: TensorSpec) -> NDArray[np.int8]:
-    """What a model gives as int8 values: the other way round."""
+    """The int8 values of what a model returns; the inverse of `encode`."""
     return (integers ^ 0x80).view(np.int8) if spec.dtype == np.uint8 else integers

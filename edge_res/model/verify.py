@@ -1,4 +1,4 @@
-"""Does a bundle compute here what it computed where it was made? Every engine and both modes, to the bit."""
+"""Whether a bundle computes here exactly what it computed where it was exported, in each engine and mode."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Logits = NDArray[np.int8]  # (hops, labels)
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison: `differing` of `values` logits differ, the largest by `largest`.
+    """One comparison: `differing` of `values` logits differ, by at most `largest`.
 
-    `against` is what the logits were compared with: the `golden` ones, the `window` model of the same engine, or that
-    of the first one. They must be equal wherever `exact`; only an engine without XNNPACK may differ from others, since
-    its kernels round otherwise.
+    `against` says what the logits were compared with: the `golden` ones, the `window` model of the same engine, or that
+    of the first engine. They must be equal if `exact`; only TFLite without XNNPACK may differ from other engines, since
+    its kernels round differently.
     """
 
     engine: str
@@ -47,8 +47,8 @@ class Check:
 def verify(bundle: Bundle, stream: NDArray[np.int8], golden: Logits | None, engines: list[str]) -> Iterator[Check]:
     """Run a stream of int8 frames `(n, bins, channels)` through each engine and mode, and compare.
 
-    Window models are compared with the golden logits, or without any with those of the first engine; step models with
-    the window model of the same engine.
+    Window models are compared with the golden logits, or, without any, with those of the first engine; step models
+    are compared with the window model of the same engine.
     """
     manifest = bundle.manifest
     reference = "golden"
@@ -66,14 +66,14 @@ def verify(bundle: Bundle, stream: NDArray[np.int8], golden: Logits | None, engi
 
 
 def is_exact(runner: Runner) -> bool:
-    """Whether an engine must give the golden integers: TFLite's built-in kernels round otherwise than XNNPACK."""
+    """Whether an engine must give the golden integers: TFLite's built-in kernels round differently from XNNPACK."""
     return "built-in" not in runner.engine
 
 
 def prove(bundle: Bundle, model: StepModel | WindowModel) -> None:
-    """Run the golden stream through a model just loaded: a `ModelError` when the answers are not the exported ones.
+    """Run the golden stream through a model just loaded; raises `ModelError` if its answers are not the exported ones.
 
-    It takes a few milliseconds, and finds what no hash can: an engine that computes wrongly on this machine.
+    It takes a few milliseconds and finds what no hash can: an engine that computes wrongly on this machine.
     """
     stream, golden = read_golden(bundle)
     runner, mode = model.runner, model.mode
@@ -82,18 +82,18 @@ def prove(bundle: Bundle, model: StepModel | WindowModel) -> None:
     if not check.passed:
         raise ModelError(
             f"The {mode} model of {bundle.manifest.name!r} gives wrong answers on {runner.engine}: {check.differing} "
-            f"of {check.values} golden logits differ; run `edgeres verify`, and use another --engine or --mode."
+            f"of {check.values} golden logits differ; run `edgeres verify` and use another --engine or --mode."
         )
 
 
 def installed_engines() -> tuple[list[str], list[str]]:
-    """The engines that can be imported here, and sentences on those that cannot."""
-    told = {engine: why_missing(engine) for engine in ENGINES}
-    return [engine for engine, why in told.items() if not why], [why for why in told.values() if why]
+    """The engines that can be imported here, and for each other one a sentence that says why not."""
+    reasons = {engine: why_missing(engine) for engine in ENGINES}
+    return [engine for engine, why in reasons.items() if not why], [why for why in reasons.values() if why]
 
 
 def why_missing(engine: str) -> str:
-    """Empty where an engine can be imported, else the sentence that says why not."""
+    """Why an engine cannot be imported, in a sentence; empty if it can."""
     try:
         load_engine(engine)
     except EngineError as error:
@@ -102,7 +102,7 @@ def why_missing(engine: str) -> str:
 
 
 def window_logits(runner: Runner, manifest: Manifest, stream: NDArray[np.int8]) -> Logits:
-    """The logits of the windows that begin at each hop."""
+    """The logits of all windows of a stream, one at each hop."""
     frames = encode(stream, runner.inputs[0])
     starts = range(0, len(frames) - manifest.frames + 1, manifest.hop)
     found = [runner.run(frames[None, at : at + manifest.frames])[0][0].copy() for at in starts]
@@ -110,7 +110,7 @@ def window_logits(runner: Runner, manifest: Manifest, stream: NDArray[np.int8]) 
 
 
 def step_logits(runner: Runner, manifest: Manifest, stream: NDArray[np.int8]) -> Logits:
-    """The logits of the same windows, hop by hop."""
+    """The logits of the same windows, computed hop by hop."""
     frames = encode(stream, runner.inputs[0])
     ends = range(manifest.hop, len(frames) + 1, manifest.hop)
     found = [runner.advance(frames[None, end - manifest.hop : end])[0].copy() for end in ends]
@@ -119,7 +119,7 @@ def step_logits(runner: Runner, manifest: Manifest, stream: NDArray[np.int8]) ->
 
 
 def compare(engine: str, mode: str, against: str, found: Logits, expected: Logits, exact: bool) -> Check:
-    """How far two sets of logits are apart."""
+    """How much two sets of logits differ."""
     difference = np.abs(found.astype(np.int16) - expected)
     largest = int(difference.max(initial=0))
     return Check(engine, mode, against, len(found), found.size, int(np.count_nonzero(difference)), largest, exact)

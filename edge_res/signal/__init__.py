@@ -1,1 +1,1 @@
-"""Numbers of a signal: the ring buffer, the sliding STFT, the front-end, resampling and level."""
+"""Signal processing: ring buffer, sliding STFT, front-end, resampling and level."""

@@ -1,4 +1,4 @@
-"""How loud a signal is, and what is wrong with it: said once, with the figure."""
+"""How loud a signal is, and warnings about a flat line, clipping and a constant offset."""
 
 from __future__ import annotations
 
@@ -10,23 +10,31 @@ import numpy as np
 from edge_res.flow import Samples
 
 FLOOR_DB = -80.0
-_FULL_SCALE = 32767 / 32768  # what a 16-bit converter gives at its end
-_FLAT_SAMPLES = 100  # at least: a slow sensor may well give the same a few times
+_FULL_SCALE = 32767 / 32768  # the largest value of a 16-bit converter
+_FLAT_SAMPLES = 100  # at least: a slow sensor may repeat a value a few times
 _CLIPPED_SHARE = 0.001
 _DC_SHARE = 0.05
-_JUDGED_S = 5.0  # how much is heard before DC offset and clipping are judged
+_JUDGED_S = 5.0  # how much signal DC offset and clipping are judged by
 
 
 def decibels(peak: float) -> float:
-    """A peak in dB of full scale, at least `FLOOR_DB`."""
+    """A peak in dB relative to full scale, at least `FLOOR_DB`.
+
+    >>> round(decibels(0.5), 1)
+    -6.0
+    """
     return max(FLOOR_DB, 20 * math.log10(peak + 1e-9))
 
 
 class Level:
-    """The peak of the last block, and warnings on a flat line, clipping and a constant offset.
+    """The peak of the last block, and warnings, each given once and with its figure.
 
-    `audio` says whether full scale is ±1 and the mean is to be 0, as of a microphone; in a sensor's unit neither
-    is so, and only a flat line is a fault. Fixed in size; two passes over each block.
+    `audio` says that full scale is ±1 and that the mean should be 0, as with a microphone; neither holds for a sensor,
+    where only a flat line is a fault. Fixed in size; two passes over each block.
+
+    >>> level = Level("mic:", rate_hz=1000, audio=True)
+    >>> list(level.push(np.zeros((2000, 1), np.float32)))
+    ['mic: is a flat line: each sample of the last 2.0 s is 0; check that it is connected and not muted.']
     """
 
     def __init__(self, name: str, rate_hz: int, audio: bool, flat_s: float = 2.0) -> None:
@@ -36,12 +44,12 @@ class Level:
         self._audio = audio
         self._flat_needed = max(flat_s * rate_hz, _FLAT_SAMPLES)
         self._flat = self._heard = self._clipped = 0
-        self._last: list[float] = []  # where the channels stayed
+        self._last: list[float] = []  # the value that each channel keeps
         self._sum = 0.0
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def push(self, samples: Samples) -> Iterator[str]:
-        """Take float32 `(n, channels)`; yields a sentence on each fault, the first time that it shows."""
+        """Take float32 `(n, channels)`; yield a warning for each fault, the first time it appears."""
         if not len(samples):
             self.peak = 0.0
             return
@@ -53,12 +61,12 @@ class Level:
             self._flat = self._flat + len(samples) if self._last == before else len(samples)
         else:
             self._flat = 0
-        if self._flat >= self._flat_needed and "flat" not in self._told:
-            self._told.add("flat")
+        if self._flat >= self._flat_needed and "flat" not in self._warned:
+            self._warned.add("flat")
             value = ", ".join(f"{value:g}" for value in (self._last if high != low else [low]))
             yield (
                 f"{self._name} is a flat line: each sample of the last {self._flat / self._rate_hz:.1f} s is {value}; "
-                "check that it is not muted and that it is wired."
+                "check that it is connected and not muted."
             )
         if self._audio:
             if self.peak >= _FULL_SCALE:
@@ -69,21 +77,20 @@ class Level:
                 yield from self._judge()
 
     def _judge(self) -> Iterator[str]:
-        """Full scale and the mean, over some seconds at a time."""
+        """Judge clipping and the mean, over some seconds at a time."""
         share, mean = self._clipped / self._heard, self._sum / self._heard
         self._heard = self._clipped = 0
         self._sum = 0.0
-        if share > _CLIPPED_SHARE and "clipped" not in self._told:
-            self._told.add("clipped")
-            yield f"{self._name} clips: {share:.1%} of its samples are at full scale; turn its gain down."
-        if abs(mean) > _DC_SHARE and "offset" not in self._told:
-            self._told.add("offset")
+        if share > _CLIPPED_SHARE and "clipped" not in self._warned:
+            self._warned.add("clipped")
+            yield f"{self._name} clips: {share:.1%} of its samples are at full scale; reduce its gain."
+        if abs(mean) > _DC_SHARE and "offset" not in self._warned:
+            self._warned.add("offset")
             yield (
-                f"{self._name} has a constant offset of {mean:+.3f} of full scale; check its wiring, or its bias "
-                "voltage."
+                f"{self._name} has a constant offset of {mean:+.3f} of full scale; check its wiring and bias voltage."
             )
 
 
 def _stays(samples: Samples) -> bool:
-    """Whether each channel has one value, as those of a sensor that hangs and repeats its last reading."""
+    """Whether each channel keeps one value, as when a sensor hangs and repeats its last reading."""
     return bool((samples[0] == samples[-1]).all()) and bool((samples == samples[0]).all())

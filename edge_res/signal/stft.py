@@ -24,7 +24,16 @@ def hann(win_length: int) -> NDArray[np.float32]:
 
 
 class Stft:
-    """Turns pushed samples into spectra; each frame is computed once and does not depend on how samples arrive."""
+    """Turns pushed samples into spectra; each frame is computed once, whatever blocks the samples arrive in.
+
+    It holds what `most_frames` frames look at, twice.
+
+    >>> stft = Stft(n_fft=512, win_length=400, hop_length=160)
+    >>> stft.push(np.zeros((1000, 1), np.float32))  # how many fit
+    1000
+    >>> stft.take(8).shape  # (frames, channels, bins)
+    (4, 1, 257)
+    """
 
     def __init__(self, n_fft: int, win_length: int, hop_length: int, channels: int = 1, most_frames: int = 8) -> None:
         if not 1 <= hop_length <= win_length <= n_fft or win_length < 2:  # a Hann window of 1 is 0
@@ -44,16 +53,16 @@ class Stft:
         self._padded = np.zeros((most_frames, channels, n_fft), np.float32)
 
     def reset(self) -> None:
-        """Forget all samples: the next one pushed is the first of a new stream."""
+        """Start a new stream: the next sample pushed is its first."""
         self._ring.advance(self._ring.available)
 
     def frames_after(self, samples: int) -> int:
-        """Frames that can be taken once `samples` more samples have been pushed."""
+        """How many frames can be taken once `samples` more samples have been pushed."""
         held = self._ring.available + samples
         return max(0, (held - self.win_length) // self.hop_length + 1)
 
     def push(self, samples: Samples) -> int:
-        """Take float32 `(n, channels)` and return how many of the `n` fitted; take frames to make room."""
+        """Take float32 `(n, channels)` and return how many of the `n` fit; `take` makes room."""
         n = min(len(samples), self._ring.capacity - self._ring.available)
         self._ring.write(samples[:n])
         return n

@@ -1,13 +1,25 @@
-"""Sinks: where events go."""
+"""Sinks, or outputs: where events go, selected by the scheme of an address, as sources are.
+
+An output that an address names is always behind a `Queued`, so that it can be slow, hang or fail without disturbing
+the listening. What prints on stdout is not: it is what the program is for.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from typing import Protocol
 
+from edge_res.address import masked
+from edge_res.errors import ConfigError
 from edge_res.flow import Block, Event, Gap, Health, Scores
 from edge_res.model.bundle import Manifest
 from edge_res.sources import Source
 from edge_res.stats import Stats
+
+SINKS = {  # scheme: module:Class
+    "jsonl:": "edge_res.sinks.jsonl:JsonLinesFile",
+}
 
 
 class Sink:
@@ -38,3 +50,24 @@ class Sink:
 
     def finish(self) -> None:
         """Nothing follows."""
+
+
+class SinkClass(Protocol):
+    """How an output is made, from its address."""
+
+    def __call__(self, address: str, /) -> Sink: ...
+
+
+def open_sink(address: str) -> Sink:
+    """The output that an address names, behind a queue of its own.
+
+    Raises `ConfigError` for an unknown scheme, and what the output itself raises.
+    """
+    from edge_res.sinks.queued import Queued  # which is a sink itself
+
+    scheme, colon, _ = address.partition(":")
+    if scheme + colon not in SINKS or not colon:
+        raise ConfigError(f"There is no kind of output for {masked(address)!r}; known are {', '.join(SINKS)}.")
+    module, _, name = SINKS[scheme + colon].partition(":")
+    sink_class: SinkClass = getattr(importlib.import_module(module), name)
+    return Queued(sink_class(address), masked(address))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TextIO
 
+from edge_res.errors import ConfigError, OutputError
 from edge_res.flow import Block, Event, Gap, Scores
 from edge_res.model.bundle import Manifest
 from edge_res.sinks import Sink
@@ -56,6 +58,24 @@ class JsonLines(Sink):
     def _print(self, body: dict[str, Any]) -> None:
         with writing():
             print(json.dumps({**body, "version": VERSION}, ensure_ascii=False), file=self._out, flush=True)
+
+
+class JsonLinesFile(JsonLines):
+    """`jsonl:PATH`: the same lines, appended to a file; each is written as it comes."""
+
+    def __init__(self, address: str) -> None:
+        path = address.partition(":")[2]
+        if not path:
+            raise ConfigError(f"{address} names no file; give one as in jsonl:events.jsonl.")
+        try:
+            file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 (closed by `finish`)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            why = getattr(error, "strerror", error)
+            raise OutputError(f"{path} cannot be written: {why}; name another file.") from None
+        super().__init__(file, all_scores=False)
+
+    def finish(self) -> None:
+        self._out.close()
 
 
 def event_body(event: Event) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What WAV and OGG files say of their own length, and what they hold: libsndfile does not tell the difference."""
+"""The lengths that WAV and OGG files declare, and what they really hold, which libsndfile does not report."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-_PCM = (1, 3, 0xFFFE)  # format tags of samples that are not packed: integers, floats, either
-_STREAMED = 0x7FFFF000  # what writers to a pipe declare, who cannot know; 0: one that was killed
-_FORMAT = struct.Struct("<H10xH")  # of a WAV file: its tag, and the bytes of a sample
-_MOST = 0xFFFFFFF0  # bytes that a header can declare
+_PCM = (1, 3, 0xFFFE)  # format tags of uncompressed samples: integers, floats, either
+_STREAMED = 0x7FFFF000  # declared by writers to a pipe, who cannot know the length; 0 by one that was killed
+_FORMAT = struct.Struct("<H10xH")  # of a WAV file: format tag, bytes of a sample
+_MOST = 0xFFFFFFF0  # the largest length that a header can declare
 _BEXT = struct.Struct("<320x10s8sQ")  # OriginationDate, OriginationTime, TimeReference (samples since midnight)
-_PAGE = 65307  # bytes of an OGG page at most (RFC 3533, section 6)
-_PAGE_HEAD = 27  # of them before its table of segments
+_PAGE = 65307  # bytes in the longest OGG page (RFC 3533, section 6)
+_PAGE_HEAD = 27  # bytes before the segment table
 _FIRST, _LAST = 2, 4  # the flags of the first and the last page of a stream
 
 
 @dataclass(frozen=True)
 class WavData:
-    """The samples of a WAV file, in bytes: where they start, what the header declares, what the file has from there on.
+    """The samples of a WAV file, in bytes: where they start, the declared length, and the length the file really has.
 
-    `sample` is the size of one, of all channels; 1 where they are packed, and no byte of them is a part of one.
-    `beyond` are the bytes behind what is declared that are no titles or the like: a file that was joined, or is too
-    long.
+    `sample` is the size of one sample of all channels, 1 if they are compressed. `beyond` counts the bytes after the
+    declared end that are not metadata chunks: the file was joined from several, or is too long.
     """
 
     start: int
@@ -38,17 +37,17 @@ class WavData:
 
     @property
     def untold(self) -> bool:
-        """The header does not tell how many there are."""
+        """Whether the header does not give the length."""
         return self.held > 0 and (self.declared == 0 or _STREAMED <= self.declared > self.held)
 
     @property
     def rest(self) -> int:
-        """Bytes at the end that are no whole sample."""
+        """Bytes of an incomplete sample at the end."""
         return (self.held if self.untold else min(self.declared, self.held)) % self.sample
 
 
 def wav_data(path: str) -> WavData | None:
-    """The data chunk; None for what is no WAV file, or one without samples."""
+    """The data chunk; None if the file is not a WAV file, or has no samples."""
     with Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(12)
@@ -73,7 +72,7 @@ def wav_data(path: str) -> WavData | None:
 
 
 def _is_chunk(head: bytes, left: int) -> bool:
-    """Whether that is a chunk of its own, as titles are, or ID3's titles, and no samples."""
+    """Whether these bytes begin a chunk, such as metadata, or an ID3 tag, instead of being samples."""
     if len(head) < 8:
         return False
     name, length = struct.unpack("<4sI", head)
@@ -125,7 +124,7 @@ def _bext_start(path: str, rate_hz: int) -> datetime | None:
 
 
 class _Mapped(mmap.mmap):
-    """Lets one seek behind its end, as a file does: libsndfile looks there for the next chunk."""
+    """Allows seeking beyond the end, as a file does: libsndfile looks there for the next chunk."""
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> Any:
         begin = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: len(self)}[whence]
@@ -133,7 +132,7 @@ class _Mapped(mmap.mmap):
 
 
 def with_length(path: str, data: WavData) -> mmap.mmap:
-    """The file, to be read with a header that tells its length; a private copy on write, the file stays as it is."""
+    """The file with a header that gives its real length, as a private mapping: the file itself does not change."""
     with Path(path).open("rb") as file:
         mapped = _Mapped(file.fileno(), 0, access=mmap.ACCESS_COPY)
     mapped[4:8] = struct.pack("<I", min(data.start + data.held - 8, _MOST))
@@ -142,7 +141,7 @@ def with_length(path: str, data: WavData) -> mmap.mmap:
 
 
 def breaks_off(path: str) -> bool:
-    """Whether an OGG file lacks the end of its stream; False for what is no OGG file."""
+    """Whether an OGG file lacks the end of its stream; False for other files."""
     with Path(path).open("rb") as file:
         if file.read(4) != b"OggS":
             return False
@@ -154,7 +153,7 @@ def breaks_off(path: str) -> bool:
 
 
 def goes_on(path: str) -> bool:
-    """Whether another stream begins behind the first one of an OGG file, as where files were joined."""
+    """Whether a second stream follows the first one in an OGG file, as when files were joined."""
     ended = False
     with Path(path).open("rb") as file:
         while len(page := file.read(_PAGE_HEAD + 255)) >= _PAGE_HEAD and page[:4] == b"OggS":
@@ -166,6 +165,6 @@ def goes_on(path: str) -> bool:
 
 
 def _page_size(page: bytes) -> int:
-    """Bytes of an OGG page, by its head and the table of its segments behind that."""
+    """Bytes of an OGG page, by its header and the segment table after it."""
     segments = page[_PAGE_HEAD : _PAGE_HEAD + page[26]]
     return _PAGE_HEAD + page[26] + sum(segments)

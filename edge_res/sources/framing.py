@@ -1,9 +1,9 @@
-"""Binary frames of samples, as sensors send them over a serial line and by UDP: docs/reference/sensor-frame.md.
+"""Binary frames of samples, as sensors send them over serial lines, UDP and MQTT (docs/reference/sensor-frame.md).
 
-Little-endian: sync word A5 5A · type, `h` int16 or `f` float32 (1 byte) · channels (1) · count of samples (2) ·
-sequence number (4), the index of the frame's first sample modulo 2**32 · the samples, channel after channel of each ·
-CRC-32 (zlib's) of all that lies between the sync word and itself (4). Since samples are numbered and not frames, what
-is missing between two frames is known exactly, whatever the lengths of those that were lost.
+Little-endian: sync word A5 5A · type, `h` int16 or `f` float32 (1 byte) · channels (1) · number of samples (2) ·
+sequence number (4), the index of the frame's first sample modulo 2**32 · the samples, all channels of one after the
+other · CRC-32 (zlib's) of everything between the sync word and itself (4). Since samples are numbered instead of
+frames, the loss between two frames is known exactly, whatever the lengths of the lost ones were.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from edge_res.flow import Samples
 
 SYNC = b"\xa5\x5a"
-NUMBERS = 1 << 32  # sequence numbers there are
+NUMBERS = 1 << 32  # sequence numbers are modulo that
 MOST_CHANNELS = 8
-MOST_BYTES = 16384  # of samples in a frame: what a damaged length can have a reader wait for
+MOST_BYTES = 16384  # of samples in a frame: the most that a damaged length makes a reader wait for
 _HEADER = struct.Struct("<2sBBHI")
 _CRC = struct.Struct("<I")
 _DTYPES: dict[int, np.dtype[Any]] = {ord("h"): np.dtype("<i2"), ord("f"): np.dtype("<f4")}
@@ -30,14 +30,19 @@ _DTYPES: dict[int, np.dtype[Any]] = {ord("h"): np.dtype("<i2"), ord("f"): np.dty
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`samples` are float32 `(count, channels)`, as sent; `number` is that of the first."""
+    """`samples` are float32 `(count, channels)`, as sent; `number` is the index of the first."""
 
     number: int
     samples: Samples
 
 
 def pack_frame(number: int, samples: NDArray[Any], kind: Literal["h", "f"] = "h") -> bytes:
-    """The bytes of a frame of `(count, channels)` samples; int16 values must fit."""
+    """The bytes of a frame of samples `(count, channels)`; for `h` they must fit into int16.
+
+    >>> frame, end = read_frame(pack_frame(1200, np.array([[1, 2, 3], [4, 5, 6]])))
+    >>> frame.number, frame.samples.tolist(), end
+    (1200, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], 26)
+    """
     count, channels = samples.shape
     coded = samples.astype(_DTYPES[ord(kind)], casting="same_kind" if kind == "f" else "unsafe")
     body = _HEADER.pack(SYNC, ord(kind), channels, count, number % NUMBERS)[len(SYNC) :] + coded.tobytes()
@@ -45,9 +50,9 @@ def pack_frame(number: int, samples: NDArray[Any], kind: Literal["h", "f"] = "h"
 
 
 def read_frame(data: bytes | bytearray, at: int = 0) -> tuple[Frame | None, int]:
-    """The frame that begins at byte `at`, and its end; None where it is none, or reaches beyond the data.
+    """The frame that begins at byte `at`, and its end; None if there is none, or if it reaches beyond the data.
 
-    The end tells these two apart: it is `at` where no frame can begin there, and else how far it has to be read.
+    The end distinguishes the two: it is `at` if no frame can begin there, and otherwise how far the data must reach.
     """
     if not data.startswith(SYNC[: len(data) - at], at):
         return None, at
@@ -70,10 +75,10 @@ def read_frame(data: bytes | bytearray, at: int = 0) -> tuple[Frame | None, int]
 
 
 class Decoder:
-    """Finds the frames in a stream of bytes, however it is split, and finds back to them after garbage.
+    """Finds the frames in a stream of bytes, however it is split, and resynchronises after garbage.
 
-    What may be the beginning of a frame is waited for, until it is whole or a whole one lies behind it: then it was
-    none. Holds at most one frame.
+    It waits for the rest of what may be a frame until it is complete, or until a complete frame follows, which shows
+    that it was not one. Holds at most one frame.
     """
 
     def __init__(self) -> None:
@@ -83,7 +88,7 @@ class Decoder:
         """The frames that these bytes complete."""
         held = self._held
         held += data
-        waiting: int | None = None  # where the first frame begins that is not whole yet
+        waiting: int | None = None  # where the first incomplete frame begins
         done = at = 0
         while (at := held.find(SYNC[0], at)) >= 0:
             frame, end = read_frame(held, at)
@@ -97,5 +102,5 @@ class Decoder:
         del held[: len(held) if waiting is None else max(done, waiting)]
 
     def reset(self) -> None:
-        """Forget what is held: what comes next does not follow it."""
+        """Forget what is held: the next bytes do not follow it."""
         self._held.clear()

@@ -11,22 +11,22 @@ from edge_res.errors import EdgeResError
 from edge_res.flow import Block, Health
 from edge_res.sources import TICK_S, Source
 
-_JOIN_S = 2.0  # a live source yields at least every TICK_S; one that hangs is not waited for
+_JOIN_S = 2.0  # a live source yields at least every TICK_S; one that hangs is abandoned
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A source that has ended; `error` says why, where it did not by itself."""
+    """A source has ended; `error` is why, unless it simply reached its end."""
 
     source: str
     error: EdgeResError | None = None
 
 
 def merged(sources: Sequence[Source]) -> Generator[Block | Health | End, None, None]:
-    """What all sources yield, as it comes, until all have ended; an `End` for each, the error of a failed one in it.
+    """What all sources yield, as it comes, until all have ended; for each an `End`, with its error if it failed.
 
-    A block holds until the next item is asked for, as that of one source does: each source is read in a thread of its
-    own, which waits until its block has been used. One source alone is read in this thread.
+    A block is valid until the next item is requested, as with a single source: each source is read in a separate
+    thread, which waits until its block has been used. A single source is read in this thread.
     """
     if len(sources) == 1:
         yield from _until_end(sources[0])
@@ -72,7 +72,7 @@ def _read(
     come: queue.SimpleQueue[tuple[Block | Health | End | BaseException, threading.Semaphore]],
     stopping: threading.Event,
 ) -> None:
-    """In a thread: hand over one item after the other, each when the one before has been used."""
+    """In a thread: hand over one item after the other, each once the previous one has been used."""
     used = threading.Semaphore(0)
     try:
         for item in _until_end(source):

@@ -1,4 +1,4 @@
-"""Datagrams back in the order in which they were sent."""
+"""Puts frames back in the order in which they were sent."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from collections.abc import Iterator
 from edge_res.sources.framing import NUMBERS, Frame
 
 _HALF = NUMBERS // 2
-_RESTART = 8  # frames behind in a row, at least, that are a new beginning and no stragglers
+_RESTART = 8  # at least so many old frames in a row are a restart of the sender, not stragglers
 
-Arrived = tuple[Frame, float]  # a frame, and the second when it came
+Arrived = tuple[Frame, float]  # a frame, and the second at which it arrived
 
 
 class Reorder:
-    """Holds back frames that came too early, until those before them have come or more than `window` others have.
+    """Holds back frames that arrive early, until those before them arrive or more than `window` others have.
 
-    A frame that is behind what was given on, one that came twice or too late, is dropped; more than `window` of them in
-    a row are the sender's new beginning, and are given on. So is one with the number of a frame that was given on of
-    late, and with other samples.
+    A frame that arrives twice or too late is dropped. More than `window` of them in a row mean that the sender has
+    restarted, and are passed on; so does a frame that repeats a recent number with different samples.
     """
 
     def __init__(self, window: int) -> None:
-        self.late = 0  # frames dropped: twice, or too late
+        self.late = 0  # frames dropped because they arrived twice or too late
         self._window = window
-        self._next: int | None = None  # number of the next frame to give on
+        self._next: int | None = None  # number of the next frame to pass on
         self._early: dict[int, Arrived] = {}
         self._behind: dict[int, Arrived] = {}
         self._most_behind = max(window, _RESTART)
-        self._given: dict[int, int] = {}  # the last ones given on, and the hash of the samples of each
-        self._anew = False  # whether those behind are a new beginning for sure
+        self._given: dict[int, int] = {}  # the numbers of the last ones passed on, and the hashes of their samples
+        self._anew = False  # whether the old frames are certainly a restart
 
     def push(self, frame: Frame, now_s: float) -> Iterator[Arrived]:
-        """Take a frame as it came; yields those whose turn it is."""
+        """Take a frame as it arrives; yield those whose turn it is."""
         number = frame.number
         if self._next is None:
             self._next = number
@@ -50,21 +49,21 @@ class Reorder:
             yield from self._give(self._window)
 
     def flush(self) -> Iterator[Arrived]:
-        """What is held back, without waiting for more."""
+        """Yield what is held back, without waiting for more."""
         yield from self._give(0)
         if self._anew:
             self._begin_anew()
             yield from self._give(0)
 
     def reset(self) -> None:
-        """Begin anew, with another sender; what is held back has been flushed."""
+        """Start over with another sender, after `flush`."""
         self._next = None
         self._behind.clear()
         self._given.clear()
         self._anew = False
 
     def _begin_anew(self) -> None:
-        """With what is behind, the old stream having been given on."""
+        """Continue with the old frames, after everything before them has been passed on."""
         one = next(iter(self._behind))
         self._next = min(self._behind, key=lambda other: (other - one + _HALF) % NUMBERS)
         self._early, self._behind, self._anew = self._behind, {}, False
@@ -77,7 +76,7 @@ class Reorder:
                 return
             frame, arrived_s = self._early.pop(following)
             self._next = (frame.number + len(frame.samples)) % NUMBERS
-            self._given.pop(frame.number, None)  # so that it is the last again
+            self._given.pop(frame.number, None)  # so that it becomes the last
             self._given[frame.number] = _hash(frame)
             if len(self._given) > self._most_behind + 1:
                 del self._given[next(iter(self._given))]

@@ -1,79 +1,36 @@
-"""What an address declares of a sensor's samples, which do not say it themselves."""
+"""What sensors have in common: their declared samples, a rate that is measured and watched, and a receiving thread.
+
+Samples on a serial line, in datagrams or in messages carry no rate, unit or scale: the address declares them.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
+from typing import TypeVar
 
 import numpy as np
 
 from edge_res.errors import ConfigError, SignalError, SourceError
-from edge_res.flow import Samples
+from edge_res.flow import Block, Health, Samples
 from edge_res.sources import Wanted
 from edge_res.sources.checks import check_channels
+from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.framing import MOST_CHANNELS
 
-RAW = "raw"  # the unit of samples of which nobody said it
-_PIECES = 5  # samples that must have failed to come before that is an alarm, however slow the sensor
-
-
-def read_channels(name: str, channels: int | None, want: Wanted, example: str) -> int:
-    """The channels of the address, or else of the command line, or else the model's.
-
-    Raises `ConfigError`, and `SignalError` where the model listens to others.
-    """
-    found = channels or want.given_channels or want.channels
-    if channels == 0 or not found:
-        raise ConfigError(f"{name} does not say how many channels it has; give them as in {example}.")
-    if not 1 <= found <= MOST_CHANNELS:
-        raise ConfigError(f"{name} says channels={found}; there may be 1 to {MOST_CHANNELS}.")
-    check_channels(name, found, want.channels, "pick some with --channel, or choose a model made for it")
-    return found
-
-
-def check_width(name: str, found: int, declared: int) -> None:
-    """Raise a `SignalError` where samples come that are whole, and have other channels than declared."""
-    if found != declared:
-        raise SignalError(
-            f"{name} sends {found} channel{'s' * (found != 1)}, and {declared} {'is' if declared == 1 else 'are'} "
-            f"expected; say channels={found}, and where the model has others, pick with --channel."
-        )
-
-
-def read_unit(unit: str) -> str:
-    """The unit of the scaled samples; `audio` means that full scale is ±1, and is none, see `Source`."""
-    return "" if unit == "audio" else unit or RAW
-
-
-def read_scale(name: str, scale: float) -> float:
-    """What each value is multiplied by; raises `ConfigError`."""
-    if not math.isfinite(scale) or scale == 0:
-        raise ConfigError(f"{name} says scale={scale:g}; it must be a number other than 0.")
-    return scale
-
-
-def scaled(samples: Samples, scale: float) -> Samples:
-    """Float32 `samples` times `scale`; what is too large then is infinite, which no sample may be."""
-    with np.errstate(over="ignore"):
-        product: Samples = samples * np.float32(scale)
-        return product
-
-
-def read_alarm(name: str, alarm_s: float | None, rate_hz: int) -> float:
-    """Seconds without a sample that are an alarm: as declared, or 1 and more for a slow sensor."""
-    if alarm_s is not None and not 0 < alarm_s < math.inf:
-        raise ConfigError(f"{name} says alarm={alarm_s:g}; it must be a number of seconds above 0.")
-    return alarm_s or max(1.0, _PIECES / rate_hz)
-
-
-GUESS_HZ = 1000  # while it is measured
-FIRST_S = 10.0  # that the first sample may take then: boards need some to start
+RAW = "raw"  # the unit of samples whose unit is not declared
+GUESS_HZ = 1000  # the rate assumed while it is measured
+FIRST_S = 10.0  # longest wait for samples then: boards take a while to start
 _MEASURED_S = 2.0
 _WATCHED_S = 5.0
 _TOLERANCE = 0.02
-_SAME = 0.01  # by which a measured rate may be off the common one that is meant
+_SAME = 0.01  # how far a measured rate may be from the common one that it stands for
+_ALARM_S = 1.0
+_ALARM_SAMPLES = 5  # that many must be overdue before that is an alarm, however slow the sensor
 # Round ones, and output data rates of common inertial and audio chips.
 _COMMON_HZ = (
     1, 2, 5, 10, 12, 20, 25, 26, 50, 52, 60, 100, 104, 119, 125, 200, 208, 238, 250, 256, 400, 416, 476, 500, 512, 800,
@@ -81,21 +38,186 @@ _COMMON_HZ = (
     12000, 12800, 16000, 20000, 22050, 24000, 25600, 26667, 32000, 44100, 48000, 96000,
 )  # fmt: skip
 
+Pieces = Iterable[tuple[int, Samples]]  # samples lost, and float32 `(n, channels)` that follow them
+
+AnySensor = TypeVar("AnySensor", bound="Sensor")
+
+
+@dataclass(frozen=True)
+class SensorOptions:
+    """The options that the addresses of sensors share."""
+
+    channels: int | None = None
+    rate: str | None = None
+    unit: str = RAW
+    scale: float = 1.0
+    alarm: float | None = None
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What is known of a sensor's samples before the first one; `rate_hz` None: the rate is to be measured."""
+
+    name: str
+    unit: str
+    channels: int
+    rate_hz: int | None
+    scale: float
+    alarm_s: float | None  # None: the default, see `alarm_after`
+
+
+class Sensor:
+    """Base of the sensors: a thread receives samples, and iteration gives them as blocks, as a `Source` does.
+
+    A subclass opens its device, calls this constructor with the rate that was declared or measured, and writes
+    `_receive`, which runs in the thread until `_feed.stopping` is set and passes on what came with `_put`; `_close`;
+    and, where samples can wait in the device, `_discard`.
+    """
+
+    def __init__(
+        self,
+        declared: Declared,
+        rate_hz: int,
+        want: Wanted,
+        buffer_s: float = BUFFER_S,
+        fix_rate: str = "correct it with rate=, or rate=measure",
+    ) -> None:
+        self.name = declared.name
+        self.unit = declared.unit
+        self.channels = declared.channels
+        self.rate_hz = rate_hz
+        self.alarm_s = alarm_after(declared.alarm_s, rate_hz)
+        self._scale = declared.scale
+        self._watch = RateWatch(self.name, rate_hz, self.alarm_s, fix=fix_rate)
+        self._feed = Feed(self.name, rate_hz, self.channels, want, self.alarm_s, buffer_s)
+
+    def __enter__(self: AnySensor) -> AnySensor:
+        with suppress(OSError):  # a device that is gone is noticed when it is read
+            self._discard()  # samples that came while other sources were opened
+        self._feed.start(self._receive)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._feed.stop()
+        self._close()
+
+    def __iter__(self) -> Iterator[Block | Health]:
+        return iter(self._feed)
+
+    def _put(self, pieces: Pieces, patience_s: float = 0.0) -> None:
+        """Pass on what has come, scaled; warn once where it comes at another rate than it should."""
+        for lost, samples in pieces:
+            self._feed.put(scaled(samples, self._scale), lost, patience_s)
+            for warning in self._watch.push(lost + len(samples)):
+                logging.getLogger("edge_res").warning("%s", warning)
+
+    def _receive(self) -> None:
+        raise NotImplementedError
+
+    def _discard(self) -> None:
+        """Forget what has come and was not read."""
+
+    def _close(self) -> None:
+        raise NotImplementedError
+
+
+def read_declared(name: str, options: SensorOptions, want: Wanted, example: str) -> Declared:
+    """What the address of a sensor declares, or else the command line or the model.
+
+    Raises `ConfigError`, and `SignalError` where the model expects another number of channels.
+    """
+    channels = _read_channels(name, options.channels, want, example)
+    return Declared(
+        name,
+        read_unit(options.unit),
+        channels,
+        read_rate(name, options.rate, want, example),
+        read_scale(name, options.scale),
+        read_alarm(name, options.alarm),
+    )
+
+
+def _read_channels(name: str, channels: int | None, want: Wanted, example: str) -> int:
+    found = channels or want.given_channels or want.channels
+    if channels == 0 or not found:
+        raise ConfigError(f"{name} does not say how many channels it has; give them as in {example}.")
+    if not 1 <= found <= MOST_CHANNELS:
+        raise ConfigError(f"{name} says channels={found}; expected 1 to {MOST_CHANNELS}.")
+    check_channels(name, found, want.channels, "pick some with --channel, or use a model made for this sensor")
+    return found
+
+
+def read_unit(unit: str) -> str:
+    """The unit of the scaled samples; `audio`, whose full scale is ±1, has none, see `Source`."""
+    return "" if unit == "audio" else unit or RAW
+
 
 def read_rate(name: str, rate: str | None, want: Wanted, example: str) -> int | None:
     """The declared rate in Hz, of the address or else of the command line; None: it is to be measured.
 
-    Raises `ConfigError` where nobody says it: a model does not know at what rate a sensor runs.
+    Raises `ConfigError` where neither gives it: a model does not know at what rate a sensor runs.
     """
     if rate == "measure":
         return None
     if rate is None and want.given_rate_hz is None:
-        raise ConfigError(f"{name} does not say its sample rate; give it in Hz as in {example}, or rate=measure.")
+        raise ConfigError(f"{name} does not say its sample rate; give it in Hz as in {example}, or use rate=measure.")
     if rate is None:
         return want.given_rate_hz
     if not rate.isascii() or not rate.isdecimal() or not 1 <= int(rate) <= 1_000_000:
-        raise ConfigError(f"{name} says rate={rate}; it must be a whole number of Hz, or measure.")
+        raise ConfigError(f"{name} says rate={rate}; expected a whole number of Hz, or measure.")
     return int(rate)
+
+
+def read_scale(name: str, scale: float) -> float:
+    """The factor of each value; raises `ConfigError`."""
+    if not math.isfinite(scale) or scale == 0:
+        raise ConfigError(f"{name} says scale={scale:g}; expected a number other than 0.")
+    return scale
+
+
+def read_alarm(name: str, alarm_s: float | None) -> float | None:
+    """Seconds without a sample that are an alarm, where they are declared; raises `ConfigError`."""
+    if alarm_s is not None and not 0 < alarm_s < math.inf:
+        raise ConfigError(f"{name} says alarm={alarm_s:g}; expected a number of seconds above 0.")
+    return alarm_s
+
+
+def alarm_after(alarm_s: float | None, rate_hz: int) -> float:
+    """Seconds without a sample that are an alarm: as declared, or else 1, and more for a slow sensor."""
+    return alarm_s or max(_ALARM_S, _ALARM_SAMPLES / rate_hz)
+
+
+def check_width(name: str, found: int, declared: int) -> None:
+    """Raise a `SignalError` where intact samples have another number of channels than declared."""
+    if found != declared:
+        raise SignalError(
+            f"{name} sends {found} channel{'s' * (found != 1)}, expected {declared}; set channels={found}, and pick "
+            "with --channel if the model needs fewer."
+        )
+
+
+def scaled(samples: Samples, scale: float) -> Samples:
+    """Float32 `samples` times `scale`; what becomes too large is infinite, and counts as lost later."""
+    with np.errstate(over="ignore"):
+        product: Samples = samples * np.float32(scale)
+        return product
+
+
+def settle_rate(name: str, receive: Callable[[], Pieces], fix: str) -> int:
+    """The rate of a sensor, measured: `receive` waits for a moment and gives what has come.
+
+    Raises `SourceError` where too little comes to measure it.
+    """
+    return take_rate(name, measure_rate(_arrivals(receive)), fix)
+
+
+def _arrivals(receive: Callable[[], Pieces]) -> Iterator[tuple[float, int]]:
+    """The second at which samples came, and how many; ends when none has come for `FIRST_S`."""
+    last_s = monotonic()
+    while monotonic() - last_s < FIRST_S:
+        for lost, samples in receive():
+            last_s = monotonic()
+            yield last_s, lost + len(samples)
 
 
 def measure_rate(arrivals: Iterable[tuple[float, int]]) -> float | None:
@@ -104,7 +226,7 @@ def measure_rate(arrivals: Iterable[tuple[float, int]]) -> float | None:
     samples = 0
     for now_s, count in arrivals:
         if began_s is None:
-            began_s = now_s  # what came with the first piece took an unknown time to come
+            began_s = now_s  # nobody knows how long the first piece took to come
             continue
         samples += count
         if now_s - began_s >= _MEASURED_S:
@@ -112,19 +234,19 @@ def measure_rate(arrivals: Iterable[tuple[float, int]]) -> float | None:
     return None
 
 
-def take_rate(name: str, measured_hz: float | None, way_out: str) -> int:
-    """The rate that a measured one means, told; raises `SourceError` where there is none."""
+def take_rate(name: str, measured_hz: float | None, fix: str) -> int:
+    """The rate that a measured one stands for, reported; raises `SourceError` where none was measured."""
     if measured_hz is None or measured_hz < 1:
-        raise SourceError(f"{name} sends too little to measure its rate; {way_out}, or give rate= in Hz.")
+        raise SourceError(f"{name} sends too little to measure its rate; {fix}, or give rate= in Hz.")
     rate_hz = round_rate(measured_hz)
     logging.getLogger("edge_res").warning(
-        "%s delivers %.4g samples a second; its rate is taken to be %d Hz.", name, measured_hz, rate_hz
+        "%s delivers %.4g samples a second; using a rate of %d Hz.", name, measured_hz, rate_hz
     )
     return rate_hz
 
 
 def round_rate(rate_hz: float) -> int:
-    """The common rate that a measured one means, or its first three digits."""
+    """The common rate that a measured one stands for, or else its first three digits."""
     nearest = min(_COMMON_HZ, key=lambda common: abs(common - rate_hz))
     if abs(nearest - rate_hz) <= _SAME * nearest:
         return nearest
@@ -132,10 +254,10 @@ def round_rate(rate_hz: float) -> int:
 
 
 class RateWatch:
-    """Compares the rate at which samples come with what it should be, and says once when they differ.
+    """Compares the rate at which samples come with the declared one, and warns once where they differ.
 
-    Judged over two stretches of `_WATCHED_S` that agree: one alone may be a stall of this machine. A pause of more than
-    `pause_s` is no part of one.
+    It judges by two stretches of `_WATCHED_S` in a row that agree, since one alone may be a stall of this machine. A
+    pause of more than `pause_s` is part of neither.
     """
 
     def __init__(
@@ -144,22 +266,22 @@ class RateWatch:
         rate_hz: int,
         pause_s: float,
         clock: Callable[[], float] = monotonic,
-        way_out: str = "correct it with rate=, or rate=measure",
+        fix: str = "correct it with rate=, or rate=measure",
         tolerance: float = _TOLERANCE,
     ) -> None:
         self._name = name
         self._rate_hz = rate_hz
         self._pause_s = pause_s
-        self._way_out = way_out
+        self._fix = fix
         self._tolerance = tolerance
         self._clock = clock
         self._began_s = self._last_s = -math.inf
         self._samples = 0
         self._before = 0.0  # how far the stretch before was off
-        self._told = False
+        self._warned = False
 
     def push(self, count: int) -> Iterator[str]:
-        """`count` samples have come, or are known to be lost; yields the sentence."""
+        """`count` samples have come, or are known to be lost; yields the warning."""
         now_s = self._clock()
         paused, self._last_s = now_s - self._last_s > self._pause_s, now_s
         if paused:
@@ -171,10 +293,7 @@ class RateWatch:
             return
         measured_hz = self._samples / elapsed_s
         off = measured_hz / self._rate_hz - 1
-        if min(abs(off), abs(self._before)) > self._tolerance and off * self._before > 0 and not self._told:
-            self._told = True
-            yield (
-                f"{self._name} delivers {measured_hz:.4g} samples a second, and its rate is said to be "
-                f"{self._rate_hz} Hz; {self._way_out}."
-            )
+        if min(abs(off), abs(self._before)) > self._tolerance and off * self._before > 0 and not self._warned:
+            self._warned = True
+            yield (f"{self._name} delivers {measured_hz:.4g} samples a second instead of {self._rate_hz}; {self._fix}.")
         self._began_s, self._samples, self._before = now_s, 0, off

@@ -1,4 +1,4 @@
-"""The states that a live source goes through: healthy → alarmed → recovering → healthy again, or failed."""
+"""The states of a live source: healthy → alarmed → recovering → healthy again, or failed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ State = Literal["healthy", "alarmed", "recovering", "failed"]
 
 
 class Watchdog:
-    """Says when the state of the live source `name` changes; each method yields a `Health` then, else nothing.
+    """Follows the state of the live source `name`; each method yields a `Health` when the state changes.
 
-    Samples that do not come for `alarm_s` are an alarm. After `give_up_s` without samples `given_up` is true; None:
-    never. The source itself says when it tries to recover. `clock` gives seconds that never go back.
+    `alarm_s` without a sample is an alarm. After `give_up_s` without a sample, `given_up` is true (None: never). The
+    source itself reports that it tries to recover. `clock` returns seconds that never go back.
     """
 
     def __init__(
@@ -38,18 +38,18 @@ class Watchdog:
         return self._give_up_s is not None and self.starved_s > self._give_up_s
 
     def fed(self, at_s: float) -> Iterator[Health]:
-        """Samples have come."""
+        """Samples have arrived."""
         starved_s, self._fed_s = self.starved_s, self._clock()
         if self.state != "healthy":
-            yield from self._enter("healthy", f"samples come again, after {starved_s:.1f} s without", at_s)
+            yield from self._enter("healthy", f"samples arrive again after {starved_s:.1f} s", at_s)
 
     def waited(self, at_s: float) -> Iterator[Health]:
-        """No sample has come."""
+        """No sample has arrived."""
         if self.state == "healthy" and self.starved_s > self._alarm_s:
-            yield from self._enter("alarmed", f"no sample has come for {self.starved_s:.1f} s", at_s)
+            yield from self._enter("alarmed", f"no sample for {self.starved_s:.1f} s", at_s)
 
     def recovering(self, reason: str, at_s: float) -> Iterator[Health]:
-        """The source begins to try to come back, for that reason; further tries are not told."""
+        """The source begins to recover, for this reason; further tries are not reported."""
         if self.state != "recovering":
             yield from self._enter("recovering", reason, at_s)
 

@@ -166,7 +166,7 @@ def test_listen_stays_on_the_cores_and_takes_the_first_engine_that_is_here(tmp_p
     assert f"cores [{last}]" in done.stderr.decode()
     said = done.stderr.decode()
     assert f"staying on the cores {last}\n" in said
-    assert "Running on onnxruntime instead, the next in order." in said
+    assert "Using onnxruntime instead, the next in order." in said
     assert "ONNX Runtime" in said
     assert "2 threads" in said
 

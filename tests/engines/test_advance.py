@@ -82,7 +82,7 @@ def test_two_runners_of_one_file_share_no_state(residual: Graph, engine: str, fo
         np.testing.assert_array_equal(found, alone, form)
 
 
-def test_advance_neither_keeps_nor_changes_what_it_is_given(residual: Graph, engine: str) -> None:
+def test_advance_neither_keeps_nor_changes_its_input(residual: Graph, engine: str) -> None:
     for content in stepped(residual, 4, engine).values():
         runner = usable(engine)(content, 1)
         hops = encode(windows(residual, 6)[:, :4], runner.inputs[0])
@@ -104,7 +104,7 @@ def test_without_states_advance_is_run(graph: Graph, engine: str) -> None:
         np.testing.assert_array_equal(runner.advance(given), runner.run(given)[0])
 
 
-def test_states_that_do_not_become_each_other_are_refused(residual: Graph, engine: str) -> None:
+def test_states_that_do_not_match_are_refused(residual: Graph, engine: str) -> None:
     step = step_graph(residual, 4)
     logits, *nexts = step.outputs
     assert nexts[0].shape != nexts[1].shape

@@ -40,7 +40,7 @@ def test_an_answer_outlives_the_next_run(graph: Graph, engine: str) -> None:
     np.testing.assert_array_equal(kept, before)
 
 
-def test_the_engine_says_what_it_is(graph: Graph, engine: str) -> None:
+def test_the_engine_has_a_name_and_version(graph: Graph, engine: str) -> None:
     names = {"litert": "LiteRT ", "onnxruntime": "ONNX Runtime ", "tflite-runtime": "tflite-runtime 2.14.0 "}
     assert usable(engine)(file_of(graph, engine), 1).engine.startswith(names[engine])
 
@@ -52,14 +52,14 @@ def test_a_cut_off_file_is_refused(graph: Graph, engine: str) -> None:
             usable(engine)(content[:length], 1)
 
 
-def test_the_other_engines_file_and_rubbish_are_refused(graph: Graph, engine: str) -> None:
+def test_the_file_of_another_engine_and_garbage_are_refused(graph: Graph, engine: str) -> None:
     other = "litert" if engine == "onnxruntime" else "onnxruntime"
     for content in (file_of(graph, other), bytes(100), b"\xff" * 1000):
         with pytest.raises(ModelError, match="export it again"):
             usable(engine)(content, 1)
 
 
-def test_a_file_that_loads_and_cannot_run_is_refused(graph: Graph) -> None:
+def test_a_file_that_loads_but_cannot_run_is_refused(graph: Graph) -> None:
     model = onnx.load_from_string(file_of(graph, "onnxruntime"))
     (shape,) = (array for array in model.graph.initializer if array.name == "logits.shape")
     shape.CopyFrom(onnx.numpy_helper.from_array(np.array([1, 4]), "logits.shape"))
@@ -70,9 +70,7 @@ def test_a_file_that_loads_and_cannot_run_is_refused(graph: Graph) -> None:
         load_engine("onnxruntime")(model.SerializeToString(), 1)
 
 
-def test_a_damaged_name_is_refused_without_a_word_on_stdout(
-    graph: Graph, engine: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_name_is_refused_without_output(graph: Graph, engine: str, capfd: pytest.CaptureFixture[str]) -> None:
     content = file_of(graph, engine)
     for name in (b"logits", b"DequantizeLinear"):  # the latter only in ONNX
         if name in content:
@@ -115,12 +113,12 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("engine", "package", "words"),
     [
-        ("litert", "ai_edge_litert", "pip install ai-edge-litert"),
-        ("onnxruntime", "onnxruntime", "pip install onnxruntime"),
-        ("tflite-runtime", "tflite_runtime", "pip install '.[tflite-runtime]'"),
+        ("litert", "ai_edge_litert", "`pip install ai-edge-litert`"),
+        ("onnxruntime", "onnxruntime", "`pip install onnxruntime`."),
+        ("tflite-runtime", "tflite_runtime", "pip install 'edge-res[tflite-runtime]'`."),
     ],
 )
-def test_a_missing_package_is_named_with_the_way_out(engine: str, package: str, words: str) -> None:
+def test_an_engine_without_its_package_says_how_to_install_it(engine: str, package: str, words: str) -> None:
     done = python(
         f"import sys; sys.modules[{package!r}] = None\n"
         "from edge_res.engines import load_engine\n"
@@ -128,7 +126,8 @@ def test_a_missing_package_is_named_with_the_way_out(engine: str, package: str, 
         f"try: load_engine({engine!r})\n"
         "except EngineError as error: print(error)\n"
     )
-    assert f"The engine {engine} cannot " in done.stdout
+    assert done.stdout.startswith(f"The engine {engine} ")
+    assert " cannot " in done.stdout
     assert words in done.stdout
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
@@ -143,7 +142,7 @@ def test_tflite_runtime_with_numpy_2_says_so_before_it_breaks() -> None:
         "except EngineError as error: print(error)\n"
     )
     assert (
-        "The engine tflite-runtime cannot run here; it needs numpy < 2 (this is 2.4.6) and Python < 3.12" in done.stdout
+        "The engine tflite-runtime cannot run here: it requires numpy < 2 (here 2.4.6) and Python < 3.12" in done.stdout
     )
 
 
@@ -184,7 +183,7 @@ def test_a_closed_stderr_does_no_harm() -> None:
         ("aarch64", "Features : asimd", False),
     ],
 )
-def test_exact_kernels_are_asked_for_where_the_fast_ones_overflow(
+def test_exact_kernels_are_requested_where_the_fast_ones_overflow(
     machine: str, flags: str | None, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edge_res.engines import onnxruntime

@@ -1,4 +1,4 @@
-"""A bundle is read back as it was written, or refused in one sentence; nothing else ever happens."""
+"""A bundle is read back as it was written, or refused in one sentence."""
 
 import hashlib
 import io
@@ -73,7 +73,7 @@ def with_manifest(raw: bytes, change: Callable[[dict[str, Any]], object]) -> byt
 
 
 def refusal(folder: Path, raw: bytes) -> str:
-    """The sentence with which these bytes are refused."""
+    """The message that refuses these bytes."""
     path = folder / "bad.edgeres"
     path.write_bytes(raw)
     with pytest.raises(ModelError) as caught:
@@ -104,10 +104,8 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path, whole: bytes) -> 
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == whole
 
 
-def test_a_member_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(
-        ModelError, match=r"'two words' holds no step.onnx, only golden.npz, window.onnx, window.tflite"
-    ):
+def test_a_missing_file_is_reported_with_those_there_are() -> None:
+    with pytest.raises(ModelError, match=r"'two words' has no step.onnx, only golden.npz, window.onnx, window.tflite"):
         BUNDLE.member("step.onnx")
 
 
@@ -140,24 +138,24 @@ def test_not_a_zip(tmp_path: Path, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", BUNDLE.members)
-def test_a_member_that_was_changed_or_taken_away(tmp_path: Path, whole: bytes, name: str) -> None:
+def test_a_file_that_was_changed_or_removed(tmp_path: Path, whole: bytes, name: str) -> None:
     members = members_of(whole)
     changed = bytes([members[name][0] ^ 1]) + members[name][1:]
-    assert f"member {name} is not what was exported" in refusal(tmp_path, zipped({**members, name: changed}))
+    assert f"{name} in the bundle is not what was exported" in refusal(tmp_path, zipped({**members, name: changed}))
     del members[name]
-    assert f"lacks its member {name}" in refusal(tmp_path, zipped(members))
+    assert f"lacks its file {name}" in refusal(tmp_path, zipped(members))
 
 
-def test_a_member_that_is_not_listed(tmp_path: Path, whole: bytes) -> None:
+def test_a_file_that_is_not_listed(tmp_path: Path, whole: bytes) -> None:
     raw = zipped({**members_of(whole), "extra.bin": b"x"})
-    assert "member extra.bin is not what was exported" in refusal(tmp_path, raw)
+    assert "extra.bin in the bundle is not what was exported" in refusal(tmp_path, raw)
 
 
-def test_a_member_twice(tmp_path: Path, whole: bytes) -> None:
+def test_a_file_twice(tmp_path: Path, whole: bytes) -> None:
     packed = io.BytesIO(whole)
     with zipfile.ZipFile(packed, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("window.onnx", BUNDLE.members["window.onnx"])
-    assert "a member appears twice" in refusal(tmp_path, packed.getvalue())
+    assert "a file appears twice" in refusal(tmp_path, packed.getvalue())
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -171,7 +169,7 @@ def test_a_bomb(tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("manifest", [b"", b"{", b"\xff", b"[1]", b'"schema"', b"7", b"{}", b"[" * 100_000])
-def test_a_manifest_that_is_none(tmp_path: Path, whole: bytes, manifest: bytes) -> None:
+def test_a_manifest_that_is_not_one(tmp_path: Path, whole: bytes, manifest: bytes) -> None:
     assert "no readable manifest.json" in refusal(tmp_path, zipped({**members_of(whole), "manifest.json": manifest}))
 
 
@@ -183,7 +181,7 @@ def test_no_manifest(tmp_path: Path, whole: bytes) -> None:
 @pytest.mark.parametrize("schema", [0, 2, "1", None, True, 1.0, [1]])
 def test_an_unknown_schema(tmp_path: Path, whole: bytes, schema: object) -> None:
     said = refusal(tmp_path, with_manifest(whole, lambda body: body.update(schema=schema)))
-    assert f"has schema {schema!r} and this edge_res reads schema 1; update edge_res" in said
+    assert f"has schema {schema!r}, but this edge_res reads schema 1; update edge_res" in said
 
 
 WRONG: list[Any] = [None, True, "16", 16.5, -1, 10**400, [], [1], [[]], {}, {"ja": "0.5"}, float("nan"), float("inf")]
@@ -215,6 +213,11 @@ def test_whole_numbers_are_numbers(tmp_path: Path, whole: bytes) -> None:
     assert read_bundle(path).manifest.delay_s == 1.0
 
 
+def test_the_default_head_is_not_written_so_that_old_and_new_bundles_are_the_same(whole: bytes) -> None:
+    assert "head" not in json.loads(members_of(whole)["manifest.json"])
+    assert MANIFEST.head == "softmax"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -237,9 +240,11 @@ def test_whole_numbers_are_numbers(tmp_path: Path, whole: bytes) -> None:
         ({"decide.refractory_s": -1}, "out of range"),
         ({"decide.refractory_s": float("inf")}, "out of range"),
         ({"front_end.bins": 5}, "4 and 4 values for 5 bins"),
+        ({"head": "distance"}, "its head 'distance' is unknown, expected softmax; update edge_res"),
+        ({"head": None}, "'head' is None, which is not of type str"),
     ],
 )
-def test_a_manifest_that_cannot_be(tmp_path: Path, whole: bytes, changes: dict[str, Any], message: str) -> None:
+def test_an_invalid_manifest(tmp_path: Path, whole: bytes, changes: dict[str, Any], message: str) -> None:
     def change(body: dict[str, Any]) -> None:
         for key, value in changes.items():
             outer, _, inner = key.rpartition(".")
@@ -250,7 +255,7 @@ def test_a_manifest_that_cannot_be(tmp_path: Path, whole: bytes, changes: dict[s
 
 @settings(max_examples=300)
 @given(changes=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=4))
-def test_mutated_bytes_are_refused_or_say_the_same(
+def test_mutated_bytes_are_refused_or_mean_the_same(
     tmp_path_factory: pytest.TempPathFactory, whole: bytes, changes: list[tuple[int, int]]
 ) -> None:
     raw = bytearray(whole)
@@ -275,12 +280,12 @@ def test_mutated_bytes_are_refused_or_say_the_same(
         zipped({"other.npy": b""}),
     ],
 )
-def test_a_golden_file_that_is_none(golden: bytes) -> None:
+def test_an_invalid_golden_file(golden: bytes) -> None:
     with pytest.raises(ModelError, match=r"golden\.npz cannot be read: .*\.$"):
         read_golden(Bundle(MANIFEST, {"golden.npz": golden}))
 
 
-def test_the_hashes_are_those_of_the_members(whole: bytes) -> None:
+def test_the_hashes_are_those_of_the_files(whole: bytes) -> None:
     members = members_of(whole)
     listed = json.loads(members.pop("manifest.json"))["members"]
     assert listed == {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}

@@ -1,4 +1,4 @@
-"""The window model over an engine that can be looked through."""
+"""The window model on an engine whose inputs can be seen, heads, quantization, and the choice of an engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_res.errors import EngineError
 from edge_res.flow import Frames
 from edge_res.model import models
 from edge_res.model.heads import softmax
-from edge_res.model.models import WindowModel, choose_engine
+from edge_res.model.models import StepModel, WindowModel, choose_engine
 from edge_res.model.quantization import quantize
 
 
@@ -38,6 +38,20 @@ class Echo:
 
     def fork(self) -> Echo:
         return self
+
+
+def test_a_model_scores_with_its_head() -> None:
+    def largest(logits: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
+        return np.array([logits.max() * spec.scale], np.float32)
+
+    class EchoStep(Echo):
+        inputs: tuple[TensorSpec, ...] = (TensorSpec("frames", (1, 4, 3, 1), np.dtype(np.int8), 0.5, -3),)
+
+    for model in (StepModel(EchoStep(), 12, 4, largest), WindowModel(Echo(), 12, 4, largest)):
+        frames: Frames = np.full((4, 3, 1), 4, np.float32)
+        for scored in (model, model.fork()):
+            assert [scored.push(frames) for _ in range(2)] == [None, None]
+            assert scored.push(frames) == np.float32(0.5)  # 4 / 0.5 - 3, of the scale 0.1
 
 
 def test_the_window_is_the_last_frames_at_every_hop() -> None:
@@ -65,7 +79,7 @@ def test_the_window_is_the_last_frames_at_every_hop() -> None:
     np.testing.assert_array_equal(runner.window, integers[:12, :, 0])
 
 
-def test_only_whole_hops_are_taken() -> None:
+def test_only_whole_hops_are_accepted() -> None:
     with pytest.raises(ValueError, match="push one hop"):
         WindowModel(Echo(), 12, 4).push(np.zeros((3, 3, 1), np.float32))
 
@@ -103,9 +117,11 @@ def choice(name: str | None, *order: str) -> tuple[RunnerClass | str, str | None
     return choose_engine(name, order or tuple(ENGINES))
 
 
-def test_the_first_engine_of_the_order_that_is_here_runs_and_never_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_installed_engine_is_used_and_a_change_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(models, "load_engine", missing("litert"))
-    told = "litert is not installed. Running on tflite-runtime instead, the next in order."
+    told = "litert is not installed. Using tflite-runtime instead, the next in order."
     assert choice(None) == ("tflite-runtime", told)
     assert choice(None, "onnxruntime", "litert") == ("onnxruntime", None)
     with pytest.raises(EngineError, match="litert is not installed"):
@@ -119,7 +135,7 @@ def test_the_first_engine_of_the_order_that_is_here_runs_and_never_silently(monk
     found, said = choice(None)
     assert (found, said) == (
         "onnxruntime",
-        "litert is not installed. tflite-runtime is not installed. Running on onnxruntime instead, the next in order.",
+        "litert is not installed. tflite-runtime is not installed. Using onnxruntime instead, the next in order.",
     )
     monkeypatch.setattr(models, "load_engine", missing(*ENGINES))
     with pytest.raises(EngineError, match="litert is not installed"):

@@ -1,4 +1,4 @@
-"""`verify` and `info`, and that a bundle which computes wrongly is never listened with."""
+"""`verify` and `info`, and that `listen` refuses a bundle that computes wrongly here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def bundle() -> Bundle:
 
 @pytest.fixture(scope="module")
 def wrong(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle, whole and with right hashes, of which one golden logit is another."""
+    """A complete bundle with correct hashes and one wrong golden logit."""
     stream, logits = read_golden(bundle)
     logits = logits.copy()
     logits[-1, 0] ^= 1
@@ -54,7 +54,7 @@ def test_verify_compares_on_a_recording() -> None:
     assert all(check["hops"] == 303 for check in found["checks"])
 
 
-def test_wrong_answers_fail_verify_and_are_not_listened_with(wrong: Path) -> None:
+def test_wrong_answers_fail_verify_and_listen_refuses_them(wrong: Path) -> None:
     run = edgeres("verify", wrong)
     assert run.returncode == 6
     assert "does not compute here what it must" in run.stderr.decode()
@@ -72,11 +72,11 @@ def test_each_model_proves_itself(bundle: Bundle, engine: str, mode: str) -> Non
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_mode_or_a_member_that_is_not_there_is_refused(bundle: Bundle, engine: str) -> None:
+def test_a_missing_mode_or_file_is_refused(bundle: Bundle, engine: str) -> None:
     members = {name: content for name, content in bundle.members.items() if not name.startswith("step")}
     window_only = replace(bundle, members=members)
     assert load_model(window_only, load_engine(engine)).mode == "window"
-    with pytest.raises(ModelError, match=r"holds no step\."):
+    with pytest.raises(ModelError, match=r"has no step\."):
         load_model(window_only, load_engine(engine), "step")
 
 
@@ -84,7 +84,7 @@ def test_a_mode_or_a_member_that_is_not_there_is_refused(bundle: Bundle, engine:
 def test_a_model_of_other_shapes_is_refused(bundle: Bundle, engine: str) -> None:
     suffix = load_engine(engine).suffix
     swapped = replace(bundle, members={**bundle.members, f"step.{suffix}": bundle.members[f"window.{suffix}"]})
-    with pytest.raises(ModelError, match=r"has the shapes .* its manifest says"):
+    with pytest.raises(ModelError, match=r"has the shapes .* but its manifest says"):
         load_model(swapped, load_engine(engine), "step")
 
 
@@ -101,11 +101,11 @@ def test_golden_streams_that_do_not_fit_are_refused(bundle: Bundle) -> None:
     ):
         with pytest.raises(ModelError, match=r"golden\.npz cannot be read"):
             read_golden(replace(bundle, members={**bundle.members, GOLDEN: changed}))
-    with pytest.raises(ModelError, match=r"holds no golden\.npz"):
+    with pytest.raises(ModelError, match=r"has no golden\.npz"):
         read_golden(replace(bundle, members={}))
 
 
-def test_info_tells_what_a_bundle_holds() -> None:
+def test_info_shows_what_is_in_a_bundle() -> None:
     told = edgeres("info").stdout.decode()
     for part in ("log-mel", "144 frames", "80 ms", "parameters", "a hop", "step.tflite", "_unknown_", "accuracy, int8"):
         assert part in told

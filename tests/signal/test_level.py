@@ -1,4 +1,4 @@
-"""Peaks, and what is said of a signal with a fault."""
+"""Peaks, and the warnings about faulty signals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge_res.signal.level import FLOOR_DB, Level, decibels
 RATE_HZ = 1000
 
 
-def said(samples: NDArray[np.float64], audio: bool = True, block: int = 80) -> list[str]:
+def warnings_of(samples: NDArray[np.float64], audio: bool = True, block: int = 80) -> list[str]:
     level = Level("mic:", RATE_HZ, audio)
     columns = samples.reshape(len(samples), -1).astype(np.float32)
     return [told for at in range(0, len(columns), block) for told in level.push(columns[at : at + block])]
@@ -30,61 +30,62 @@ def test_the_peak_is_that_of_the_last_block() -> None:
     assert decibels(0.0) == FLOOR_DB
 
 
-def test_nothing_is_said_of_a_good_signal() -> None:
-    assert not said(noise(60))
-    assert not said(noise(60) + 1.0, audio=False)  # gravity
+def test_a_good_signal_gives_no_warning() -> None:
+    assert not warnings_of(noise(60))
+    assert not warnings_of(noise(60) + 1.0, audio=False)  # gravity
 
 
 @pytest.mark.parametrize("value", [0.0, 0.25])
-def test_a_flat_line_is_said_once_with_its_length(value: float) -> None:
+def test_a_flat_line_is_reported_once_with_its_length(value: float) -> None:
     flat = np.full(5 * RATE_HZ, value)
-    (told, *others) = said(np.concatenate([noise(1), flat, noise(1), flat]))
+    (told, *others) = warnings_of(np.concatenate([noise(1), flat, noise(1), flat]))
     assert told == (
-        f"mic: is a flat line: each sample of the last 2.0 s is {value:g}; check that it is not muted and that it is "
-        "wired."
+        f"mic: is a flat line: each sample of the last 2.0 s is {value:g}; check that it is connected and not muted."
     )
     assert not [other for other in others if "flat" in other]
     short = np.concatenate([noise(1), flat[: round(1.9 * RATE_HZ)], noise(10)])
-    assert not [told for told in said(short) if "flat" in told]
+    assert not [told for told in warnings_of(short) if "flat" in told]
 
 
-def test_a_sensor_may_be_flat_only_in_all_channels() -> None:
+def test_a_sensor_is_flat_only_if_all_its_channels_are() -> None:
     axes = np.stack([noise(5), np.zeros(5 * RATE_HZ)], axis=1)
-    assert not said(axes, audio=False)
-    (told,) = said(np.zeros((5 * RATE_HZ, 3)), audio=False)
+    assert not warnings_of(axes, audio=False)
+    (told,) = warnings_of(np.zeros((5 * RATE_HZ, 3)), audio=False)
     assert "flat line" in told
 
 
 def test_a_sensor_that_repeats_its_last_reading_is_flat() -> None:
     moving = np.stack([noise(1)] * 3, axis=1)
     stuck = np.tile([0.25, -0.5, 9.75], (5 * RATE_HZ, 1))
-    (told,) = said(np.concatenate([moving, stuck, moving, 2 * stuck]), audio=False)
+    (told,) = warnings_of(np.concatenate([moving, stuck, moving, 2 * stuck]), audio=False)
     assert "each sample of the last 2.0 s is 0.25, -0.5, 9.75; check" in told
     short = stuck[: round(1.9 * RATE_HZ)]
-    assert not said(np.concatenate([moving, short, 2 * short, moving]), audio=False)  # neither stays for two seconds
+    assert not warnings_of(
+        np.concatenate([moving, short, 2 * short, moving]), audio=False
+    )  # neither stays for two seconds
 
 
-def test_a_slow_sensor_may_give_the_same_a_few_times() -> None:
+def test_a_slow_sensor_may_repeat_a_value_a_few_times() -> None:
     level = Level("x", 10, audio=False)
     told = [sentence for _ in range(10) for sentence in level.push(np.full((10, 1), 21.5, np.float32))]
     assert told == [
-        "x is a flat line: each sample of the last 10.0 s is 21.5; check that it is not muted and that it is wired."
+        "x is a flat line: each sample of the last 10.0 s is 21.5; check that it is connected and not muted."
     ]
 
 
-def test_clipping_is_said_once_with_its_share() -> None:
+def test_clipping_is_reported_once_with_its_share() -> None:
     loud = noise(12)
     loud[::100] = 32767 / 32768
-    assert said(loud) == ["mic: clips: 1.0% of its samples are at full scale; turn its gain down."]
+    assert warnings_of(loud) == ["mic: clips: 1.0% of its samples are at full scale; reduce its gain."]
     rare = noise(12)
     rare[::2000] = -1.0
-    assert not said(rare)
+    assert not warnings_of(rare)
 
 
-def test_a_constant_offset_is_said_once_with_its_size() -> None:
+def test_a_constant_offset_is_reported_once_with_its_size() -> None:
     offset = noise(12)
     offset -= offset[: 5 * RATE_HZ].mean() + 0.2
-    assert said(offset) == [
-        "mic: has a constant offset of -0.200 of full scale; check its wiring, or its bias voltage."
+    assert warnings_of(offset) == [
+        "mic: has a constant offset of -0.200 of full scale; check its wiring and bias voltage."
     ]
-    assert not said(noise(12) + 0.02)
+    assert not warnings_of(noise(12) + 0.02)

@@ -49,7 +49,7 @@ def test_any_split_equals_one_shot(rates_hz: tuple[int, int], channels: int, n: 
 
 
 @pytest.mark.parametrize("rates_hz", [*RATES_HZ, (16000, 16000)])
-def test_after_a_reset_it_is_as_new(rates_hz: tuple[int, int]) -> None:
+def test_a_reset_starts_a_new_signal(rates_hz: tuple[int, int]) -> None:
     resampler = Resampler(*rates_hz, 2)
     assert resampler.flush().shape == (0, 2)
     resampler.reset()
@@ -69,7 +69,7 @@ def test_a_tone_stays_where_it_is() -> None:
     np.testing.assert_allclose(converted[200:-200], tone(16000)[200:-200], atol=1e-4)
 
 
-def test_columns_and_other_views_that_are_not_contiguous() -> None:
+def test_views_that_are_not_contiguous() -> None:
     samples = noise(6000, 4)
     for view in (samples[:, 1:2], samples[::2], np.asfortranarray(samples)):
         channels = view.shape[1]

@@ -127,7 +127,7 @@ TestRingAndList = RingAndList.TestCase
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 7, 8])
-def test_a_view_is_right_at_every_place_of_the_wrap(capacity: int) -> None:
+def test_a_view_is_right_wherever_it_wraps(capacity: int) -> None:
     for start in range(2 * capacity):
         for n in range(1, capacity + 1):
             ring = Ring(capacity, 2)
@@ -138,7 +138,7 @@ def test_a_view_is_right_at_every_place_of_the_wrap(capacity: int) -> None:
             np.testing.assert_array_equal(ring.view(n), counting(start, n, 2))
 
 
-def test_what_is_written_behind_a_view_leaves_it_as_it_was() -> None:
+def test_writing_after_a_view_does_not_change_it() -> None:
     ring = Ring(10, longest_view=6)
     ring.write(counting(0, 8))
     ring.advance(7)
@@ -150,7 +150,7 @@ def test_what_is_written_behind_a_view_leaves_it_as_it_was() -> None:
     np.testing.assert_array_equal(view, counting(7, 6))
 
 
-def test_when_the_places_of_losses_run_out_the_last_gap_grows() -> None:
+def test_without_room_for_another_gap_the_last_one_grows() -> None:
     ring = Ring(1000)
     for i in range(SLOTS + 10):
         ring.lose(1)
@@ -169,13 +169,13 @@ def test_when_the_places_of_losses_run_out_the_last_gap_grows() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(0, 1, None), (-1, 1, None), (4, 0, None), (4, 1, 0), (4, 1, 5)])
-def test_rings_that_cannot_be(sizes: tuple[int, int, int | None]) -> None:
-    with pytest.raises(ValueError, match=r"no such ring: capacity=-?\d+, channels="):
+def test_impossible_rings_are_refused(sizes: tuple[int, int, int | None]) -> None:
+    with pytest.raises(ValueError, match=r"not a possible ring: capacity=-?\d+, channels="):
         Ring(*sizes)
 
 
 class Reader:
-    """Reads whatever there is, and checks that it is what was written, or told as lost."""
+    """Reads whatever there is, and checks that it is what was written, or reported as lost."""
 
     def __init__(self, ring: Ring) -> None:
         self.ring = ring
@@ -260,7 +260,7 @@ def frequent_switches() -> Iterator[None]:
 @pytest.mark.usefixtures("frequent_switches")
 @pytest.mark.parametrize("capacity", [50, 4096])
 def test_two_threads_account_for_every_sample(capacity: int) -> None:
-    """What is read and what is told lost is, in order, what was written."""
+    """What is read and what is reported as lost is, in order, what was written."""
     ring = Ring(capacity, 2, max(1, capacity // 3))
     reader, writer = Reader(ring), Writer(ring)
     ended = threading.Event()

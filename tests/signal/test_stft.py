@@ -102,7 +102,7 @@ def test_any_split_gives_the_same_bits(
     assert split.tobytes() == whole.tobytes()
 
 
-def test_frames_after_tells_what_take_will_give() -> None:
+def test_frames_after_is_what_take_returns() -> None:
     stft = Stft(64, 50, 20, most_frames=4)
     samples = noise(110, 1)
     assert [stft.frames_after(n) for n in (0, 49, 50, 69, 70, 110)] == [0, 0, 1, 1, 2, 4]
@@ -115,7 +115,7 @@ def test_frames_after_tells_what_take_will_give() -> None:
     assert len(stft.take(9)) == 0
 
 
-def test_push_takes_what_fits_and_says_so() -> None:
+def test_push_takes_what_fits_and_returns_how_many() -> None:
     stft = Stft(8, 8, 4, most_frames=2)  # 12 samples for two frames, room for two times that
     assert stft.push(noise(100, 1)) == 24
     assert stft.push(noise(100, 1)) == 0

@@ -96,7 +96,7 @@ def refused(path: Path, channels: int = 1) -> EdgeResError:
 
 @pytest.mark.parametrize("name", ["sensor.npy", "sensor.csv"])
 def test_the_rate_must_be_given(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"does not say its sample rate; give it in Hz, for example --rate 1000\.$"):
+    with pytest.raises(ConfigError, match=r"has no sample rate; give it in Hz, for example --rate 1000\.$"):
         open_source(str(tmp_path / name), Wanted(1000, 1, 0.05))
 
 
@@ -104,7 +104,7 @@ def test_the_rate_must_be_given(tmp_path: Path, name: str) -> None:
 def test_channels_are_the_files_own(tmp_path: Path, name: str) -> None:
     np.save(tmp_path / "sensor.npy", np.zeros(100))
     (tmp_path / "sensor.csv").write_text("1.5\n" * 100)
-    with pytest.raises(ConfigError, match="has 1 channel, and --channels says 2; leave --channels out"):
+    with pytest.raises(ConfigError, match="has 1 channel, but --channels says 2; leave --channels out"):
         open_source(str(tmp_path / name), Wanted(1000, 1, 0.05, given_rate_hz=500, given_channels=2))
     with open_source(str(tmp_path / name), Wanted(1000, 1, 0.05, given_rate_hz=500, given_channels=1)) as source:
         assert (source.channels, source.unit) == (1, "raw")  # not audio, of which full scale is ±1
@@ -121,8 +121,8 @@ def test_no_such_file_and_a_folder_of_that_name(tmp_path: Path, name: str) -> No
 
 
 ARRAYS: dict[str, tuple[NDArray[Any], type[EdgeResError], str]] = {
-    "objects": (np.array([{}, {}]), SourceError, "is no NumPy array that can be read"),
-    "complex": (np.zeros(5, "c8"), SignalError, "holds complex64 of shape (5,); expected are real numbers of shape"),
+    "objects": (np.array([{}, {}]), SourceError, "is not a readable NumPy array"),
+    "complex": (np.zeros(5, "c8"), SignalError, "holds complex64 of shape (5,); expected real numbers of shape"),
     "truth values": (np.zeros(5, bool), SignalError, "holds bool of shape (5,)"),
     "text": (np.array(["a"]), SignalError, "holds <U1 of shape (1,)"),
     "structured": (np.zeros(5, [("x", "f4")]), SignalError, "holds [('x', '<f4')] of shape (5,); expected"),
@@ -130,10 +130,14 @@ ARRAYS: dict[str, tuple[NDArray[Any], type[EdgeResError], str]] = {
     "three dimensions": (np.zeros((2, 2, 2)), SignalError, "holds float64 of shape (2, 2, 2); expected"),
     "no samples": (np.zeros(0), SignalError, "holds 0 samples; there is nothing to listen to."),
     "no samples of a channel": (np.zeros((0, 1)), SignalError, "holds 0 samples"),
-    "no channels": (np.zeros((5, 0)), SignalError, "has 0 channels and the model listens to 1 channel"),
-    "channels first": (np.zeros((1, 5)), SignalError, "has 5 channels and the model listens to 1 channel; axis 0 must"),
-    "NaN": (np.r_[np.zeros(100), np.nan], SignalError, "holds NaN at 0.200 s; a sample must be a number"),
-    "too large": (np.r_[np.zeros(100), -1e39], SignalError, "holds infinity at 0.200 s; a sample must be a number"),
+    "no channels": (np.zeros((5, 0)), SignalError, "has 0 channels, but the model expects 1"),
+    "channels first": (np.zeros((1, 5)), SignalError, "has 5 channels, but the model expects 1; axis 0 must"),
+    "NaN": (np.r_[np.zeros(100), np.nan], SignalError, "holds NaN at 0.200 s; a sample must be a finite 32-bit number"),
+    "too large": (
+        np.r_[np.zeros(100), -1e39],
+        SignalError,
+        "holds infinity at 0.200 s; a sample must be a finite",
+    ),
 }
 
 
@@ -153,7 +157,7 @@ def test_what_is_no_array(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     error = refused(path)
     assert type(error) is SourceError
-    assert str(error).startswith(f"{path} is no NumPy array that can be read, or breaks off; write it")
+    assert str(error).startswith(f"{path} is not a readable NumPy array, or is truncated; write it")
 
 
 def test_a_truncated_array_and_an_archive(tmp_path: Path) -> None:
@@ -167,9 +171,13 @@ def test_a_truncated_array_and_an_archive(tmp_path: Path) -> None:
 
 
 LINES = {
-    "a word": ("1\n2\nthree\n4\n", 1, "Line 3 of {} is 'three'; expected 1 number, as 1.5, separated by white space."),
-    "a word in a row": ("1,2\n3,x\n", 2, "Line 2 of {} is '3,x'; expected 2 numbers, as 1.5, separated by ,."),
-    "a column too few": ("a;b\n\n1;2\n3\n", 2, "Line 4 of {} is '3'; expected 2 numbers, as 1.5, separated by ;."),
+    "a word": (
+        "1\n2\nthree\n4\n",
+        1,
+        "Line 3 of {} is 'three'; expected 1 number such as 1.5, separated by white",
+    ),
+    "a word in a row": ("1,2\n3,x\n", 2, "Line 2 of {} is '3,x'; expected 2 numbers such as 1.5, separated by ,."),
+    "a column too few": ("a;b\n\n1;2\n3\n", 2, "Line 4 of {} is '3'; expected 2 numbers such as 1.5, separated by ;."),
     "a column too many": ("1 2\n3 4 5\n", 2, "Line 2 of {} is '3 4 5'; expected 2 numbers"),
     "an empty field": ("1,2\n3,\n", 2, "Line 2 of {} is '3,'; expected 2 numbers"),
     "NaN": ("1\nnan\n", 1, "Line 2 of {} is 'nan'; expected 1 number"),
@@ -179,10 +187,10 @@ LINES = {
     "half names": ("a,1\n1,1\n", 2, "Line 1 of {} is 'a,1'; expected 2 numbers"),
     "a long line": ("1\n" + "x" * 999, 1, "Line 2 of {} is '" + "x" * 60 + "'; expected 1 number"),
     "no UTF-8": ("1\n\udcff\n", 1, "Line 2 of {} is '\ufffd'; expected 1 number"),
-    "other channels": ("1,2\n", 3, "{} has 2 channels and the model listens to 3 channels; keep one column"),
+    "other channels": ("1,2\n", 3, "{} has 2 channels, but the model expects 3; keep one column"),
     "nothing": ("", 1, "{} holds 0 samples; there is nothing to listen to."),
     "only names": ("x,y\n# 1,2\n\n", 2, "{} holds 0 samples; there is nothing to listen to."),
-    "too large": ("1\n1e39\n", 1, "{} holds infinity at 0.002 s; a sample must be a number"),
+    "too large": ("1\n1e39\n", 1, "{} holds infinity at 0.002 s; a sample must be a finite 32-bit number"),
 }
 
 
@@ -201,6 +209,6 @@ def test_a_last_line_that_breaks_off_is_told(tmp_path: Path, caplog: pytest.LogC
     path = tmp_path / "sensor.csv"
     path.write_text(f"1,2\n3,4\n{last}")
     np.testing.assert_array_equal(everything(path, 2), [[1, 2], [3, 4]])
-    assert caplog.messages == [f"{path} ends inside a sample: its last line, {last!r}, is ignored."]
+    assert caplog.messages == [f"{path} ends in the middle of a sample; its last line, {last!r}, is ignored."]
     path.write_text(f"1,2\n3,4\n{last}\n")
     assert type(refused(path, 2)) is SignalError  # a whole line that is none

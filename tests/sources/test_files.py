@@ -121,7 +121,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     with as_nobody():
         error = refused(path)
     assert type(error) is SourceError
-    assert f"{path} may not be read: permission denied" in str(error)
+    assert f"{path} cannot be read: permission denied" in str(error)
 
 
 def test_other_channels_than_the_models(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_other_channels_than_the_models(tmp_path: Path) -> None:
     error = refused(path)
     assert type(error) is SignalError
     assert str(error) == (
-        f"{path} has 2 channels and the model listens to 1 channel; pick some with --channel 0, or --channel mix."
+        f"{path} has 2 channels, but the model expects 1; pick some with --channel 0, or --channel mix."
     )
 
 
@@ -170,7 +170,7 @@ def test_a_recording_that_breaks_off(tmp_path: Path) -> None:
 
 def test_channels_are_the_files_own(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(16000, 1), 16000)
-    with pytest.raises(ConfigError, match="has 1 channel, and --channels says 2; leave --channels out"):
+    with pytest.raises(ConfigError, match="has 1 channel, but --channels says 2; leave --channels out"):
         open_source(str(tmp_path / "a.wav"), Wanted(16000, 1, 0.08, given_channels=2))
 
 

@@ -33,14 +33,14 @@ REFUSED: dict[str, tuple[type[EdgeResError], str]] = {
     "iio:lis3dh": (SourceError, "There is no IIO device lis3dh; there are iio:device0 (bmi160)."),
     "iio:1": (SourceError, "There is no IIO device 1; there are iio:device0 (bmi160)."),
     "iio:/dev/nothing": (SourceError, "There is no IIO device /dev/nothing; there are"),
-    "iio:0?colour=red": (ConfigError, "has the unknown option 'colour'; known are only, rate,"),
-    "iio:0?rate=fast": (ConfigError, "says rate=fast; it must be an integer"),
-    "iio:0?scale=0": (ConfigError, "says scale=0; it must be a number other than 0"),
-    "iio:0?alarm=0": (ConfigError, "says alarm=0; it must be a number of seconds above 0"),
+    "iio:0?colour=red": (ConfigError, "has the unknown option 'colour'; its options are only, rate,"),
+    "iio:0?rate=fast": (ConfigError, "says rate=fast; expected an integer"),
+    "iio:0?scale=0": (ConfigError, "says scale=0; expected a number other than 0"),
+    "iio:0?alarm=0": (ConfigError, "says alarm=0; expected a number of seconds above 0"),
     "iio:0?only=gyro": (ConfigError, "has no channel gyro; it has accel_x, accel_y, accel_z."),
-    "iio:0?only=accel_x": (SignalError, "has 1 channel and the model listens to 3 channels; it has accel_x; pick"),
-    "iio:0?poll=yes": (ConfigError, "without a buffer; say how often a second with rate="),
-    "iio:0?poll=yes&rate=5000": (ConfigError, "which can be done 1 to 1000 times a second"),
+    "iio:0?only=accel_x": (SignalError, "has 1 channel, but the model expects 3; it has accel_x; pick"),
+    "iio:0?poll=yes": (ConfigError, "has no buffer and is polled; give the polls per second with rate="),
+    "iio:0?poll=yes&rate=5000": (ConfigError, "is polled, at rate=5000; expected 1 to 1000 polls per second."),
     "iio:0?trigger=hrtimer": (ConfigError, "iio:device0 (bmi160) has no trigger hrtimer; there is none in"),
 }
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(text: str, device: FakeIio) -> 
 
 
 def test_other_channels_than_the_command_line_says(device: FakeIio) -> None:
-    with pytest.raises(ConfigError, match=r"iio:0 has 3 channels, and --channels says 2; leave --channels out"):
+    with pytest.raises(ConfigError, match=r"iio:0 has 3 channels, but --channels says 2; leave --channels out"):
         open_iio(device, "iio:0", Wanted(1000, 3, 0.08, given_channels=2))
     assert device.get("buffer/enable") == "0"
 
@@ -82,7 +82,7 @@ def test_two_of_a_name_are_listed(device: FakeIio) -> None:
 def test_a_rate_that_is_no_whole_number(device: FakeIio) -> None:
     device.set("sampling_frequency", "12.5")
     with pytest.raises(
-        ConfigError, match=r"runs at 12\.5 Hz, and a rate must be a whole number; .* it offers 12\.5 100"
+        ConfigError, match=r"runs at 12\.5 Hz, but a rate must be a whole number; .* it offers 12\.5 100"
     ):
         open_iio(device, want=Wanted(16000, 3, 0.08))
 
@@ -97,7 +97,7 @@ def test_a_rate_that_the_driver_does_not_take(device: FakeIio, monkeypatch: pyte
 
 def test_a_type_that_cannot_be_read(device: FakeIio) -> None:
     device.set("scan_elements/in_accel_y_type", "le:s12")
-    with pytest.raises(SourceError, match=r"tells of accel_y what cannot be read: 'le:s12' is no type"):
+    with pytest.raises(SourceError, match=r"describes accel_y in an unknown way: 'le:s12' is not a type"):
         open_iio(device)
 
 
@@ -105,7 +105,7 @@ def test_channels_that_do_not_go_together(device: FakeIio) -> None:
     enabled = device.folder / "scan_elements/in_accel_x_en"
     enabled.unlink()
     enabled.symlink_to("/dev/null")  # stays as it is
-    with pytest.raises(SourceError, match=r"does not sample accel_x with the others; pick some with only="):
+    with pytest.raises(SourceError, match=r"cannot sample accel_x with the others; pick some with only="):
         open_iio(device)
 
 
@@ -125,7 +125,7 @@ def test_what_we_may_not_set(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_device_that_another_program_reads(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_opening(monkeypatch, errno.EBUSY)
-    with pytest.raises(SourceError, match=r"dev/iio:device0 is in use; end that first"):
+    with pytest.raises(SourceError, match=r"dev/iio:device0 is in use; stop that first"):
         open_iio(device)
 
 
@@ -133,7 +133,7 @@ def test_a_device_that_we_may_not_open(device: FakeIio, monkeypatch: pytest.Monk
     refuse_opening(monkeypatch, errno.EACCES)
     device.node.chmod(0o660)
     os.chown(device.node, -1, os.getgid())
-    with pytest.raises(SourceError, match=r"dev/iio:device0 may not be read: permission denied; "):
+    with pytest.raises(SourceError, match=r"dev/iio:device0 cannot be read: permission denied; "):
         open_iio(device)
 
 

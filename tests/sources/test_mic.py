@@ -162,7 +162,7 @@ def test_names_channels_and_indices_that_are_not_there(pulse: Pulse) -> None:
             "mic:UL",
             [],
             (
-                "More than one microphone is called 'UL': 0 'pulse', 1 'default'; "
+                "More than one microphone matches 'UL': 0 'pulse', 1 'default'; "
                 "give a longer part, the port or the index."
             ),
         ),
@@ -186,13 +186,13 @@ NO_SERVER = "import os; os.environ['PULSE_SERVER'] = 'unix:/nowhere'"
     [
         (
             NO_PORTAUDIO,
-            "needs the PortAudio library, which is missing; install it with `sudo apt install libportaudio2`.",
+            "requires the PortAudio library, which is missing; install it with `sudo apt install libportaudio2`.",
         ),
         (
             BROKEN_ALSA,
-            "PortAudio does not start; check the sound server, and ALSA's files ~/.asoundrc and /etc/asound.conf.",
+            "PortAudio does not start; check the sound server and ALSA's files ~/.asoundrc and /etc/asound.conf.",
         ),
-        (NO_SERVER, "There is no microphone; plug one in, and see `arecord -l` for what the system knows."),
+        (NO_SERVER, "There is no microphone; plug one in, and check that `arecord -l` lists it."),
     ],
     ids=["no PortAudio", "broken ALSA", "no microphone"],
 )

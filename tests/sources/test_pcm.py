@@ -135,7 +135,7 @@ def test_rate_and_channels_are_the_users_or_the_models() -> None:
         assert (given.name, given.rate_hz, given.channels) == ("-", 44100, 2)
         models = RawPcm("-", Wanted(16000, 3, 0.01), fd)
         assert (models.rate_hz, models.channels) == (16000, 3)
-        with pytest.raises(SignalError, match=r"stdin has 2 channels and the model listens to 1 channel; convert"):
+        with pytest.raises(SignalError, match=r"stdin has 2 channels, but the model expects 1; convert"):
             RawPcm("-", Wanted(16000, 1, 0.01, given_channels=2), fd)
         with pytest.raises(ConfigError, match="no PCM format 'u8'; known are s16le, f32le"):
             RawPcm("-", Wanted(16000, 1, 0.01, pcm_format="u8"), fd)
@@ -209,10 +209,7 @@ def told_of(rate_hz: int, piece: int, every_s: float, busy_s: float = 0.0, stall
 @pytest.mark.parametrize("rate_hz", [8000, 22050, 44100])
 def test_a_live_pipe_at_another_pace_is_told_once_with_the_figure(rate_hz: int) -> None:
     (told,) = told_of(16000, rate_hz // 10, 0.1)
-    assert told == (
-        f"stdin delivers {rate_hz:.4g} samples a second, and its rate is said to be 16000 Hz; say the true one with "
-        "--rate."
-    )
+    assert told == (f"stdin delivers {rate_hz:.4g} samples a second instead of 16000; say the true one with --rate.")
 
 
 def test_nothing_is_told_of_the_pace_of_a_right_pipe_a_stalling_one_or_a_file() -> None:
@@ -247,7 +244,7 @@ def test_nothing_is_no_signal(data: bytes) -> None:
 def test_what_is_no_number_is_told_with_its_place() -> None:
     samples = np.zeros(16000, "<f4")
     samples[4000] = np.nan
-    with pytest.raises(SignalError, match=r"^stdin holds NaN at 0\.250 s; a sample must be a number"):
+    with pytest.raises(SignalError, match=r"^stdin holds NaN at 0\.250 s; a sample must be a finite 32-bit number"):
         everything(samples.tobytes(), Wanted(16000, 1, 0.01, pcm_format="f32le"))
 
 

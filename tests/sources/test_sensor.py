@@ -1,4 +1,4 @@
-"""What an address declares."""
+"""What sensors have in common: the declared samples, the rate and the thread."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ from edge_res.errors import ConfigError, SourceError
 from edge_res.sources import Wanted
 from edge_res.sources.sensor import (
     RateWatch,
+    Sensor,
+    SensorOptions,
+    alarm_after,
     measure_rate,
     read_alarm,
+    read_declared,
     read_rate,
     read_unit,
     round_rate,
     scaled,
     take_rate,
 )
+from tests.sources.board import Heard
 
 
 def test_a_slow_sensor_has_time_for_five_samples() -> None:
-    assert read_alarm("x", None, 1000) == 1.0
-    assert read_alarm("x", None, 2) == 2.5
-    assert read_alarm("x", 0.5, 2) == 0.5
+    assert alarm_after(None, 1000) == 1.0
+    assert alarm_after(None, 2) == 2.5
+    assert alarm_after(0.5, 2) == 0.5
+    assert read_alarm("x", None) is None
+    assert read_alarm("x", 0.5) == 0.5
     for alarm_s in (0.0, -1.0, float("inf"), float("nan")):
-        with pytest.raises(ConfigError, match=r"^x says alarm=.*; it must be a number of seconds above 0\.$"):
-            read_alarm("x", alarm_s, 1000)
+        with pytest.raises(ConfigError, match=r"^x says alarm=.*; expected a number of seconds above 0\.$"):
+            read_alarm("x", alarm_s)
 
 
 def test_only_what_is_said_to_be_audio_is_judged_as_audio() -> None:
@@ -51,13 +58,13 @@ def test_the_address_says_the_rate_or_else_the_command_line() -> None:
     assert read_rate("x", None, given, "e") == 500
     assert read_rate("x", "measure", given, "e") is None
     with pytest.raises(
-        ConfigError, match=r"^x does not say its sample rate; give it in Hz as in e, or rate=measure\.$"
+        ConfigError, match=r"^x does not say its sample rate; give it in Hz as in e, or use rate=measure\.$"
     ):
         read_rate("x", None, none, "e")
     for text in ("0", "-5", "12.5", "fast", "²", "2000000", ""):
         with pytest.raises(ConfigError) as caught:
             read_rate("x", text, none, "e")
-        assert str(caught.value) == f"x says rate={text}; it must be a whole number of Hz, or measure."
+        assert str(caught.value) == f"x says rate={text}; expected a whole number of Hz, or measure."
 
 
 def test_a_rate_is_measured_between_the_first_and_the_last_piece() -> None:
@@ -77,7 +84,7 @@ def test_a_measured_rate_is_rounded_to_what_is_meant(measured_hz: float, meant_h
 
 def test_a_measured_rate_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert take_rate("x", 998.6, "check it") == 1000
-    assert caplog.messages == ["x delivers 998.6 samples a second; its rate is taken to be 1000 Hz."]
+    assert caplog.messages == ["x delivers 998.6 samples a second; using a rate of 1000 Hz."]
     for hz in (None, 0.5):
         with pytest.raises(SourceError, match=r"^x sends too little to measure its rate; check it, or give rate= in"):
             take_rate("x", hz, "check it")
@@ -97,7 +104,7 @@ def test_a_rate_that_is_not_as_declared_is_told_once(rate_hz: int, wrong: bool) 
     watch = RateWatch("x", 1000, 1.0, clock)
     assert watched(rate_hz, 9, clock, watch) == []
     told = watched(rate_hz, 60, clock, watch)
-    sentence = f"x delivers {rate_hz} samples a second, and its rate is said to be 1000 Hz; correct it with rate=, or"
+    sentence = f"x delivers {rate_hz} samples a second instead of 1000; correct it with rate=, or"
     assert told == ([f"{sentence} rate=measure."] if wrong else [])
 
 
@@ -121,3 +128,28 @@ def test_a_stall_of_this_machine_is_no_wrong_rate(late: bool) -> None:
         told += watch.push(800 * late)  # in the second
         told += watched(1000, 4.7, clock, watch)
         assert told == []
+
+
+class Toy(Sensor):
+    """A sensor that sends 1, 2, NaN, then loses 2 samples and sends 3."""
+
+    def __init__(self, want: Wanted) -> None:
+        options = SensorOptions(rate="50", unit="g", scale=0.5)
+        super().__init__(read_declared("toy:", options, want, "toy:?rate=50"), 50, want)
+        self.closed = False
+
+    def _receive(self) -> None:
+        self._put([(0, np.array([[1], [2], [np.nan]], np.float32)), (2, np.array([[3]], np.float32))])
+
+    def _close(self) -> None:
+        self.closed = True
+
+
+def test_a_sensor_needs_to_say_only_what_it_receives() -> None:
+    with Toy(Wanted(16000, 1, 0.08)) as source:
+        assert (source.name, source.rate_hz, source.channels, source.unit) == ("toy:", 50, 1, "g")
+        heard = Heard(source)
+        heard.until(lambda heard: heard.received == 3)
+    assert source.closed
+    assert heard.gaps == [3]
+    assert np.concatenate([samples for _, _, samples in heard.blocks]).ravel().tolist() == [0.5, 1.0, 1.5]

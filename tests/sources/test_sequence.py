@@ -47,7 +47,7 @@ def test_a_new_beginning_is_a_gap_by_the_clock(number: int, caplog: pytest.LogCa
     assert sequence.lost_before(number + 10, 10, 52.51) == 0
     (told,) = caplog.messages
     assert (
-        told == f"x has begun anew, with number {number} after 50009; by the clock 2480 samples are missing in between."
+        told == f"x has restarted with number {number} after 50009; by the clock, 2480 samples are missing in between."
     )
 
 
@@ -86,6 +86,6 @@ def test_a_sender_that_numbers_its_frames_is_told() -> None:
     with pytest.raises(SignalError) as caught:
         sequence.lost_before(8, 10, 0.01)
     assert str(caught.value) == (
-        "serial:x sends frames that overlap: one of 10 samples has the number 7, and the next one 8; a frame must have "
+        "serial:x sends overlapping frames: one of 10 samples has the number 7, and the next one 8; a frame must have "
         "the number of its first sample."
     )

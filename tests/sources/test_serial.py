@@ -181,8 +181,8 @@ def test_what_keeps_it_from_being_opened_again_is_told_once(board: Board, caplog
         wait_for(lambda: source._port is not None)
         board.send(b"".join(frames(0, 10, 3)))
         heard.until(lambda heard: heard.received == 20)
-    assert caplog.messages[0] == f"{board.path} is no serial port; give one as serial:/dev/ttyUSB0?rate=1000."
-    assert [" has begun anew, " in told for told in caplog.messages[1:]] == [True]
+    assert caplog.messages[0] == f"{board.path} is not a serial port; give one as in serial:/dev/ttyUSB0?rate=1000."
+    assert [" has restarted with number " in told for told in caplog.messages[1:]] == [True]
 
 
 def test_who_does_not_come_back_is_given_up(board: Board) -> None:
@@ -233,8 +233,8 @@ def test_a_frame_of_other_channels_ends_it(board: Board) -> None:
         with pytest.raises(SignalError) as caught:
             heard.until(lambda _: False)
     assert str(caught.value) == (
-        f"serial:{board.path} sends 2 channels, and 3 are expected; say channels=2, and where the model has others, "
-        "pick with --channel."
+        f"serial:{board.path} sends 2 channels, expected 3; set channels=2, and pick with --channel if the model "
+        "needs fewer."
     )
 
 
@@ -248,7 +248,7 @@ def test_bytes_without_a_frame_are_told_once(board: Board, caplog: pytest.LogCap
         heard.until(lambda heard: heard.received == 10)
     (told,) = caplog.messages
     assert told.startswith(f"serial:{board.path} has sent ")
-    assert "bytes without a binary frame in them, the last b'" in told
+    assert "bytes without a binary frame, the last ones b'" in told
     assert told.endswith("; check baud= and format=.")
 
 
@@ -273,4 +273,4 @@ def test_the_rate_is_measured_and_told(board: Board, caplog: pytest.LogCaptureFi
     finally:
         ended.set()
         player.join()
-    assert "its rate is taken to be 416 Hz" in caplog.messages[0]
+    assert "using a rate of 416 Hz" in caplog.messages[0]

@@ -39,7 +39,7 @@ def test_a_greeting_is_left_out_and_bad_lines_are_lost_samples(board: Board, cap
         heard.until(lambda heard: heard.received + heard.lost == 1998)  # the empty line and the comment are none
     assert heard.gaps == [1] * 6
     (told,) = caplog.messages
-    assert told == f"serial:{board.path} began with lines that are no samples, left out: MPU-6050 found / range 2 g"
+    assert told == f"serial:{board.path} began with lines that are not samples; ignored: MPU-6050 found / range 2 g"
     heard.check_places()
     for at, _, samples in heard.blocks:
         if at + len(samples) <= 700:
@@ -62,7 +62,7 @@ def test_unplugged_and_back_is_a_gap_by_the_clock(board: Board, caplog: pytest.L
     assert len(heard.gaps) == 1
     assert abs(heard.gaps[0] - gap) < 200  # by two clocks, on a machine that may be busy
     assert heard.named == ["recovering", "healthy"]
-    assert caplog.messages == [f"serial:{board.path} began with lines that are no samples, left out: hello"]
+    assert caplog.messages == [f"serial:{board.path} began with lines that are not samples; ignored: hello"]
 
 
 def test_a_silence_is_a_gap_by_the_clock(board: Board) -> None:
@@ -85,7 +85,7 @@ def test_lines_of_another_width_end_it(board: Board) -> None:
     with open_line(board) as source:
         heard = Heard(source)
         board.send(text(0, 100, 2))
-        with pytest.raises(SignalError, match=r" sends 2 channels, and 3 are expected; say channels=2, and where the"):
+        with pytest.raises(SignalError, match=r" sends 2 channels, expected 3; set channels=2, and pick with"):
             heard.until(lambda _: False)
 
 
@@ -100,7 +100,7 @@ def test_a_single_channel_and_the_command_lines_rate(board: Board) -> None:
 
 
 def test_too_little_to_measure(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    import edge_res.sources.serial_line as module
+    import edge_res.sources.sensor as module
 
     monkeypatch.setattr(module, "FIRST_S", 0.3)
     with pytest.raises(OSError, match=r" sends too little to measure its rate; check baud= and format=, or give rate="):

@@ -42,19 +42,19 @@ def refusal(kind: type[EdgeResError], text: str, want: Wanted = WANT) -> str:
 ADDRESSES = {
     "serial:": "serial: names no device; give one as in serial:/dev/ttyUSB0?rate=1000&channels=3.",
     "serial:PATH": "serial:PATH does not say its sample rate; give it in Hz as in "
-    "serial:/dev/ttyUSB0?rate=1000&channels=3, or rate=measure.",
-    "serial:PATH?rate=1000&parity=even": "serial:PATH?rate=1000&parity=even has the unknown option 'parity'; known are "
-    "baud, format, channels, rate, unit, scale, alarm, as in serial:/dev/ttyUSB0?rate=1000&channels=3.",
-    "serial:PATH?rate=1000&baud=fast": "serial:PATH?rate=1000&baud=fast says baud=fast; it must be an integer.",
-    "serial:PATH?rate=1000&baud=-9600": "serial:PATH says baud=-9600; usual are 9600, 115200, 921600 and 1000000.",
-    "serial:PATH?rate=1000&baud=99999999999": "PATH takes no baud=99999999999; usual are 9600, 115200, 921600 and "
-    "1000000.",
-    "serial:PATH?rate=1000&format=xml": "serial:PATH says format=xml; known are csv, binary.",
-    "serial:PATH?rate=1000&channels=9": "serial:PATH says channels=9; there may be 1 to 8.",
+    "serial:/dev/ttyUSB0?rate=1000&channels=3, or use rate=measure.",
+    "serial:PATH?rate=1000&parity=even": "serial:PATH?rate=1000&parity=even has the unknown option 'parity'; its options "
+    "are channels, rate, unit, scale, alarm, baud, format, as in serial:/dev/ttyUSB0?rate=1000&channels=3.",
+    "serial:PATH?rate=1000&baud=fast": "serial:PATH?rate=1000&baud=fast says baud=fast; expected an integer.",
+    "serial:PATH?rate=1000&baud=-9600": "serial:PATH says baud=-9600; try 9600, 115200, 921600 or 1000000.",
+    "serial:PATH?rate=1000&baud=99999999999": "PATH does not support baud=99999999999; try 9600, 115200, 921600 "
+    "or 1000000.",
+    "serial:PATH?rate=1000&format=xml": "serial:PATH says format=xml; expected csv or binary.",
+    "serial:PATH?rate=1000&channels=9": "serial:PATH says channels=9; expected 1 to 8.",
     "serial:PATH?rate=1000&channels=0": "serial:PATH does not say how many channels it has; give them as in "
     "serial:/dev/ttyUSB0?rate=1000&channels=3.",
-    "serial:PATH?rate=1000&scale=inf": "serial:PATH says scale=inf; it must be a number other than 0.",
-    "serial:PATH?rate=1000&alarm=-1": "serial:PATH says alarm=-1; it must be a number of seconds above 0.",
+    "serial:PATH?rate=1000&scale=inf": "serial:PATH says scale=inf; expected a number other than 0.",
+    "serial:PATH?rate=1000&alarm=-1": "serial:PATH says alarm=-1; expected a number of seconds above 0.",
 }
 
 
@@ -67,8 +67,8 @@ def test_what_cannot_be_meant_is_refused(board: Board, text: str) -> None:
 def test_channels_are_the_models_or_somebody_picks(board: Board) -> None:
     text = f"serial:{board.path}?rate=1000"
     assert refusal(SignalError, text + "&channels=2") == (
-        f"serial:{board.path} has 2 channels and the model listens to 3 channels; pick some with --channel, or choose "
-        "a model made for it."
+        f"serial:{board.path} has 2 channels, but the model expects 3; pick some with --channel, or use a "
+        "model made for this sensor."
     )
     assert refusal(ConfigError, text, Wanted(16000, None, 0.08)).startswith(
         f"serial:{board.path} does not say how many channels it has"
@@ -84,7 +84,7 @@ def test_a_device_that_is_not_there_or_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"1,2,3\n")
     for path in (tmp_path / "file", Path("/dev/null")):
         told = refusal(SourceError, f"serial:{path}?rate=1000")
-        assert told == f"{path} is no serial port; give one as serial:/dev/ttyUSB0?rate=1000."
+        assert told == f"{path} is not a serial port; give one as in serial:/dev/ttyUSB0?rate=1000."
 
 
 def test_a_device_in_use_says_by_whom(board: Board) -> None:
@@ -99,7 +99,7 @@ def test_a_device_in_use_says_by_whom(board: Board) -> None:
         holder.kill()
         holder.communicate()
     assert told.startswith(f"{board.path} is in use by ")
-    assert told.endswith(f" (process {holder.pid}); end that first.")
+    assert told.endswith(f" (process {holder.pid}); stop that first.")
 
 
 def test_who_reads_along_without_a_lock_is_told(board: Board, caplog: pytest.LogCaptureFixture) -> None:
@@ -113,8 +113,8 @@ def test_who_reads_along_without_a_lock_is_told(board: Board, caplog: pytest.Log
         holder.kill()
         holder.communicate()
     (told,) = caplog.messages
-    assert told.startswith(f"{board.path} is read by ")
-    assert told.endswith(f" (process {holder.pid}) too, and each takes bytes from the other; end one.")
+    assert told.startswith(f"{board.path} is also read by ")
+    assert told.endswith(f" (process {holder.pid}), and each takes bytes from the other; stop one of them.")
 
 
 @contextmanager
@@ -156,20 +156,20 @@ def test_permission_denied_says_which_group_to_join(board: Board, mode: int, gro
             told = refusal(SourceError, f"serial:{link}?rate=1000")
     finally:
         link.unlink()
-    assert told == f"{link} may not be read: permission denied; {way_out}."
+    assert told == f"{link} cannot be read: permission denied; {way_out}."
 
 
 def test_without_pyserial_it_says_how_to_get_it() -> None:
     result = edgeres("listen", "serial:/dev/null?rate=16000", before="import sys; sys.modules['serial'] = None")
     assert result.returncode == 3
     assert sentence(result) == (
-        "A serial source needs the package pyserial, which is not installed; install it with "
+        "A serial source requires the package pyserial, which is not installed; install it with "
         "`pip install 'edge-res[serial]'`."
     )
 
 
 def test_nothing_is_left_open_by_what_failed(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    import edge_res.sources.serial_line as module
+    import edge_res.sources.sensor as module
 
     monkeypatch.setattr(module, "FIRST_S", 0.1)
     before = len(list(Path("/proc/self/fd").iterdir()))

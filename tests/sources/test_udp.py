@@ -155,8 +155,8 @@ def test_another_sender_is_refused_until_the_first_is_silent(port: int, caplog: 
     assert 780 <= heard.lost < 3000  # by the clock; the numbers would say 5000
     assert heard.named == ["alarmed", "healthy"]
     refused, anew = caplog.messages
-    assert refused == f"udp://127.0.0.1:{port}: {names[1]} sends too, and is refused while {names[0]} does."
-    assert anew.startswith(f"udp://127.0.0.1:{port} has begun anew, with number 5300 after 299; by the clock ")
+    assert refused == f"udp://127.0.0.1:{port}: {names[1]} also sends; it is ignored while {names[0]} does."
+    assert anew.startswith(f"udp://127.0.0.1:{port} has restarted with number 5300 after 299; by the clock, ")
 
 
 def test_another_sender_is_heard_from_its_first_frame_on() -> None:
@@ -176,7 +176,7 @@ def test_another_sender_of_other_channels_is_refused_however_long_it_was_silent(
         told += datagrams.push([(frames(round(1000 * now_s), 10, channels)[0], who)], now_s)
     told += datagrams.push([], 6.0)
     assert [(lost, samples[0, 0]) for lost, samples in told] == [(0, 0), (3990, 4000)]
-    assert caplog.messages == ["udp:: b sends frames with channels=1, and is refused."]
+    assert caplog.messages == ["udp:: b sends frames with channels=1; it is ignored."]
 
 
 @pytest.mark.parametrize(("host", "to"), [("", "127.0.0.1"), ("", "::1"), ("[::1]", "::1"), ("localhost", "127.0.0.1")])
@@ -201,7 +201,7 @@ def test_datagrams_that_are_no_frame_are_told_once(port: int, caplog: pytest.Log
         name = "{}:{}".format(*out.getsockname())
     np.testing.assert_array_equal(heard.blocks[0][2][1], [0.5, 4.0, 4.5])
     assert caplog.messages == [
-        f"udp://127.0.0.1:{port}: {name} sends datagrams of 5 bytes that are no frame; see its CRC."
+        f"udp://127.0.0.1:{port}: {name} sends datagrams of 5 bytes that are not frames; check the CRC."
     ]
 
 
@@ -217,7 +217,7 @@ def test_a_frame_of_other_channels_ends_it(port: int) -> None:
     with open_udp(port) as source, sender(port) as out:
         heard = Heard(source)
         out.send(frames(0, 10, 1)[0])
-        with pytest.raises(SignalError, match=r" sends 1 channel, and 3 are expected; say channels=1, and"):
+        with pytest.raises(SignalError, match=r" sends 1 channel, expected 3; set channels=1, and"):
             heard.until(lambda _: False)
 
 
@@ -245,16 +245,16 @@ def test_the_rate_is_measured(port: int, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 REFUSED = {
-    "udp://:5005?rate=1000&colour=red": "has the unknown option 'colour'; known are channels, rate, unit, scale,",
-    "udp://:5005": "does not say its sample rate; give it in Hz as in udp://:5005?rate=1000&channels=3, or",
-    "udp://?rate=1000": "names no port to listen at; give one as in udp://:5005?rate=1000&channels=3, or",
-    "udp:5005?rate=1000": "names no port to listen at; ",
-    "udp://:0?rate=1000": "names no port to listen at; ",
-    "udp://:99999?rate=1000": "names no port to listen at; ",
-    "udp://a:5005/topic?rate=1000": "names no port to listen at; ",
-    "udp://:5005?rate=1000&window=-1": "says window=-1; it may be 0 to 1000 datagrams.",
-    "udp://:5005?rate=1000&alarm=0": "says alarm=0; it must be a number of seconds above 0.",
-    "udp://:5005?rate=1000&scale=nan": "says scale=nan; it must be a number other than 0.",
+    "udp://:5005?rate=1000&colour=red": "has the unknown option 'colour'; its options are channels, rate, unit,",
+    "udp://:5005": "does not say its sample rate; give it in Hz as in udp://:5005?rate=1000&channels=3, or use",
+    "udp://?rate=1000": "names no port to listen on; give one as in udp://:5005?rate=1000&channels=3, or",
+    "udp:5005?rate=1000": "names no port to listen on; ",
+    "udp://:0?rate=1000": "names no port to listen on; ",
+    "udp://:99999?rate=1000": "names no port to listen on; ",
+    "udp://a:5005/topic?rate=1000": "names no port to listen on; ",
+    "udp://:5005?rate=1000&window=-1": "says window=-1; expected 0 to 1000 datagrams.",
+    "udp://:5005?rate=1000&alarm=0": "says alarm=0; expected a number of seconds above 0.",
+    "udp://:5005?rate=1000&scale=nan": "says scale=nan; expected a number other than 0.",
 }
 
 
@@ -273,6 +273,6 @@ def test_a_port_that_is_bound_and_an_address_that_is_not_ours(port: int) -> None
         for host in ("127.0.0.1", ""):
             with pytest.raises(SourceError) as caught:
                 open_udp(port, host=host)
-            assert str(caught.value) == f"UDP port {port} is in use; end that, or send to another port."
-    with pytest.raises(SourceError, match=r"^203\.0\.113\.7 is no address of this machine; `ip address` lists"):
+            assert str(caught.value) == f"UDP port {port} is in use; stop that, or use another port."
+    with pytest.raises(SourceError, match=r"^203\.0\.113\.7 is not an address of this machine; `ip address` lists"):
         open_udp(port, host="203.0.113.7")

@@ -20,14 +20,14 @@ def test_a_source_goes_through_its_states_and_back() -> None:
     clock.now_s += 0.9
     assert not list(dog.waited(0.1))
     clock.now_s += 0.2
-    assert list(dog.waited(0.1)) == [Health("mic:", "alarmed", "no sample has come for 1.1 s", 0.1)]
+    assert list(dog.waited(0.1)) == [Health("mic:", "alarmed", "no sample for 1.1 s", 0.1)]
     assert not list(dog.waited(0.1))
     assert list(dog.recovering("it is opened again", 0.1)) == [Health("mic:", "recovering", "it is opened again", 0.1)]
     assert not list(dog.recovering("it is opened again", 0.1))
     assert not list(dog.waited(0.1))
     clock.now_s += 4.0
     assert not dog.given_up
-    assert list(dog.fed(0.2)) == [Health("mic:", "healthy", "samples come again, after 5.1 s without", 0.2)]
+    assert list(dog.fed(0.2)) == [Health("mic:", "healthy", "samples arrive again after 5.1 s", 0.2)]
     assert not list(dog.fed(0.3))
     clock.now_s += 10.1
     assert dog.given_up

@@ -1,4 +1,4 @@
-"""What reads an IIO device: its buffer, or its values one by one."""
+"""Two ways to read an IIO device: through its buffer, or by polling its values."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from edge_res.sources.iio.timeline import Times
 from edge_res.sources.iio.tree import BUS, Channel, Device, read_text, write
 
 _GATHER_S = 0.02  # between two reads: fewer, larger pieces
-_HELD_S = 2.0  # what the kernel's buffer is to hold
-_MOST_BYTES = 1 << 16  # of a read
+_HELD_S = 2.0  # how much the kernel's buffer should hold
+_MOST_BYTES = 1 << 16  # in one read
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 
 
 class Reader(Protocol):
-    """A device that delivers."""
+    """An open device."""
 
     channels: int
 
     def read(self, stopping: Event) -> tuple[Samples, Times | None]:
-        """Waits for a moment; float32 `(n, channels)`, n may be 0, and when each was taken in ns, if it tells.
+        """Wait for a moment; return float32 `(n, channels)`, n may be 0, and the time of each in ns, if known.
 
         Raises `OSError` when the device is gone.
         """
 
     def drop(self) -> None:
-        """Forget what has come and was not read; raises `OSError`."""
+        """Forget what has arrived and was not read; raises `OSError`."""
 
     def close(self) -> None: ...
 
 
 class BufferReader:
-    """Reads the buffer of a device, which is ours until `close`; raises `SourceError` where it cannot be started."""
+    """Reads the buffer of a device, exclusively, until `close`; raises `SourceError` if it cannot be started."""
 
     def __init__(self, device: Device, picked: Sequence[Channel], rate_hz: int, trigger: str | None) -> None:
         self._device = device
@@ -53,18 +53,18 @@ class BufferReader:
         self._held = b""
         self._file = _open(device)
         try:
-            # One that nobody has open and that is enabled was left so, by a program that was killed.
+            # If it is enabled but not open, a program that was killed has left it so.
             write(device.folder / "buffer/enable", "0")
             self._choose_trigger(trigger)
             self._elements = self._enable_channels()
             self._begins, self._size = lay_out(self._elements.values())
-            with suppress(SourceError):  # some have a fixed length
+            with suppress(SourceError):  # some buffers have a fixed length
                 write(device.folder / "buffer/length", str(max(16, round(_HELD_S * rate_hz))))
             triggers = _known(_triggers(device))
             write(
                 device.folder / "buffer/enable",
                 "1",
-                f"say with trigger= what starts each reading ({triggers}), or have it read one by one with poll=yes",
+                f"set what starts each reading with trigger= ({triggers}), or poll the device with poll=yes",
             )
         except BaseException:
             os.close(self._file)
@@ -110,28 +110,28 @@ class BufferReader:
         return data
 
     def _enable_channels(self) -> dict[str, Element]:
-        """The elements that a scan has then, in order: also those that the device cannot leave out."""
+        """Enable the channels; return the elements of a scan in order, including those that cannot be disabled."""
         folder = self._device.folder / "scan_elements"
         wanted = {channel.name for channel in self._picked} | {"timestamp"}
-        with suppress(SourceError):  # the default, the time of day, can be set while we listen
+        with suppress(SourceError):  # the default, the time of day, may be set while we listen
             write(self._device.folder / "current_timestamp_clock", "monotonic")
         found: list[tuple[int, str, Element]] = []
         for file in sorted(folder.glob("in_*_en")):
             name = file.name[3:-3]
-            write(file, str(int(name in wanted)), "it may not go with the others: pick other channels with only=")
+            write(file, str(int(name in wanted)), "it may not go with the others; pick other channels with only=")
             if read_text(file) != "1":
                 if name in wanted - {"timestamp"}:
-                    raise SourceError(f"{self._device} does not sample {name} with the others; pick some with only=.")
+                    raise SourceError(f"{self._device} cannot sample {name} with the others; pick some with only=.")
             else:
                 index, kind = (read_text(folder / f"in_{name}_{what}") or "" for what in ("index", "type"))
                 try:
                     found.append((int(index), name, read_element(kind)))
                 except ValueError as error:
-                    raise SourceError(f"{self._device} tells of {name} what cannot be read: {error}.") from None
+                    raise SourceError(f"{self._device} describes {name} in an unknown way: {error}.") from None
         return {name: element for _, name, element in sorted(found, key=lambda item: item[0])}
 
     def _choose_trigger(self, trigger: str | None) -> None:
-        """The one given, else the one that is set, else the device's own."""
+        """Set the trigger: the given one, or the current one, or the device's own."""
         current = self._device.folder / "trigger/current_trigger"
         if trigger is None and (not current.exists() or read_text(current)):
             return
@@ -147,7 +147,7 @@ class BufferReader:
 
 
 class PollReader:
-    """Reads the values of a device one by one, `rate_hz` times a second, or as often as there is time for."""
+    """Polls the values of a device `rate_hz` times a second, or as often as there is time for."""
 
     def __init__(self, device: Device, picked: Sequence[Channel], rate_hz: int) -> None:
         self.channels = len(picked)
@@ -156,8 +156,8 @@ class PollReader:
         self._files = [_value_file(device, channel) for channel in picked]
         self._period_ns = 1e9 / rate_hz
         self._due_ns = float(monotonic_ns())
-        self._told = False
-        self._poll()  # to tell at once what cannot be read
+        self._warned = False
+        self._poll()  # fails at once if a value cannot be read
 
     def read(self, stopping: Event) -> tuple[Samples, Times | None]:
         rows: list[list[float]] = []
@@ -167,7 +167,7 @@ class PollReader:
             if now_ns < self._due_ns:
                 stopping.wait((min(self._due_ns, until_ns) - now_ns) / 1e9)
                 continue
-            self._due_ns += self._period_ns * (1 + (now_ns - self._due_ns) // self._period_ns)  # no poll twice
+            self._due_ns += self._period_ns * (1 + (now_ns - self._due_ns) // self._period_ns)  # skips missed polls
             row = self._poll()
             if row is not None:
                 rows.append(row)
@@ -187,12 +187,12 @@ class PollReader:
             values = [float(file.read_text()) for file in self._files]
         except (OSError, ValueError) as error:
             if isinstance(error, PermissionError):
-                raise SourceError(f"{self._files[0]} may not be read: permission denied; run as root.") from None
+                raise SourceError(f"{self._files[0]} cannot be read: permission denied; run as root.") from None
             if isinstance(error, OSError) and (error.errno in _GONE or not self._device.folder.exists()):
                 raise OSError(error.errno, error.strerror) from None
-            if not self._told:  # a bus that was disturbed, a sensor that was not ready
-                self._told = True
-                logging.getLogger("edge_res").warning("%s could not be read, once or more: %s", self._device, error)
+            if not self._warned:  # the bus was disturbed, or the sensor was not ready
+                self._warned = True
+                logging.getLogger("edge_res").warning("%s could not be read at least once: %s", self._device, error)
             return None
         return [(value + channel.offset) * channel.scale for value, channel in zip(values, self._picked, strict=True)]
 
@@ -202,10 +202,10 @@ def _open(device: Device) -> int:
     try:
         return os.open(node, os.O_RDONLY | os.O_NONBLOCK)
     except PermissionError:
-        raise SourceError(f"{node} may not be read: permission denied; {way_in(node)}.") from None
+        raise SourceError(f"{node} cannot be read: permission denied; {way_in(node)}.") from None
     except OSError as error:
         if error.errno == errno.EBUSY:
-            raise SourceError(f"{node} is in use{by_whom(device_holders(node))}; end that first.") from None
+            raise SourceError(f"{node} is in use{by_whom(device_holders(node))}; stop that first.") from None
         raise SourceError(f"{node} cannot be opened: {error.strerror}.") from None
 
 
@@ -220,4 +220,4 @@ def _triggers(device: Device) -> list[str]:
 
 
 def _known(names: list[str]) -> str:
-    return f"known are {', '.join(names)}" if names else f"there is none in {Path('/') / BUS}"
+    return f"there are {', '.join(names)}" if names else f"there is none in {Path('/') / BUS}"

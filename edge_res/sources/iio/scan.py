@@ -1,6 +1,6 @@
-"""How the values of a scan of Linux's industrial I/O lie in its bytes.
+"""The layout of values in a scan of Linux's industrial I/O.
 
-By the kernel's Documentation/ABI/testing/sysfs-bus-iio and Documentation/iio/iio_devbuf.rst.
+See the kernel's Documentation/ABI/testing/sysfs-bus-iio and Documentation/iio/iio_devbuf.rst.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FLOAT_BITS = (16, 32, 64)
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """An element of a scan: `repeat` values, each of `bits` bits in `stored_bytes` bytes, `shift` bits up.
+    """An element of a scan: `repeat` values, each of `bits` bits in `stored_bytes` bytes, shifted left by `shift`.
 
     `kind` is `s` (two's complement), `u` (unsigned) or `f` (IEEE 754).
     """
@@ -33,27 +33,31 @@ class Element:
 
     @property
     def size(self) -> int:
-        """Bytes of it; it begins at a multiple of that."""
+        """Its length in bytes, and its alignment."""
         return self.stored_bytes * self.repeat
 
 
 def read_element(text: str) -> Element:
-    """Of `[be|le]:[s|u|f]BITS/STOREDBITS[XREPEAT][>>SHIFT]`; raises `ValueError` where it is none that can be read."""
+    """Parse `[be|le]:[s|u|f]BITS/STOREDBITS[XREPEAT][>>SHIFT]`; raises `ValueError`.
+
+    >>> read_element("le:s12/16>>4")
+    Element(big_endian=False, kind='s', bits=12, stored_bytes=2, repeat=1, shift=4)
+    """
     match = _TYPE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no type such as le:s12/16>>4")
+        raise ValueError(f"{text!r} is not a type such as le:s12/16>>4")
     kind = match[2].lower()
     bits, stored, repeat, shift = (int(part or 0) for part in match.groups()[2:])
     fits = bits >= 1 and bits + shift <= stored <= 64 and stored % 8 == 0
     if not fits or (kind == "f" and (shift or bits != stored or bits not in _FLOAT_BITS)):
-        raise ValueError(f"{text!r} is no type whose bits can be read")
+        raise ValueError(f"{text!r} is not a type whose bits can be read")
     return Element(match[1].lower() == "be", kind, bits, stored // 8, max(1, repeat), shift)
 
 
 def lay_out(elements: Iterable[Element]) -> tuple[list[int], int]:
-    """The byte at which each element begins, given in the order of their indices, and the bytes of a whole scan.
+    """The byte at which each element begins, for elements in order of their indices, and the bytes of a scan.
 
-    Each is aligned to its own size, and the scan to that of its largest.
+    Each element is aligned to its own size, the scan to that of its largest element.
     """
     begins, end, largest = [], 0, 1
     for element in elements:
@@ -77,7 +81,7 @@ def unpack(scans: NDArray[np.uint8], element: Element, begin: int) -> NDArray[An
     if element.kind == "u":
         return words
     sign = np.uint64(1 << (element.bits - 1))
-    signed: NDArray[Any] = ((words ^ sign) - sign).view(np.int64)  # modulo 2**64, as two's complement wants it
+    signed: NDArray[Any] = ((words ^ sign) - sign).view(np.int64)  # modulo 2**64, as in two's complement
     return signed
 
 

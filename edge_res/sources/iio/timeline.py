@@ -1,4 +1,4 @@
-"""What is missing between the samples of a device that tells when each was taken."""
+"""Losses between the samples of a device that reports when each was taken."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from edge_res.sources.sequence import lost_by_clock
 
 Times = NDArray[np.int64]  # ns
 
-_NEAR = 32  # samples on either side that show what is late and what is missing
-_BEHIND = 8  # samples from a late one on that tell whether it is late, or follows a gap
-_LATE = 1.25  # periods between two samples that are looked at
-_FITTED = 64  # samples that tell the true period
-_ANEW = 4096  # and after how many it is fitted anew
-_TOLERANCE = 0.1  # by which it may be off the declared one
-_HELD_S = 4.0  # that samples may have waited in the kernel's buffer
+_NEAR = 32  # samples on either side that show whether a sample is late or follows a gap
+_BEHIND = 8  # samples, from a late one on, that are needed for that
+_LATE = 1.25  # periods between two samples from which on they are examined
+_FITTED = 64  # samples needed to fit the true period
+_ANEW = 4096  # samples after which the fit starts over
+_TOLERANCE = 0.1  # how far the true period may be from the declared one
+_HELD_S = 4.0  # how long samples may have waited in the kernel's buffer
 
 
 class Timeline:
-    """Finds the samples lost, by the times of those that came: a step in them that does not go back.
+    """Finds lost samples by the times of those that arrived: a loss is a step in the times that stays.
 
-    A sample that is taken late is none lost: the ones after it are in time again. What counts is the least delay of
-    those before against that of those after, by the true period, which need not be the declared one. Where there are no
-    times, or they jump as a clock that is set does, the time of arrival tells, after a silence of `silence_s` or an
-    interruption.
+    A sample that was only taken late is not a loss, since the samples after it are on time again. So the least delay
+    before is compared with the least delay after, using the true period, which may differ from the declared one. If
+    there are no times, or they jump as when a clock is set, the time of arrival is used instead, after a silence of
+    `silence_s` or an interruption.
     """
 
     def __init__(self, rate_hz: int, silence_s: float) -> None:
@@ -36,8 +36,8 @@ class Timeline:
         self._silence_s = silence_s
         self._nominal = self._period = 1e9 / rate_hz  # ns
         self._times: Times = np.zeros(0, np.int64)  # of the last samples
-        self._places: Times = np.zeros(0, np.int64)  # their indices, the lost ones counted
-        self._anchor: tuple[int, int] | None = None  # time and place since when the period is fitted
+        self._places: Times = np.zeros(0, np.int64)  # their indices, including lost samples
+        self._anchor: tuple[int, int] | None = None  # time and place from which the period is fitted
         self._held: tuple[Samples, Times] | None = None
         self._seen_s: float | None = None
         self._broken = False
@@ -47,14 +47,14 @@ class Timeline:
         self._broken = True
 
     def push(self, samples: Samples, times: Times | None, now_s: float) -> Iterator[tuple[int, Samples]]:
-        """Samples lost, and those behind, of float32 `(n, channels)` taken at `times`, that came at `now_s`.
+        """Samples lost, and those that follow, in float32 `(n, channels)` taken at `times` that arrived at `now_s`.
 
-        The last ones are held back where only the next ones can tell.
+        The last samples are held back if only later ones can show whether there is a loss before them.
         """
         if len(samples) == 0:
             return
         if times is not None and len(self._times) and times.max() <= self._times.min():
-            times = None  # a clock that stands, or was set back
+            times = None  # the clock stands still, or was set back
         if self._held is not None:
             before, self._held = self._held, None
             if times is None or self._broken:
@@ -79,7 +79,7 @@ class Timeline:
         yield from _cut(samples, losses)
 
     def _sure(self, times: Times) -> int:
-        """How many of the samples that have come can be placed: all before one that is late and among the last."""
+        """How many of the samples can be placed: all before a late one among the last."""
         ends = np.concatenate([self._times[-1:], times])
         late = np.flatnonzero(np.diff(ends) > _LATE * self._period) + 1 - len(self._times[-1:])
         waiting = late[late > len(times) - _BEHIND]
@@ -91,7 +91,7 @@ class Timeline:
         return lost_by_clock(now_s - self._seen_s, self._rate_hz, count)
 
     def _by_times(self, times: Times, sure: int, now_s: float) -> dict[int, int]:
-        """Samples lost, and before which, of the first `sure`; those behind only help to tell."""
+        """Samples lost before each of the first `sure`; the ones after these only help to decide."""
         known = len(self._times)
         first = self._places[-1] + 1 if known else 0
         times = np.concatenate([self._times, times])
@@ -100,9 +100,9 @@ class Timeline:
         losses = {0: 0 if known else self._by_clock(len(times), now_s)}
         for at in late[(late >= max(known, 1)) & (late < known + sure)]:
             lost = self._step(times, places, int(at))
-            if lost > 0 and not self._can_be(lost, now_s):
+            if lost > 0 and not self._possible(lost, now_s):
                 lost = self._by_clock(len(times) - known, now_s) if at == known else 0
-                times[:at] += times[at] - times[at - 1] - round((lost + 1) * self._period)  # to the clock as it is now
+                times[:at] += times[at] - times[at - 1] - round((lost + 1) * self._period)  # as the clock is now
                 self._anchor = None
             if lost > 0:
                 places[at:] += lost
@@ -112,18 +112,18 @@ class Timeline:
         return losses
 
     def _step(self, times: Times, places: Times, at: int) -> int:
-        """Samples missing before the one at `at`."""
+        """Samples missing before the sample at `at`."""
         near = slice(max(0, at - _NEAR), at + _NEAR)
         delays = (times[near] - times[at]) - (places[near] - places[at]) * self._period
         before = at - near.start
         return round(float(delays[before:].min() - delays[:before].min()) / self._period)
 
-    def _can_be(self, lost: int, now_s: float) -> bool:
+    def _possible(self, lost: int, now_s: float) -> bool:
         return self._seen_s is None or lost / self._rate_hz < now_s - self._seen_s + _HELD_S
 
     def _fit(self) -> None:
         near = self._times - self._times[-1] - (self._places - self._places[-1]) * self._period
-        least = int(near.argmin())  # the one that is in time
+        least = int(near.argmin())  # the one that is on time
         time, place = int(self._times[least]), int(self._places[least])
         if self._anchor is None and len(self._times) == _NEAR:
             self._anchor = time, place
@@ -141,6 +141,6 @@ class Timeline:
 
 
 def _cut(samples: Samples, losses: dict[int, int]) -> Iterator[tuple[int, Samples]]:
-    """The samples in pieces, and what is lost before each."""
+    """The samples in pieces, each with the loss before it."""
     for begin, end in pairwise(sorted({0, *losses, len(samples)})):
         yield losses.get(begin, 0), samples[begin:end]

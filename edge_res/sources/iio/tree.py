@@ -1,6 +1,6 @@
-"""The devices of Linux's industrial I/O (IIO), as /sys shows them.
+"""The devices of Linux's industrial I/O (IIO), as they appear in /sys.
 
-By the kernel's Documentation/ABI/testing/sysfs-bus-iio; tried on made-up trees, not on a real device.
+See the kernel's Documentation/ABI/testing/sysfs-bus-iio. Tested on simulated file trees, not on a real device.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UNITS = {  # of (raw + offset) · scale, by the kind of channel
 
 @dataclass(frozen=True)
 class Device:
-    """A device: its folder in /sys, and its node in /dev that its buffer is read by, if it has one."""
+    """A device: its folder in /sys, and the node in /dev through which its buffer is read, if it has one."""
 
     folder: Path
     node: Path
@@ -48,7 +48,7 @@ class Channel:
 
 
 def find_device(text: str, root: Path = Path("/")) -> Device:
-    """The device with that index, name, label or path; raises `SourceError`, with those there are."""
+    """The device with this index, name, label or path; raises a `SourceError` that lists the devices there are."""
     folders = sorted((root / BUS).glob("iio:device*"), key=_natural)
     wanted = text
     if text.startswith("/"):
@@ -70,7 +70,7 @@ def find_device(text: str, root: Path = Path("/")) -> Device:
 
 
 def channels_of(device: Device, scanned: bool) -> list[Channel]:
-    """The channels of its scans in their order, or else those that can be read one by one."""
+    """The channels of a scan in their order, or, unless `scanned`, those that can be polled."""
     if scanned:
         files = list((device.folder / "scan_elements").glob("in_*_en"))
         order = {file: int(read_text(file.with_name(file.name[:-3] + "_index")) or 0) for file in files}
@@ -81,7 +81,7 @@ def channels_of(device: Device, scanned: bool) -> list[Channel]:
 
 
 def pick_channels(name: str, channels: list[Channel], only: str | None) -> list[Channel]:
-    """Those that `only` names, such as `accel_x,accel_z`, or `accel` for all of that kind; None: all.
+    """The channels that `only` names, such as `accel_x,accel_z`, or `accel` for all of a kind; None: all.
 
     Raises `ConfigError`.
     """
@@ -101,22 +101,22 @@ def listed(channels: list[Channel]) -> str:
 
 
 def attributes(device: Device, channel: str, name: str) -> Iterator[Path]:
-    """Where an attribute of a channel may be, from its own to that of the whole device."""
-    shared = re.sub(r"\d+", "", channel) if "-" in channel else _kind(channel)  # voltage-voltage of differential ones
+    """Where an attribute of a channel may be, from the channel's own file to that of the whole device."""
+    shared = re.sub(r"\d+", "", channel) if "-" in channel else _kind(channel)  # voltage-voltage for differential ones
     for stem in (f"in_{channel}_", f"in_{shared}_", "in_", ""):
         yield device.folder / f"{stem}{name}"
 
 
 def read_text(path: Path) -> str | None:
-    """What an attribute says; None where it is not there, or does not tell."""
+    """The content of an attribute; None if it does not exist or cannot be read."""
     try:
         return path.read_text().strip()
     except OSError:
         return None
 
 
-def write(path: Path, text: str, way_out: str = "") -> None:
-    """Set an attribute, unless it says so already; raises `SourceError`."""
+def write(path: Path, text: str, fix: str = "") -> None:
+    """Set an attribute, unless it has this value already; raises `SourceError`."""
     if read_text(path) == text:
         return
     try:
@@ -127,11 +127,11 @@ def write(path: Path, text: str, way_out: str = "") -> None:
             os.close(file)
     except OSError as error:
         ways = {
-            errno.EACCES: "run as root, set it beforehand, or let your group write it with a udev rule",
-            errno.EBUSY: "end what else uses the device",
+            errno.EACCES: "run as root, set it in advance, or let your group write it with a udev rule",
+            errno.EBUSY: "stop what else uses the device",
         }
-        way_out = ways.get(error.errno or 0, way_out) or "see `dmesg`"
-        raise SourceError(f"{path} cannot be set to {text}: {error.strerror}; {way_out}.") from None
+        fix = ways.get(error.errno or 0, fix) or "see `dmesg`"
+        raise SourceError(f"{path} cannot be set to {text}: {error.strerror}; {fix}.") from None
 
 
 def _channel(device: Device, name: str) -> Channel:

@@ -1,4 +1,4 @@
-"""PortAudio, by sounddevice: its inputs, their streams, and calls of it that may never return."""
+"""PortAudio, with sounddevice: its inputs, their streams, and calls that may never return."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from typing import Any
 from edge_res.errors import MicrophoneError
 from edge_res.sources.mic.cards import Card, read_cards, why_not
 
-_NOT_STARTED = "PortAudio does not start; check the sound server, and ALSA's files ~/.asoundrc and /etc/asound.conf."
+_NOT_STARTED = "PortAudio does not start; check the sound server and ALSA's files ~/.asoundrc and /etc/asound.conf."
 
 
 @dataclass(frozen=True)
 class Device:
-    """An input of PortAudio's list."""
+    """An input in PortAudio's list."""
 
     index: int
     name: str
     channels: int
     rate_hz: int  # its default
-    card: Card | None = None  # None: a sound server's, or another that is no card
+    card: Card | None = None  # None: an input of a sound server, or another that is not a card
     is_jack: bool = False
 
     def __str__(self) -> str:
         return f"{self.index} {self.name!r}" + (f" ({self.card})" if self.card else "")
 
     def is_same(self, other: Device) -> bool:
-        """Whether this may be the other, come back under whatever index and card number."""
+        """Whether this may be the other device, back under any index and card number."""
         if self.card is None or other.card is None:
             return self.name == other.name
         return self.card.is_same(other.card) and _without_card(self.name) == _without_card(other.name)
 
 
 def choose_device(wanted: str, devices: Sequence[Device], default: int, root: Path = Path("/")) -> Device:
-    """The input that `wanted` means: its index, its card, its name, a part of its name in any case, or "", the default.
+    """The input that `wanted` names: by index, card, name, part of a name in any case, or "" for the default.
 
-    A card is meant by its id, by `usb-VENDOR_PRODUCT` or by the port it is plugged in, `usb-BUS-PORT`. Raises
-    `MicrophoneError` where that is none or more than one, and names those that could be meant.
+    A card is named by its id, by `usb-VENDOR_PRODUCT` or by the port it is plugged into, `usb-BUS-PORT`. Raises
+    `MicrophoneError`, with the candidates, if no input or more than one matches.
     """
     listed = ", ".join(map(str, devices))
     if not wanted:
@@ -62,21 +62,21 @@ def choose_device(wanted: str, devices: Sequence[Device], default: int, root: Pa
         found = [device for device in found if device.name.casefold() == part] or found
         found = [device for device in devices if device.card and device.card.is_called(wanted)] or found
     if not devices:
-        problem = "There is no microphone; plug one in, and see `arecord -l` for what the system knows"
+        problem = "There is no microphone; plug one in, and check that `arecord -l` lists it"
     if not found:
-        # A card that is in use, or that we may not open, is not among PortAudio's inputs.
+        # A card that is in use, or that this user may not open, is not among PortAudio's inputs.
         reason = why_not(next((card for card in read_cards(root) if card.is_called(wanted)), None), root)
         raise MicrophoneError(f"{problem}." if reason is None else f"{problem}; {reason}.")
     if len(found) > 1:
         candidates = ", ".join(map(str, found))
         raise MicrophoneError(
-            f"More than one microphone is called {wanted!r}: {candidates}; give a longer part, the port or the index."
+            f"More than one microphone matches {wanted!r}: {candidates}; give a longer part, the port or the index."
         )
     return found[0]
 
 
 def find_again(before: Device, wanted: str, devices: Sequence[Device], root: Path = Path("/")) -> Device:
-    """The input that was `before`, which `wanted` had meant, in a new list; raises `MicrophoneError` if it is not."""
+    """The input that was `before`, found as `wanted`, in a new list; raises `MicrophoneError` if it is not there."""
     found = [device for device in devices if device.is_same(before)]
     if before.card and before.card.port:
         there = [device for device in found if device.card and device.card.port == before.card.port]
@@ -85,13 +85,13 @@ def find_again(before: Device, wanted: str, devices: Sequence[Device], root: Pat
         card = next((card for card in read_cards(root) if before.card and card.is_same(before.card)), None)
         reason = why_not(card, root) if card else None
         raise MicrophoneError(
-            f"{before} is not there; {reason or 'see that it is plugged in and the sound server runs'}."
+            f"{before} is missing; {reason or 'check that it is plugged in and that the sound server runs'}."
         )
     return found[0]
 
 
 class Call:
-    """Runs `work` in a daemon thread: a call of PortAudio blocks for as long as a sound server hangs."""
+    """Runs `work` in a daemon thread: a call to PortAudio blocks as long as a sound server hangs."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
@@ -104,7 +104,7 @@ class Call:
         return not self._thread.is_alive()
 
     def check(self) -> None:
-        """Raise what the work has raised."""
+        """Raise what the work raised."""
         if self._error is not None:
             raise self._error
 
@@ -116,27 +116,27 @@ class Call:
 
 
 class PortAudio:
-    """What the microphones of a process share, as PortAudio is initialised once for all and knows no threads.
+    """PortAudio for all microphones of a process: it is initialised once and is not thread-safe.
 
-    Each method waits until no other thread is in one, so all but `forget` may block for ever, see `Call`.
+    Only one thread at a time runs a method, so all methods except `forget` may block forever; see `Call`.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._streams = 0  # open ones
-        self._cards: list[Card] | None = None  # when it was initialised
-        self._runs = True  # sounddevice initialises it
-        self.hangs = False  # a call has not returned in time: none that follows need be waited for
+        self._streams = 0  # that are open
+        self._cards: list[Card] | None = None  # at initialisation
+        self._runs = True  # sounddevice initialises it on import
+        self.hangs = False  # a call has not returned in time: do not wait for any other
 
     def inputs(self, again: bool = False) -> tuple[list[Device], int]:
-        """All inputs, and the index of the default one, -1 where there is none.
+        """All inputs, and the index of the default one, -1 if there is none.
 
-        PortAudio lists what was there when it was initialised. That is done again where other cards are there now, or
-        `again` is asked for, and no stream is open. It costs: ALSA loads all its plugins, and some of them leak.
+        PortAudio lists what was present when it was initialised. It is initialised again if the cards have changed, or
+        if `again` is set, and no stream is open. That is costly: ALSA loads all its plugins, and some of them leak.
         """
         with self._alone() as sounddevice:
             cards = read_cards()
-            # Not by sounddevice, which for as long as it takes sends file descriptor 2 to /dev/null.
+            # Not through sounddevice, which redirects file descriptor 2 to /dev/null meanwhile.
             if self._runs and not self._streams and self._cards is not None and (again or cards != self._cards):
                 sounddevice._lib.Pa_Terminate()
                 self._runs, self._cards = False, None
@@ -174,7 +174,7 @@ class PortAudio:
         receive: Callable[..., None],
         end: Callable[[], None],
     ) -> Any:
-        """A stream of float32 at the first rate that the device takes; `receive` and `end` are its callbacks."""
+        """A float32 stream at the first rate that the device accepts; `receive` and `end` are its callbacks."""
         rate_hz, *others = rates_hz
         with self._alone() as sounddevice:
             try:
@@ -207,12 +207,12 @@ class PortAudio:
 
     def close(self, stream: Any) -> None:
         with self._alone():
-            stream.abort()  # not stop(), which waits for what is on its way
+            stream.abort()  # not stop(), which waits for pending samples
             stream.close()
             self._streams -= 1
 
     def forget(self) -> None:
-        """Where a call hangs, the end of the process must not wait for PortAudio either."""
+        """A call hangs: the process must not wait for PortAudio when it exits either."""
         self.hangs = True
         _restore_stderr()
         if handler := getattr(sys.modules.get("sounddevice"), "_exit_handler", None):
@@ -220,21 +220,21 @@ class PortAudio:
 
     @contextmanager
     def _alone(self) -> Iterator[Any]:
-        """The package, for this thread only."""
+        """The package, for one thread at a time."""
         with self._lock:
             _silence()
             yield _import_sounddevice()
 
 
-PORTAUDIO = PortAudio()  # as sounddevice itself: one a process
+PORTAUDIO = PortAudio()  # one per process, like sounddevice itself
 
 
 @cache
 def _silence() -> None:
-    """From now on, swallow what PortAudio and ALSA print of what is not there, or is there no more.
+    """From now on, discard what PortAudio and ALSA print about missing devices.
 
-    It is C's `stderr` that leads to nowhere, not file descriptor 2: others have something to say there. They print from
-    threads of their own too, so it stays that way.
+    This redirects C's `stderr` instead of file descriptor 2, which others use. It is permanent, since they also print
+    from their own threads.
     """
     libc = ctypes.CDLL(None)
     libc.fopen.restype = ctypes.c_void_p
@@ -243,7 +243,7 @@ def _silence() -> None:
 
 @cache
 def _stderr() -> int:
-    """A copy of file descriptor 2, which sounddevice sends to /dev/null for as long as its import takes; -1: closed."""
+    """A copy of file descriptor 2, which sounddevice redirects to /dev/null during its import; -1: closed."""
     try:
         return os.dup(2)
     except OSError:
@@ -251,7 +251,7 @@ def _stderr() -> int:
 
 
 def _restore_stderr() -> None:
-    """Where the import hangs, what we have to say of that must not go to /dev/null."""
+    """Undo the redirection if the import hangs, so that the error about it is seen."""
     if _stderr() >= 0:
         os.dup2(_stderr(), 2)
 
@@ -262,18 +262,18 @@ def _import_sounddevice() -> Any:
         import sounddevice
     except OSError:
         raise MicrophoneError(
-            "A microphone needs the PortAudio library, which is missing; install it with "
+            "A microphone requires the PortAudio library, which is missing; install it with "
             "`sudo apt install libportaudio2`."
         ) from None
     except ImportError:
         raise
-    except Exception:  # its PortAudioError, which cannot be imported either
+    except Exception:  # its PortAudioError, which cannot be imported here
         raise MicrophoneError(_NOT_STARTED) from None
     return sounddevice
 
 
 def _card_number(name: str) -> int:
-    """Of ALSA's card in a name such as `USB PnP: Audio (hw:1,0)`, else -1."""
+    """The number of ALSA's card in a name such as `USB PnP: Audio (hw:1,0)`, or -1."""
     found = re.search(r"\(hw:(\d+),\d+\)$", name)
     return int(found[1]) if found else -1
 

@@ -1,4 +1,4 @@
-"""What an MQTT message holds: samples as JSON, raw numbers, or binary frames (docs/reference/sources.md)."""
+"""The samples in MQTT messages, as JSON, raw numbers or binary frames; described in docs/reference/sources.md."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from edge_res.sources.reorder import Reorder
 from edge_res.sources.sensor import check_width
 from edge_res.sources.sequence import Sequence, lost_by_clock
 
-Piece = tuple[int | None, Samples]  # the number of the first sample, where the sender tells it, and float32 samples
+_KEPT = 4096  # messages that a broker may repeat
+_UNANSWERED = 32  # messages that a sender may repeat
+_HELD_S = 3600.0  # how much a broker may keep before it drops the rest
+
+Piece = tuple[int | None, Samples]  # the number of the first sample, if the sender gives it, and float32 samples
 
 
 def read_json(payload: bytes, channels: int) -> list[Piece]:
-    """`{"samples": [[x, y, z], …], "seq": 1200}` or `[[x, y, z], …]`; of one channel also `[x, …]`."""
+    """`{"samples": [[x, y, z], …], "seq": 1200}` or `[[x, y, z], …]`; for one channel also `[x, …]`."""
     body = json.loads(payload)
     number = body.get("seq") if isinstance(body, dict) else None
     if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
-        raise ValueError("seq is no index of a sample")
+        raise ValueError("seq is not the index of a sample")
     samples = np.array(body["samples"] if isinstance(body, dict) else body, np.float64)
     return [(None if number is None else number % NUMBERS, _columns(samples, channels))]
 
@@ -45,7 +49,7 @@ def read_frames(payload: bytes, channels: int) -> list[Piece]:
     while at < len(payload):
         frame, end = read_frame(payload, at)
         if frame is None or end > len(payload):
-            raise ValueError(f"byte {at} begins no frame; see its CRC")
+            raise ValueError(f"no frame begins at byte {at}; check its CRC")
         pieces.append((frame.number, frame.samples))
         at = end
     if not pieces:
@@ -62,10 +66,6 @@ def _columns(values: NDArray[np.generic], channels: int) -> Samples:
         return values.astype(np.float32)
 
 
-_KEPT = 4096  # messages that a broker may send again
-_UNANSWERED = 32  # that a sender may
-_HELD_S = 3600.0  # what a broker may keep for us, and then lose the rest of
-
 FORMATS: dict[str, Callable[[bytes, int], list[Piece]]] = {
     "json": read_json,
     "int16": read_int16,
@@ -75,23 +75,23 @@ FORMATS: dict[str, Callable[[bytes, int], list[Piece]]] = {
 
 
 class Repeated:
-    """Knows the messages that have come, by their hashes, when they come again.
+    """Recognises repeated messages by their hashes.
 
-    A sender that was cut off repeats the few that nobody had acknowledged, and a broker that was cut off or restarted
-    maybe all that it had. Others are no repetition, even if they are the same: a sender that begins anew.
+    A sender that was cut off repeats the few messages that were not acknowledged; a broker that was cut off or
+    restarted may repeat all it had. Older messages that come again are not repetitions: a sender has restarted.
     """
 
     def __init__(self) -> None:
-        self._places: dict[int, int] = {}  # of the last ones, in order
+        self._places: dict[int, int] = {}  # of the latest messages, in order
         self._place = 0
 
     def push(self, payload: bytes, interrupted: bool) -> bool:
-        """Whether it has come before; behind an interruption further back is looked."""
+        """Whether this is a repetition; after an interruption, more of the past is compared."""
         key = hash(payload)
         place = self._places.get(key)
         if place is not None and self._place - place < (_KEPT if interrupted else _UNANSWERED):
             return True
-        self._places.pop(key, None)  # so that it is the last again
+        self._places.pop(key, None)  # so that it becomes the last
         self._place += 1
         self._places[key] = self._place
         if len(self._places) > _KEPT:
@@ -100,14 +100,14 @@ class Repeated:
 
 
 class Messages:
-    """The samples in messages as they come, and how many are lost between them.
+    """The samples in messages as they arrive, and the losses between them.
 
-    Where the sender numbers its samples the numbers tell, and a message that comes again is dropped; else the clock
-    does, behind a silence of `silence_s`, a lost connection (`interrupted`) or a message that cannot be read.
+    If the sender numbers its samples, the numbers show the losses, and repeated messages are dropped. Otherwise the
+    clock does, after a silence of `silence_s`, a lost connection (`interrupted`) or an unreadable message.
     """
 
     def __init__(self, name: str, kind: str, channels: int, rate_hz: int, silence_s: float) -> None:
-        self.unnumbered = False  # whether samples without a number have come
+        self.unnumbered = False  # whether samples without a number have arrived
         self._name = name
         self._kind = kind
         self._channels = channels
@@ -117,14 +117,14 @@ class Messages:
         self._repeated = Repeated()
         self._sequence = Sequence(name, rate_hz, _HELD_S)
         self._seen_s: float | None = None
-        self._broken = self._told = False
+        self._broken = self._warned = False
 
     def interrupted(self) -> None:
         """Messages may have been lost."""
         self._broken = True
 
     def push(self, payload: bytes, now_s: float) -> Iterator[tuple[int, Samples]]:
-        """Samples lost, and those behind, float32 `(n, channels)`, of a message that came at `now_s`."""
+        """Samples lost, and those that follow, float32 `(n, channels)`, in a message that arrived at `now_s`."""
         try:
             pieces = FORMATS[self._kind](payload, self._channels)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
@@ -132,7 +132,7 @@ class Messages:
             return
         for _, samples in pieces:
             if samples.shape[1] != self._channels:
-                if self._seen_s is None:  # it is the address that is wrong
+                if self._seen_s is None:  # then the address is wrong
                     check_width(self._name, samples.shape[1], self._channels)
                 self._cannot_read(payload, f"it has {samples.shape[1]} channels")
                 return
@@ -149,14 +149,14 @@ class Messages:
 
     def _cannot_read(self, payload: bytes, why: str) -> None:
         self._broken = True
-        if not self._told:
-            self._told = True
+        if not self._warned:
+            self._warned = True
             logging.getLogger("edge_res").warning(
-                "%s: a message cannot be read as %s (%s), and is lost: %.60r.", self._name, self._kind, why, payload
+                "%s: a message cannot be read as %s (%s) and is lost: %.60r.", self._name, self._kind, why, payload
             )
 
     def _missing(self, count: int, now_s: float) -> int:
-        """Before `count` samples without a number."""
+        """Samples missing before `count` samples without a number."""
         if self._seen_s is None or not (self._broken or now_s - self._seen_s > self._silence_s):
             return 0
         return max(1, lost_by_clock(now_s - self._seen_s, self._rate_hz, count))

@@ -1,4 +1,4 @@
-"""How samples are coded on a serial line: bytes in, samples and losses out."""
+"""The formats of samples on a serial line: bytes in, samples and losses out."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edge_res.sources.sensor import check_width
 from edge_res.sources.sequence import Sequence, lost_by_clock
 from edge_res.sources.serial_line.lines import Lines
 
-_MISFITS = 50  # lines in a row of another width: these are no damaged ones
+_MISFITS = 50  # so many lines of another width in a row are not damaged lines
 
 
 class Garbage:
-    """Says once when many bytes have come and no sample was in them: a wrong baud rate, another format."""
+    """Warns once if many bytes arrive without a sample in them: the baud rate or the format is wrong."""
 
     def __init__(self, name: str, expected: str, most: int) -> None:
         self._name = name
@@ -25,12 +25,12 @@ class Garbage:
         self._most = most
         self._bytes = 0
 
-    def came(self, data: bytes) -> None:
+    def arrived(self, data: bytes) -> None:
         self._bytes += len(data)
         if self._bytes > self._most:
             self._most = sys.maxsize
             logging.getLogger("edge_res").warning(
-                "%s has sent %d bytes without a %s in them, the last %r; check baud= and format=.",
+                "%s has sent %d bytes without a %s, the last ones %r; check baud= and format=.",
                 self._name, self._bytes, self._expected, data[-24:],
             )  # fmt: skip
 
@@ -39,17 +39,17 @@ class Garbage:
 
 
 class Format(Protocol):
-    """How samples are coded."""
+    """A format of samples."""
 
     def push(self, data: bytes, now_s: float) -> Iterator[tuple[int, Samples]]:
-        """Samples lost, and those behind, float32 `(n, channels)`, of bytes that have come at `now_s`."""
+        """Samples lost, and those that follow, float32 `(n, channels)`, in bytes that arrived at `now_s`."""
 
     def reset(self) -> None:
-        """What comes next does not follow the bytes before."""
+        """The next bytes do not follow those before."""
 
 
 class Framed:
-    """Binary frames: what is lost their sequence numbers say."""
+    """Binary frames, whose sequence numbers show what is lost."""
 
     def __init__(self, name: str, channels: int, rate_hz: int, silence_s: float) -> None:
         self._name = name
@@ -59,7 +59,7 @@ class Framed:
         self._garbage = Garbage(name, "binary frame", 2 * MOST_BYTES)
 
     def push(self, data: bytes, now_s: float) -> Iterator[tuple[int, Samples]]:
-        self._garbage.came(data)
+        self._garbage.arrived(data)
         for frame in self._decoder.push(data):
             self._garbage.sample()
             check_width(self._name, frame.samples.shape[1], self._channels)
@@ -71,7 +71,7 @@ class Framed:
 
 
 class Csv:
-    """Lines of numbers: a bad line is a lost sample, and a silence of `silence_s` or a new beginning is measured."""
+    """Lines of numbers: a bad line is a lost sample; after `silence_s` or an interruption the clock shows the loss."""
 
     def __init__(self, name: str, channels: int, rate_hz: int, silence_s: float) -> None:
         self._name = name
@@ -84,14 +84,14 @@ class Csv:
         self._broken = self._greeted = False
 
     def push(self, data: bytes, now_s: float) -> Iterator[tuple[int, Samples]]:
-        self._garbage.came(data)
+        self._garbage.arrived(data)
         pieces = list(self._lines.push(data))
         if self._lines.misfits > _MISFITS:
             check_width(self._name, self._lines.misfit, self._channels)
         if not pieces:
             return
         self._garbage.sample()
-        self._tell_greeting()
+        self._report_greeting()
         missing = 0
         if self._seen_s is not None and (self._broken or now_s - self._seen_s > self._silence_s):
             known = sum(bad + len(samples) for bad, samples in pieces)
@@ -105,11 +105,11 @@ class Csv:
         self._lines.reset()
         self._broken = True
 
-    def _tell_greeting(self) -> None:
+    def _report_greeting(self) -> None:
         if self._lines.greeting and not self._greeted:
             self._greeted = True
             logging.getLogger("edge_res").warning(
-                "%s began with lines that are no samples, left out: %s",
+                "%s began with lines that are not samples; ignored: %s",
                 self._name, b" / ".join(self._lines.greeting).decode("utf-8", "replace")[:120],
             )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A serial port by pyserial: opened for us alone, with what can be wrong in plain sentences."""
+"""A serial port, with pyserial, opened exclusively."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 from edge_res.devices.access import by_whom, device_holders, way_in
 from edge_res.errors import ConfigError, SourceError
 
-_WAIT_S = 0.1  # that a read waits for the first byte
+_WAIT_S = 0.1  # how long a read waits for the first byte
 _KINDS = ("serial/by-id/*", "ttyUSB*", "ttyACM*")
 
 
 class SerialPort:
-    """An open port. Whatever ends it is an `OSError`, also where pyserial or termios call it something else."""
+    """An open port. Whatever ends it is an `OSError`, even if pyserial or termios raise something else."""
 
     def __init__(self, path: str, baud: int) -> None:
         """Open it; raises `ConfigError` and `SourceError`."""
@@ -26,22 +26,24 @@ class SerialPort:
         try:
             self._port = serial.Serial(path, baud, timeout=_WAIT_S, exclusive=True)
         except (ValueError, OverflowError):
-            raise ConfigError(f"{path} takes no baud={baud}; usual are 9600, 115200, 921600 and 1000000.") from None
+            raise ConfigError(f"{path} does not support baud={baud}; try 9600, 115200, 921600 or 1000000.") from None
         except OSError as error:  # SerialException is one
             raise SourceError(_refusal(path, error)) from None
-        except termios.error as error:  # this is none
+        except termios.error as error:  # which is not one
             raise SourceError(_refusal(path, OSError(*error.args))) from None
         self._path = path
         self._device = os.fstat(self._port.fileno()).st_rdev
         if others := device_holders(path):
             logging.getLogger("edge_res").warning(
-                "%s is read by %s too, and each takes bytes from the other; end one.", path, " and ".join(others)
+                "%s is also read by %s, and each takes bytes from the other; stop one of them.",
+                path,
+                " and ".join(others),
             )
 
     def read(self) -> bytes:
-        """What has come, after waiting for it for a moment; empty where nothing has.
+        """What has arrived, after waiting for it for a moment; may be empty.
 
-        Raises `OSError` when the device is gone, or when its path has come to mean another one.
+        Raises `OSError` when the device is gone, or when its path leads to another one.
         """
         data: bytes = self._port.read(1)
         if data:
@@ -51,7 +53,7 @@ class SerialPort:
         return data
 
     def drop_input(self) -> None:
-        """Forget what has come and was not read."""
+        """Forget what has arrived and was not read."""
         self._port.read(self._port.in_waiting)
 
     def close(self) -> None:
@@ -63,23 +65,23 @@ def _import_pyserial() -> Any:
         import serial
     except ModuleNotFoundError:
         raise SourceError(
-            "A serial source needs the package pyserial, which is not installed; install it with "
+            "A serial source requires the package pyserial, which is not installed; install it with "
             "`pip install 'edge-res[serial]'`."
         ) from None
     return serial
 
 
 def _refusal(path: str, error: OSError) -> str:
-    """Why a port does not open; pyserial leaves errno out where it locks, and the device itself tells the rest."""
+    """Why a port does not open. For a failed lock, pyserial sets no errno; the device itself shows the rest."""
     if not Path(path).exists():
         present = sorted(str(found) for kind in _KINDS for found in Path("/dev").glob(kind))
         return f"There is no device {path}; " + (
             f"there are {', '.join(present)}." if present else "plug it in, and see `dmesg` for its name."
         )
     if error.errno == errno.EACCES:
-        return f"{path} may not be read: permission denied; {way_in(path)}."
+        return f"{path} cannot be read: permission denied; {way_in(path)}."
     if "lock" in str(error) or error.errno in (errno.EBUSY, errno.EAGAIN):
-        return f"{path} is in use{by_whom(device_holders(path))}; end that first."
+        return f"{path} is in use{by_whom(device_holders(path))}; stop that first."
     if not stat.S_ISCHR(Path(path).stat().st_mode) or error.errno == errno.ENOTTY or "configure port" in str(error):
-        return f"{path} is no serial port; give one as serial:/dev/ttyUSB0?rate=1000."
+        return f"{path} is not a serial port; give one as in serial:/dev/ttyUSB0?rate=1000."
     return f"{path} cannot be opened: {os.strerror(error.errno) if error.errno else error}."

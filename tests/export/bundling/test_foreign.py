@@ -132,7 +132,7 @@ def described(text: str, old: str, new: str) -> str:
         ('["yes", "no", "_silence_"]', '"yes"', "labels is 'yes', expected a list, each a text"),
         ('["yes", "no", "_silence_"]', '["yes", "yes", "_silence_"]', "its labels are empty or not unique"),
         ('background = ["_silence_"]', 'background = ["quiet"]', "background labels ['quiet'] are not all among"),
-        ("[front_end]", "[front_end]\nwindow = 3", "front-end parameters cannot be used: they must be"),
+        ("[front_end]", "[front_end]\nwindow = 3", "Invalid front-end parameters: expected"),
     ],
 )
 def test_a_description_that_cannot_be_is_refused_before_anything_is_read(

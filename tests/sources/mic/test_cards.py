@@ -76,12 +76,12 @@ def test_who_holds_a_card_is_told(root: Path) -> None:
     (root / "proc/asound/card1/pcm0c/sub0/status").write_text(RUNNING)
     (root / "proc/4711").mkdir()
     (root / "proc/4711/comm").write_text("arecord\n")
-    said = "it is in use by arecord (process 4711); end that first"
+    said = "it is in use by arecord (process 4711); stop that first"
     assert why_not(first, root) == said
-    assert why_not(None, root) == "the card Device is in use by arecord (process 4711); end that first"
+    assert why_not(None, root) == "the card Device is in use by arecord (process 4711); stop that first"
     assert why_not(onboard, root) is None
     (root / "proc/4711/comm").unlink()
-    assert why_not(first, root) == "it is in use by another program (process 4711); end that first"
+    assert why_not(first, root) == "it is in use by another program (process 4711); stop that first"
 
 
 def test_the_process_is_told_not_the_thread_that_opened_the_card(root: Path) -> None:
@@ -92,9 +92,9 @@ def test_the_process_is_told_not_the_thread_that_opened_the_card(root: Path) -> 
         (root / "proc" / number).mkdir()
         (root / "proc" / number / "comm").write_text(f"{name}\n")
         (root / "proc" / number / "status").write_text(f"Name:\t{name}\nTgid:\t{process}\nPid:\t{number}\n")
-    assert why_not(first, root) == "it is in use by pulseaudio (process 4700); end that first"
+    assert why_not(first, root) == "it is in use by pulseaudio (process 4700); stop that first"
     (root / "proc/4711/status").write_text(f"Name:\tPortAudio\nTgid:\t{os.getpid()}\nPid:\t4711\n")
-    assert why_not(first, root) == "it is in use by this program, under another name; end that first"
+    assert why_not(first, root) == "it is in use by this program, under another name; stop that first"
     assert why_not(None, root) is None
 
 
@@ -116,5 +116,5 @@ def test_the_group_that_may_is_told(root: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("edge_res.sources.mic.cards.way_in", lambda path: f"see who may open {path}")
     onboard, first, _ = read_cards(root)
     assert why_not(first, root) == why_not(None, root)
-    assert why_not(first, root) == f"pcmC1D0c may not be opened: permission denied; see who may open {closed}"
+    assert why_not(first, root) == f"pcmC1D0c cannot be opened: permission denied; see who may open {closed}"
     assert why_not(onboard, root) is None

@@ -224,4 +224,4 @@ def test_a_wrong_rate_is_told_once(ppm: float, said: str) -> None:
     ((came_s, sentence),) = told
     assert 1010 < came_s < 1018
     assert sentence.startswith(f"mic: delivers {said[:3]}")
-    assert "is said to run at 16000 Hz" in sentence
+    assert "samples a second instead of 16000, so that" in sentence

@@ -27,7 +27,7 @@ def test_choosing_among_inputs(tmp_path: Path) -> None:
     assert choose_device("intel", devices, 2).index == 0
     assert choose_device("usb PNP", devices, 0).index == 2  # the whole name of one, though part of another
     assert choose_device("5", devices, 0).index == 5
-    with pytest.raises(MicrophoneError, match=r"called 'Usb': 2 'USB PnP', 5 'usb pnp 2'; give"):
+    with pytest.raises(MicrophoneError, match=r"matches 'Usb': 2 'USB PnP', 5 'usb pnp 2'; give"):
         choose_device("Usb", devices, 0)
     with pytest.raises(MicrophoneError, match=r"no microphone 1; there are 0 'HDA Intel', 2 "):
         choose_device("1", devices, 0, tmp_path)
@@ -45,7 +45,7 @@ def test_a_card_is_chosen_by_what_does_not_change() -> None:
     with pytest.raises(MicrophoneError) as told:
         choose_device("usb-0d8c_0014", devices, 0)
     assert str(told.value) == (
-        "More than one microphone is called 'usb-0d8c_0014': "
+        "More than one microphone matches 'usb-0d8c_0014': "
         "1 'USB PnP: Audio (hw:1,0)' (Device_1, usb-0d8c_0014, usb-1-1.2), "
         "2 'USB PnP: Audio (hw:3,0)' (Device_3, usb-0d8c_0014, usb-1-1.3); "
         "give a longer part, the port or the index."
@@ -68,13 +68,13 @@ def test_finding_one_again() -> None:
     elsewhere = usb(4, 2, "1-1.4")
     assert find_again(before, "usb", [HDA, usb(3, 5, "1-1.2"), elsewhere]).index == 3  # another index and number
     assert find_again(before, "usb", [HDA, elsewhere]).index == 4
-    with pytest.raises(MicrophoneError, match="is not there"):
+    with pytest.raises(MicrophoneError, match="is missing"):
         find_again(before, "usb-1-1.2", [HDA, elsewhere])  # the port was meant
-    with pytest.raises(MicrophoneError, match="is not there"):
+    with pytest.raises(MicrophoneError, match="is missing"):
         find_again(before, "usb", [HDA, usb(1, 1, "1-1.2", "USB PnP: Line")])
     server = Device(0, "pulse", 32, 44100)
     assert find_again(server, "", [HDA, Device(7, "pulse", 32, 44100)]).index == 7
-    with pytest.raises(MicrophoneError, match=r"^0 'pulse' is not there; see that"):
+    with pytest.raises(MicrophoneError, match=r"^0 'pulse' is missing; check that"):
         find_again(server, "", [HDA])
 
 
@@ -85,7 +85,7 @@ def test_who_holds_one_that_came_back_as_another_card_is_told(tmp_path: Path) ->
         (capture / "status").write_text(f"state: RUNNING\nowner_pid   : {pid}\n")
         (tmp_path / f"proc/asound/card{number}/id").write_text("Device\n")
         (tmp_path / f"proc/asound/card{number}/usbid").write_text(f"{usb_id}\n")
-    with pytest.raises(MicrophoneError, match=r"is not there; it is in use by another program \(process 4712\)"):
+    with pytest.raises(MicrophoneError, match=r"is missing; it is in use by another program \(process 4712\)"):
         find_again(usb(1, 1, "1-1.2"), "usb", [HDA], tmp_path)
 
 
@@ -144,7 +144,7 @@ def test_portaudio_that_does_not_start_again_is_asked_again(monkeypatch: pytest.
     monkeypatch.setattr(portaudio, "forget", lambda: None)
     assert portaudio.inputs() == ([], -1)
     for _ in range(2):
-        with pytest.raises(MicrophoneError, match=r"^PortAudio does not start; check the sound server, "):
+        with pytest.raises(MicrophoneError, match=r"^PortAudio does not start; check the sound server and "):
             portaudio.inputs(again=True)
     assert portaudio.inputs() == ([], -1)
     assert unwilling.asked == 3
