@@ -167,8 +167,8 @@ def issubclass_of(value: object, kind: type) -> bool:
 
 
 def signature(name: str, value: Any) -> str:
-    """How it is called, as a block; empty for an exception."""
-    if issubclass_of(value, Exception):
+    """How it is called, as a block; empty for an exception, and for a class of which something else makes one."""
+    if issubclass_of(value, Exception) or (inspect.isclass(value) and "makes one" in (value.__doc__ or "")):
         return ""
     told = re.sub(r"""(: |-> )(['"])(.*?)\2(?=[,) ]|$)""", r"\1\3", str(inspect.signature(value)))
     told = re.sub(r"\(self(, )?", "(", told).replace(" -> None", "")

@@ -22,6 +22,7 @@ import typer.main
 
 from edge_res.cli import app
 from edge_res.config import read_toml
+from edge_res.sources.framing import Decoder
 from tests.edgeres import DEMO, REPOSITORY, edgeres, lines
 
 DOCS = REPOSITORY / "docs"
@@ -213,3 +214,16 @@ def test_every_key_of_a_json_line_is_documented(tmp_path: Path) -> None:
     assert found["on"] | found["off"] <= documented_keys("on and off")
     assert found["recording"] <= documented_keys("recording")
     assert found["scores"] <= documented_keys("Scores")
+
+
+def test_the_sensor_of_the_tutorial_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = [block.text for block in of("python") if block.page.name == "your-own-machine.md"]
+    functions, _, sending = program.partition("\nout = ")
+    assert sending
+    monkeypatch.setattr(sys, "argv", ["sensor.py", "loose"])
+    sensor: dict[str, Any] = {}
+    exec(functions, sensor)
+    samples = [round(4096 * value) for at in range(10) for value in sensor["acceleration"](at / 1000)]
+    (frame,) = Decoder().push(sensor["frame"](20, samples))
+    assert frame.number == 20
+    assert frame.samples.tolist() == [samples[at : at + 3] for at in range(0, 30, 3)]
