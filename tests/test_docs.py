@@ -15,13 +15,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import typer.main
 
 from edge_res.cli import app
 from edge_res.config import read_toml
+from edge_res.flow import Block
+from edge_res.listener import Listener
+from edge_res.sinks import SINKS
+from edge_res.sources import SOURCES, Wanted, open_source
 from edge_res.sources.framing import Decoder
 from tests.edgeres import DEMO, REPOSITORY, edgeres, lines
 
@@ -227,3 +233,27 @@ def test_the_sensor_of_the_tutorial_is_understood(monkeypatch: pytest.MonkeyPatc
     (frame,) = Decoder().push(sensor["frame"](20, samples))
     assert frame.number == 20
     assert frame.samples.tolist() == [samples[at : at + 3] for at in range(0, 30, 3)]
+
+
+def toy(kind: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of CONTRIBUTING.md as a module."""
+    (text,) = [block.text for block in of("python") if block.mark == f"toy: {kind}"]
+    made = ModuleType(module)
+    monkeypatch.setitem(sys.modules, module, made)
+    exec(text, vars(made))
+
+
+def test_a_new_source_is_one_file_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy("source", "edge_res.sources.siren", monkeypatch)
+    monkeypatch.setitem(SOURCES, "siren:", "edge_res.sources.siren:Siren")
+    (block,) = open_source("siren:", Wanted(16000, 1, 0.08))
+    assert isinstance(block, Block)
+    assert block.samples.shape == (16000, 1)
+    assert block.samples.dtype == np.float32
+
+
+def test_a_new_output_is_one_file_and_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    toy("sink", "edge_res.sinks.bell", monkeypatch)
+    monkeypatch.setitem(SINKS, "bell:", "edge_res.sinks.bell:Bell")
+    Listener("demo:", to=[f"bell:{tmp_path / 'rung'}"]).run()
+    assert (tmp_path / "rung").read_text().split()[:3] == ["yes", "no", "down"]
