@@ -1,18 +1,16 @@
-"""What is known of each device: one TOML file a device, what tells which one this machine is, and what reads its
-temperature, clocks, throttling and power."""
+"""Facts about each device, one TOML file per device; recognising this machine; reading its temperature, clocks,
+throttling and power."""
 
 from edge_res.devices.detect import describe_mismatch, detect, find_device
+from edge_res.devices.files import DeviceFile, known_devices, load_device
 from edge_res.devices.machine import stay_on
-from edge_res.devices.profiles import DeviceProfile, known_profiles, load_profile
-from edge_res.devices.schema import ENGINES
 
 __all__ = [
-    "ENGINES",
-    "DeviceProfile",
+    "DeviceFile",
     "describe_mismatch",
     "detect",
     "find_device",
-    "known_profiles",
-    "load_profile",
+    "known_devices",
+    "load_device",
     "stay_on",
 ]

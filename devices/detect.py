@@ -1,46 +1,46 @@
-"""Which device this machine is, from what it says of itself."""
+"""Which device this machine is: its board's names held against the device files."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
 
+from edge_res.devices.files import DeviceFile, devices_of_family, is_own, known_devices, load_device, usable
 from edge_res.devices.machine import Board, read_board
-from edge_res.devices.profiles import DeviceProfile, is_own, known_profiles, load_profile, member_names, usable
 
 
-def detect(root: Path = Path("/"), machine: str = "") -> DeviceProfile:
-    """The device that the machine with the file system `root` is: a member, else a family, else a generic one.
+def detect(root: Path = Path("/"), machine: str = "") -> DeviceFile:
+    """The device file for the machine with the file system `root`: of its board, else its family, else a generic one.
 
-    `machine` is its architecture, by default that of this one.
+    `machine` is the architecture, by default that of this machine.
     """
     board = read_board(root)
-    if board != Board():  # else it can be none of those that are recognised by a text
-        recognised = [device for device in usable(known_profiles()) if _says(board, device)]
+    if board != Board():  # a board without names matches no file that asks for one
+        recognised = [device for device in usable(known_devices()) if _matches(board, device)]
         if recognised:
             return max(recognised, key=_precedence)
-    return _member("generic", board, machine) or load_profile("generic")
+    return _device_of_family("generic", board, machine) or load_device("generic")
 
 
-def find_device(name: str, root: Path = Path("/"), machine: str = "") -> tuple[DeviceProfile, str | None]:
-    """The device of a name or in a file; of a family, the member that this machine is.
+def find_device(name: str, root: Path = Path("/"), machine: str = "") -> tuple[DeviceFile, str | None]:
+    """The device file with that name or path; for a family, the file of the device in it that this machine is.
 
-    Returns the device and, where this machine is another, or a member was found, the sentence that says so.
+    Also returns a sentence if this machine is not that device, or if a device of the family was found.
     """
-    device = load_profile(name)
+    device = load_device(name)
     if Path(name).suffix == ".toml":
         return device, describe_mismatch(device, root)
-    found = _member(name, read_board(root), machine)
+    found = _device_of_family(name, read_board(root), machine)
     if found is not None:
         plain = not found.recognised_by
         return found, None if plain else f"this is {found.title}: device {found.name}"
-    return device, describe_mismatch(device, root) or _no_member(device, root)
+    return device, describe_mismatch(device, root) or _describe_unlisted(device, root)
 
 
-def describe_mismatch(device: DeviceProfile, root: Path = Path("/")) -> str | None:
-    """One sentence where the machine with the file system `root` is not that device, else None."""
+def describe_mismatch(device: DeviceFile, root: Path = Path("/")) -> str | None:
+    """One sentence if the machine with the file system `root` is not that device, else None."""
     board = read_board(root)
-    if not device.recognised_by or _says(board, device):
+    if not device.recognised_by or _matches(board, device):
         return None
     if board.model:
         found = f"its device tree says {board.model!r}"
@@ -49,33 +49,32 @@ def describe_mismatch(device: DeviceProfile, root: Path = Path("/")) -> str | No
     else:
         found = f"it has no device tree ({platform.machine()})"
     return (
-        f"This machine is not recognised as {device.title}, {found}; "
-        f"it runs with the settings of {device.name} all the same, on the engines that are installed here."
+        f"This machine is not recognised as {device.title}: {found}; "
+        f"using the {device.name} settings anyway, with the engines installed here."
     )
 
 
-def _no_member(family: DeviceProfile, root: Path) -> str | None:
-    """Of a family that has members, and this machine is none of them."""
+def _describe_unlisted(family: DeviceFile, root: Path) -> str | None:
+    """A sentence if the family has devices and this machine, although of the family, is none of them."""
     board = read_board(root)
-    if not family.recognised_by or not member_names(family.name):
+    if not family.recognised_by or not devices_of_family(family.name):
         return None
-    return f"no device file is of {board.name!r}; it runs with the plain settings of {family.name}"
+    return f"no device file describes {board.name!r}; using the general {family.name} settings"
 
 
-def _member(family: str, board: Board, machine: str) -> DeviceProfile | None:
-    """The member of a family that a machine is."""
-    members = usable(member_names(family))
-    recognised = [device for device in members if _says(board, device)]
+def _device_of_family(family: str, board: Board, machine: str) -> DeviceFile | None:
+    devices = usable(devices_of_family(family))
+    recognised = [device for device in devices if _matches(board, device)]
     architecture = machine or platform.machine()
-    plain = [device for device in members if not device.recognised_by and architecture in device.architectures]
+    plain = [device for device in devices if not device.recognised_by and architecture in device.architectures]
     return max(recognised or plain, key=_precedence, default=None)
 
 
-def _precedence(device: DeviceProfile) -> tuple[bool, int]:
-    """One's own file before those that come along; and a member's name is longer than its family's."""
+def _precedence(device: DeviceFile) -> tuple[bool, int]:
+    """The user's own files before the bundled ones; a device before its family, whose name is shorter."""
     return is_own(device.name), len(device.name)
 
 
-def _says(board: Board, device: DeviceProfile) -> bool:
+def _matches(board: Board, device: DeviceFile) -> bool:
     texts = (board.model, *board.compatible, board.name)
     return any(mark in text for mark in device.recognised_by for text in texts)

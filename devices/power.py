@@ -1,11 +1,11 @@
-"""What a board takes, of the rails that it measures itself.
+"""How much power a board draws, by what it measures itself.
 
-- `ina3221`: a Jetson's monitors, three channels a chip. Linux' driver shows millivolts and milliamperes
-  (Documentation/hwmon/ina3221.rst); that of JetPack 4 milliwatts, under /sys/bus/i2c.
-- `pmic`: a Raspberry Pi 5's power management chip, asked by `vcgencmd pmic_read_adc`. It knows neither what its own
-  losses are nor what USB devices take.
-- `rapl`: an x86 processor counts its energy (Documentation/power/powercap/powercap.rst), and since Linux 5.10 only root
-  may read the counter.
+- `ina3221`: a Jetson's monitors, three channels a chip. The driver in Linux shows millivolts and milliamperes
+  (Documentation/hwmon/ina3221.rst), that of JetPack 4 milliwatts under /sys/bus/i2c.
+- `pmic`: a Raspberry Pi 5's power management chip, read by `vcgencmd pmic_read_adc`. It measures neither its own losses
+  nor what USB devices draw.
+- `rapl`: an x86 processor counts its energy (Documentation/power/powercap/powercap.rst); since Linux 5.10 only root can
+  read the counter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edge_res.devices.schema import INA3221, PMIC
 
 @dataclass(frozen=True)
 class Rail:
-    """What flows into a part of the board, W."""
+    """The power that a part of the board draws, in W."""
 
     name: str
     power_w: float
@@ -28,7 +28,7 @@ class Rail:
 
 @dataclass(frozen=True)
 class Counter:
-    """A processor's energy so far, J; it starts again from 0 after `range_j`."""
+    """The energy that a processor has used so far, in J; it wraps around to 0 after `range_j`."""
 
     name: str
     energy_j: float
@@ -36,24 +36,24 @@ class Counter:
 
 
 def read_rails(root: Path = Path("/"), way: str = INA3221) -> tuple[Rail, ...]:
-    """All rails of that way; none where the board does not measure itself, and of `rapl`, which counts."""
+    """All rails read that way; empty if the board measures none, and for `rapl`, which counts energy instead."""
     if way == PMIC:
         return _pmic(vcgencmd("pmic_read_adc", root=root))
     return (*_hwmon_rails(root), *_iio_rails(root)) if way == INA3221 else ()
 
 
 def read_counters(root: Path = Path("/")) -> tuple[Counter, ...]:
-    """RAPL's, one a package."""
+    """RAPL's counters, one per package."""
     found = []
     for folder in sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]*")):
         energy = number(folder / "energy_uj", 1e-6)
-        if folder.name.count(":") == 1 and energy is not None:  # with two, a part of a package
+        if folder.name.count(":") == 1 and energy is not None:  # two colons: a part of a package
             found.append(Counter(text(folder / "name"), energy, number(folder / "max_energy_range_uj", 1e-6) or 0.0))
     return tuple(found)
 
 
 def spent_j(before: Counter, after: Counter) -> float:
-    """Between two readings of a counter."""
+    """The energy used between two readings of a counter, J."""
     return after.energy_j - before.energy_j + (before.range_j if after.energy_j < before.energy_j else 0.0)
 
 
@@ -69,7 +69,7 @@ def _hwmon_rails(root: Path) -> list[Rail]:
 
 
 def _iio_rails(root: Path) -> list[Rail]:
-    """Of JetPack 4: `rail_name_0` and `in_power0_input` in /sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0."""
+    """JetPack 4: `rail_name_0` and `in_power0_input` in /sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0."""
     found = []
     for path in sorted((root / "sys/bus/i2c/drivers/ina3221x").glob("*/iio:device*/rail_name_*")):
         watts = number(path.parent / f"in_power{path.name.removeprefix('rail_name_')}_input", 1e-3)
@@ -78,8 +78,8 @@ def _iio_rails(root: Path) -> list[Rail]:
     return found
 
 
-def _pmic(told: str) -> tuple[Rail, ...]:
-    """` 3V3_SYS_A current(1)=0.06245952A` and `3V3_SYS_V volt(9)=3.30632200V` are a rail; EXT5V has no current."""
-    values = {name: float(value) for name, value in re.findall(r"(\w+_[AV]) \w+\(\d+\)=([\d.]+)[AV]", told)}
+def _pmic(answer: str) -> tuple[Rail, ...]:
+    """` 3V3_SYS_A current(1)=0.06245952A` and `3V3_SYS_V volt(9)=3.30632200V` make a rail; EXT5V has no current."""
+    values = {name: float(value) for name, value in re.findall(r"(\w+_[AV]) \w+\(\d+\)=([\d.]+)[AV]", answer)}
     names = [name.removesuffix("_A") for name in values if name.endswith("_A")]
     return tuple(Rail(name, values[f"{name}_A"] * values[f"{name}_V"]) for name in names if f"{name}_V" in values)

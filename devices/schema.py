@@ -1,4 +1,4 @@
-"""The rules of a device file: which keys there are, and what is allowed for each."""
+"""The rules for a device file: its keys, and what each may be."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edge_res.choices import ENGINES
 from edge_res.config import read_toml
 from edge_res.errors import ConfigError
 
-ENGINES = ("litert", "tflite-runtime", "onnxruntime")
-# The ways in which devices tell of themselves, as a device file calls them; the readers say what each is.
+# How clocks, power and throttling are read, by the names that device files use; `readings` and `power` explain each.
 CPUFREQ, FIRMWARE = CLOCK_WAYS = ("cpufreq", "vcgencmd")
 INA3221, PMIC, RAPL = POWER_WAYS = ("ina3221", "pmic", "rapl")
 THROTTLING_WAYS = ("get_throttled", "rpi_volt", "soctherm_oc", "cooling", "thermal_throttle")
@@ -19,11 +19,11 @@ _MOST = 256  # threads, cores
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value must be, as a test and in words."""
+    """What a value must be, as a test and in words, and whether it is required."""
 
     fits: Callable[[Any], bool]
     allowed: str
-    needed: bool = False
+    required: bool = False
 
 
 def _is_text(value: object) -> bool:
@@ -43,11 +43,11 @@ def _is_core(value: object) -> bool:
 
 
 def _texts() -> Rule:
-    return Rule(lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of texts that are not empty")
+    return Rule(lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of non-empty strings")
 
 
-def _one_of(*names: str, needed: bool = False) -> Rule:
-    return Rule(lambda v: v in names, f"one of {', '.join(names)}", needed)
+def _one_of(*names: str, required: bool = False) -> Rule:
+    return Rule(lambda v: v in names, f"one of {', '.join(names)}", required)
 
 
 def _some_of(*names: str, least: int = 0) -> Rule:
@@ -57,12 +57,12 @@ def _some_of(*names: str, least: int = 0) -> Rule:
     )
 
 
-_TEXT = Rule(_is_text, "a text that is not empty")
-_NEEDED_TEXT = replace(_TEXT, needed=True)
+_TEXT = Rule(_is_text, "a non-empty string")
+_REQUIRED_TEXT = replace(_TEXT, required=True)
 _COUNT = Rule(_is_count, f"a whole number from 1 to {_MOST}")
 _POSITIVE = Rule(_is_positive, "a number above 0", True)
 
-# By table, "" for the keys before the first; the keys in the order in which a message lists them.
+# By table; "" stands for the keys before the first table. Messages list the keys in this order.
 RULES: dict[str, dict[str, Rule]] = {
     "": {
         "title": _TEXT,
@@ -74,13 +74,13 @@ RULES: dict[str, dict[str, Rule]] = {
         "threads": _COUNT,
         "affinity": Rule(
             lambda v: isinstance(v, list) and all(map(_is_core, v)) and len(set(v)) == len(v),
-            "a list of the numbers of cores, from 0, each once",
+            "a list of core numbers, from 0, each once",
         ),
         "traps": _texts(),
     },
     "clusters": {
-        "core": _NEEDED_TEXT,
-        "count": Rule(_is_count, f"a whole number from 1 to {_MOST}", True),
+        "core": _REQUIRED_TEXT,
+        "count": replace(_COUNT, required=True),
         "clock_mhz": _POSITIVE,
         "features": _texts(),
     },
@@ -93,18 +93,21 @@ RULES: dict[str, dict[str, Rule]] = {
         "rails": _texts(),
     },
     "providers": {
-        "name": _NEEDED_TEXT,
-        "use": _one_of("never", "untested", needed=True),
-        "why": _NEEDED_TEXT,
+        "name": _REQUIRED_TEXT,
+        "use": _one_of("never", "untested", required=True),
+        "why": _REQUIRED_TEXT,
         "model": _TEXT,
         "options": Rule(lambda v: isinstance(v, dict), "a table"),
     },
 }
-_LISTS = ("clusters", "providers")  # written [[clusters]], any number of them
+_LISTS = ("clusters", "providers")  # written as [[clusters]], any number of times
 
 
 def check(body: Mapping[str, Any], text: str) -> None:
-    """Raise a `ConfigError` that ends a sentence: the key, its line in the `text`, and what is allowed."""
+    """Raise a `ConfigError` for the first mistake: its line in the `text`, the key, what was found and expected.
+
+    The message is the end of a sentence that names the file.
+    """
     tables = [name for name in RULES if name]
     for key in body:
         if key not in RULES[""] and key not in tables:
@@ -115,9 +118,7 @@ def check(body: Mapping[str, Any], text: str) -> None:
         parts = value if name in _LISTS else [value]
         if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
             written = f"[[{name}]]" if name in _LISTS else f"[{name}]"
-            raise ConfigError(
-                f"line {line_of(text, '', 0, name)}: {name!r} is {value!r}, allowed is a table {written}."
-            )
+            raise ConfigError(f"line {line_of(text, '', 0, name)}: {name!r} is {value!r}, expected a table {written}.")
         for place, part in enumerate(parts):
             if part or name in body:
                 _check_table(part, name, place, text)
@@ -130,12 +131,12 @@ def _check_table(part: Mapping[str, Any], name: str, place: int, text: str) -> N
             raise ConfigError(_unknown(text, name, place, key))
     for key, rule in rules.items():
         if key not in part:
-            if rule.needed:
+            if rule.required:
                 line = line_of(text, name, place, "")
-                raise ConfigError(f"line {line}: the key {key!r}{of} is missing, which is {rule.allowed}.")
+                raise ConfigError(f"line {line}: the key {key!r}{of} is missing; expected {rule.allowed}.")
         elif not rule.fits(part[key]):
             line = line_of(text, name, place, key)
-            raise ConfigError(f"line {line}: the key {key!r}{of} is {part[key]!r}, allowed is {rule.allowed}.")
+            raise ConfigError(f"line {line}: the key {key!r}{of} is {part[key]!r}, expected {rule.allowed}.")
 
 
 def _unknown(text: str, name: str, place: int, key: str) -> str:
@@ -143,20 +144,20 @@ def _unknown(text: str, name: str, place: int, key: str) -> str:
     tables = "" if name else f", and the tables {', '.join(table for table in RULES if table)}"
     of = f" of [{name}]" if name else ""
     line = line_of(text, name, place, key)
-    return f"line {line}: there is no key {key!r}{of}; allowed are {', '.join(known)}{tables}."
+    return f"line {line}: unknown key {key!r}{of}; the keys are {', '.join(known)}{tables}."
 
 
 def line_of(text: str, table: str, place: int, key: str) -> int:
-    """The line, from 1, on which a key of a table begins, the `place`th of that name; of no key, the table itself.
+    """The line, counted from 1, on which a key begins in the `place`th table of that name; without a key, the table's.
 
-    A TOML reader tells no lines. But of the first lines that are TOML and have the key, it begins right after the
-    longest that are TOML and have it not.
+    A TOML reader reports no line numbers. But among the beginnings of the file that are valid TOML, the key begins
+    right after the longest one that lacks it.
     """
     lines, begins = text.split("\n"), 0
     for end in range(1, len(lines)):
         try:
             body = read_toml("\n".join(lines[:end]))
-        except ValueError:  # within a value of several lines
+        except ValueError:  # the cut is inside a value of several lines
             continue
         if _has(body, table, place, key):
             break

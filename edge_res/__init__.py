@@ -16,8 +16,7 @@ The parts, in the order in which data flows through them::
 Imports go one way along that line. Nothing heavy is loaded until one of the names below is used.
 """
 
-from __future__ import annotations
-
+# Python 3.6 must be able to read this: `python3 -m edge_res.doctor` reports that it is too old.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -49,5 +48,5 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOMES[name]), name)
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})

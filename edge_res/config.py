@@ -1,4 +1,4 @@
-"""Dataclasses from what TOML and JSON give, with errors that name the key."""
+"""Configuration: reading TOML, and turning what TOML and JSON hold into dataclasses, with errors that name the key."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from edge_res.errors import ConfigError
 
 
 def from_mapping(cls: type[Any], body: Mapping[str, Any], where: str) -> Any:
-    """A dataclass from a mapping as TOML or JSON gives it; a key or value that does not fit is a `ConfigError`."""
+    """A dataclass from a mapping that TOML or JSON gave; raises `ConfigError` for a key or value that does not fit.
+
+    `where` begins its message: what the mapping was read from.
+    """
     hints = get_type_hints(cls)
     names = {f.name for f in fields(cls)}
     if unknown := set(body) - names:
-        raise ConfigError(f"{where} has {sorted(unknown)}, which mean nothing there; known are {sorted(names)}.")
+        raise ConfigError(f"{where} has the unknown keys {sorted(unknown)}; the keys are {sorted(names)}.")
     return cls(**{name: fitted(hints[name], value, f"{where}: {name}") for name, value in body.items()})
 
 
 def fitted(hint: Any, value: Any, where: str) -> Any:
-    """A value as a field's type wants it: lists become tuples, whole numbers floats, tables dataclasses."""
+    """A value converted to a field's type: lists become tuples, whole numbers floats, tables dataclasses."""
     if is_dataclass(hint) and isinstance(value, Mapping):
         return from_mapping(hint, value, where)  # type: ignore[arg-type]
     if get_origin(hint) is Literal:
@@ -49,13 +52,13 @@ def kind_of(hint: Any) -> str:
         if inner[-1] is Ellipsis:
             return f"a list, each {kind_of(inner[0])}"
         return f"a list of {len(inner)}, each {kind_of(inner[0])}"
-    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(hint, "a table")
+    return {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}.get(hint, "a table")
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """What the text holds; a `ValueError` tells where it is not TOML.
+    """The contents of a TOML text; raises `ValueError`, with the place, if it is not TOML.
 
-    The reader is imported here: `edge_res.doctor` uses the devices where no package is installed.
+    The reader is imported only here because `edge_res.doctor` loads this module where no package is installed.
     """
     if sys.version_info >= (3, 11):
         import tomllib

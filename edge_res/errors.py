@@ -4,18 +4,18 @@
 
     EdgeResError            1
     ├── ConfigError         2   an option, a label, a device name, a configuration file  (ValueError)
-    ├── SourceError         3   a source that is not there or cannot be read             (OSError)
-    │   └── MicrophoneError 4   PortAudio or a microphone that is missing
-    ├── SignalError         5   samples that cannot be listened to                       (ValueError)
+    ├── SourceError         3   a source that is missing or cannot be read               (OSError)
+    │   └── MicrophoneError 4   PortAudio or a microphone is missing
+    ├── SignalError         5   samples that cannot be processed                         (ValueError)
     ├── ModelError          6   a bundle or model file that is damaged or unknown        (ValueError)
     ├── EngineError         7   an engine that is not installed or cannot run            (ImportError)
     ├── DataError           8   training data                                            (ValueError)
     ├── ExportError         9   a network that cannot be exported, a check that failed   (ValueError)
-    ├── OutputError        10   stdout that cannot be written, a full disk                (OSError)
-    └── RemoteError        11   another machine that cannot be reached, or cannot do it  (OSError)
+    ├── OutputError        10   stdout that cannot be written, a full disk               (OSError)
+    └── RemoteError        11   another machine that cannot be reached, or that fails    (OSError)
 
-Each message is one plain sentence: what it is about, what was found, what was expected, the way out.
-Exit code 2 is also what the command line gives for a call that does not parse.
+Each message is one plain sentence: what is wrong, what was found, what was expected, how to fix it.
+Exit code 2 also means that the command line could not be parsed.
 """
 
 

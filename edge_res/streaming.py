@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_res.decide import with_thresholds
 from edge_res.devices import find_device, stay_on
+from edge_res.devices.files import DeviceFile, devices_of_family, left_out
 from edge_res.devices.machine import machine_name
-from edge_res.devices.profiles import DeviceProfile, left_out, member_names
 from edge_res.engines import RunnerClass, load_engine
 from edge_res.errors import ConfigError, EngineError, SignalError
 from edge_res.flow import Block, Event, Samples, Scores, Signal
@@ -210,10 +210,10 @@ def load(
     ('yes', 'no', 'up')
     """
     ensemble = read_ensemble(str(model))
-    name = device or _GENERIC
+    name = _GENERIC if device is None else device
     found, which = find_device(name)
     chosen = choose(ensemble, found, device is None, engine, mode, threads)
-    for sentence in filter(None, (*left_out(member_names(name)), which, stay_on(found.affinity), *chosen.told)):
+    for sentence in filter(None, (*left_out(devices_of_family(name)), which, stay_on(found.affinity), *chosen.told)):
         say(sentence)
     models = ensemble.load(chosen.engine, chosen.mode, chosen.threads)
     for bundle, one in zip(ensemble.bundles, models, strict=True):
@@ -233,7 +233,7 @@ class Chosen:
 
 def choose(
     ensemble: Ensemble,
-    device: DeviceProfile,
+    device: DeviceFile,
     follow: bool,
     engine: str | None,
     mode: str | None,

@@ -264,7 +264,7 @@ def device_keys() -> str:
     rows = []
     for name, rules in RULES.items():
         for key, rule in rules.items():
-            rows.append((code(f"{name}.{key}" if name else key), rule.allowed, "yes" if rule.needed else ""))
+            rows.append((code(f"{name}.{key}" if name else key), rule.allowed, "yes" if rule.required else ""))
     return table(("key", "allowed", "required"), rows)
 
 

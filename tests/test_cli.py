@@ -156,7 +156,7 @@ def test_damaged_bundles_are_refused_in_one_sentence(tmp_path: Path) -> None:
     expected = {
         "truncated.edgeres": "not a whole .edgeres bundle",
         "text.edgeres": "not a whole .edgeres bundle",
-        "tampered.edgeres": "window.tflite is not what was exported",
+        "tampered.edgeres": "window.tflite in the bundle is not what was exported",
         "schema.edgeres": "schema 99",
         "lacks.edgeres": "lacks its member window.tflite",
     }

@@ -9,7 +9,7 @@ CLASSES: dict[str, Any] = {name: value for name, value in vars(edge_res.errors).
 
 
 def drawn_tree() -> dict[str, tuple[str, int, str | None]]:
-    """The tree in the module's docstring: class to its parent, exit code and builtin."""
+    """The tree in the module's docstring: class to parent, exit code and builtin."""
     tree = {}
     above: list[str] = []  # the classes from the root to the line before
     line = re.compile(r"^ {4}([│├└─ ]*)(\w+) +(\d+)(?:.*\((\w+)\))?")
@@ -22,7 +22,7 @@ def drawn_tree() -> dict[str, tuple[str, int, str | None]]:
     return tree
 
 
-def test_the_drawn_tree_is_that_of_the_classes() -> None:
+def test_the_drawn_tree_matches_the_classes() -> None:
     actual = {}
     for name, cls in CLASSES.items():
         builtin = [base.__name__ for base in cls.__bases__ if base.__module__ == "builtins" and base is not Exception]
@@ -30,20 +30,20 @@ def test_the_drawn_tree_is_that_of_the_classes() -> None:
     assert drawn_tree() == actual
 
 
-def test_exit_codes_are_distinct_and_say_failure() -> None:
+def test_exit_codes_are_distinct_and_mean_failure() -> None:
     codes = [cls.exit_code for cls in CLASSES.values()]
     assert len(set(codes)) == len(codes)
-    assert all(0 < code < 126 for code in codes), "the shell has its own meanings from 126 up"
+    assert all(0 < code < 126 for code in codes), "the shell gives codes from 126 up meanings of its own"
 
 
-def test_each_is_ours_and_a_builtin() -> None:
+def test_each_error_is_ours_and_a_builtin() -> None:
     for cls in CLASSES.values():
         assert issubclass(cls, EdgeResError)
         own = [base for base in cls.__mro__ if hasattr(builtins, base.__name__)]
         assert cls is EdgeResError or own[0] not in (Exception, BaseException, object)
 
 
-def test_a_message_is_kept_as_it_is() -> None:
-    """OSError and ImportError take their arguments apart: with one they must not."""
+def test_a_message_is_kept_unchanged() -> None:
+    """OSError and ImportError interpret several arguments; a single one must stay the message."""
     for cls in CLASSES.values():
         assert str(cls("No such thing.")) == "No such thing."

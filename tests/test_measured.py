@@ -28,7 +28,7 @@ def test_what_was_saved_is_read_again(tmp_path: Path) -> None:
     assert (path.parent / "profiles" / f"{KEY}.json").read_text() == "{}"
 
 
-def test_saving_again_replaces_and_leaves_the_rest_as_it_is() -> None:
+def test_saving_again_replaces_the_table_and_keeps_the_rest() -> None:
     path = user_config()
     path.parent.mkdir()
     mine = '# mine\nanswer = 42\n\n[other]\nname = "x"  # kept\n'
@@ -43,7 +43,7 @@ def test_saving_again_replaces_and_leaves_the_rest_as_it_is() -> None:
     assert saved_settings("f" * 16) == replace(SETTINGS, threads=4)
 
 
-def test_a_file_that_is_no_toml_is_not_overwritten() -> None:
+def test_a_file_that_is_not_toml_is_not_overwritten() -> None:
     path = user_config()
     path.parent.mkdir()
     path.write_text("[measured\n")
@@ -56,7 +56,7 @@ def test_a_file_that_is_no_toml_is_not_overwritten() -> None:
 @pytest.mark.parametrize(
     "table", ["engine = 1", 'threads = "2"', "threads = 0", "threads = true", 'mode = "both"', "extra = 1"]
 )
-def test_a_table_that_was_meddled_with_is_told(table: str) -> None:
+def test_a_damaged_table_is_reported(table: str) -> None:
     path = save(KEY, SETTINGS, "{}")
     name = table.split()[0]
     lines = [line for line in path.read_text().splitlines() if not line.startswith(f"{name} =")]
@@ -65,13 +65,13 @@ def test_a_table_that_was_meddled_with_is_told(table: str) -> None:
         saved_settings(KEY)
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "edgeres").write_text("in the way")
     with pytest.raises((ConfigError, OutputError), match="edgeres"):
         save(KEY, SETTINGS, "{}")
 
 
-def test_the_key_is_of_machine_and_models_not_of_thresholds() -> None:
+def test_the_key_depends_on_machine_and_models_only() -> None:
     bundle = read_bundle("tiny")
     same = Bundle(replace(bundle.manifest, name="another"), bundle.members)
     other = Bundle(bundle.manifest, {**bundle.members, "step.onnx": b""})
@@ -80,7 +80,7 @@ def test_the_key_is_of_machine_and_models_not_of_thresholds() -> None:
     assert bundle_hash([bundle, other]) != bundle_hash([other, bundle])
 
 
-def test_no_home_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_there_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative/is/not/allowed")
     monkeypatch.setenv("HOME", "/nonexistent")
     assert user_config() == Path("/nonexistent/.config/edgeres/config.toml")

@@ -24,7 +24,7 @@ RANK = {
     name: rank
     for rank, name in enumerate(
         (
-            "errors", "flow", "config", "address", "writing", "telling", "stats", "broker", "service",
+            "errors", "choices", "flow", "config", "address", "writing", "telling", "stats", "broker", "service",
             "signal", "engines", "model", "measured", "decide", "session",
             "sources", "clips", "sinks", "loop", "taps", "streaming", "asynchronous", "listener", "evaluation",
             "profiling", "doctor", "remote", "commands", "cli",
@@ -42,7 +42,10 @@ EXPORT_RANK = {
     "comparison": 6,
 }
 # What the parts beside the runtime may import of it, besides themselves.
-HOST = {"export": {part for part in RANK if RANK[part] <= RANK["evaluation"]}, "devices": {"errors", "config"}}
+HOST = {
+    "export": {part for part in RANK if RANK[part] <= RANK["evaluation"]},
+    "devices": {"errors", "choices", "config"},
+}
 # Third-party packages that more than one module of the runtime may import, and in which parts.
 SPREAD = {"numpy": set(RANK), "typer": {"cli"}, "rich": {"cli", "commands", "profiling", "sinks"}}
 HEAVY = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "sounddevice", "soundfile", "soxr", "torch", "onnx"}

@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles
+from edge_res.choices import ENGINES
+from edge_res.devices import DeviceFile, describe_mismatch, detect, find_device, known_devices
+from edge_res.devices.files import devices_of_family, is_own, left_out, usable
 from edge_res.devices.machine import read_accelerators, read_board, read_cores, read_memory_bytes, read_system
 from edge_res.devices.power import read_counters, read_rails
-from edge_res.devices.profiles import is_own, left_out, member_names, usable
 from edge_res.devices.readings import firmware_mhz, read_clocks, read_flags, read_temperatures
 from edge_res.devices.schema import FIRMWARE, RAPL
 from edge_res.doctor.packages import distributions_of, installed
 from edge_res.doctor.probe import ask
-from edge_res.engines import ENGINES
 from edge_res.errors import ConfigError
 from edge_res.telling import say
 from edge_res.writing import writing
@@ -34,11 +34,11 @@ def run(known: bool, name: str | None, as_json: bool) -> None:
     """Print what this machine is; or the files that are known; or what one says."""
     if known and name is not None:
         raise ConfigError("--known lists all device files, and --device tells what one says; leave one of them out.")
-    for sentence in left_out(known_profiles() if name is None else member_names(name)):
+    for sentence in left_out(known_devices() if name is None else devices_of_family(name)):
         say(sentence)
     if known:
         here = detect()
-        files = usable(known_profiles())
+        files = usable(known_devices())
         print_known(files, here.name) if not as_json else print_json({"devices": [described(file) for file in files]})
     elif name is not None:
         device, _ = find_device(name)
@@ -54,7 +54,7 @@ def print_json(body: Any) -> None:
         print(json.dumps(body, ensure_ascii=False), flush=True)
 
 
-def described(device: DeviceProfile) -> dict[str, Any]:
+def described(device: DeviceFile) -> dict[str, Any]:
     """A file, and whether it is of this machine."""
     return {**asdict(device), "here": describe_mismatch(device) is None}
 
@@ -96,7 +96,7 @@ def engine(name: str) -> dict[str, Any]:
     if version is None:
         return {"version": None, "runs": None, "providers": [], "why": "not installed"}
     answer = ask("kernels", name)
-    told = answer.told or {}
+    told = answer.value or {}
     return {
         "version": version,
         "runs": told.get("runs"),
@@ -108,7 +108,7 @@ def engine(name: str) -> dict[str, Any]:
 def audio() -> dict[str, Any]:
     """PortAudio's inputs, and why one that should be there is not."""
     answer = ask("inputs")
-    told = answer.told or {}
+    told = answer.value or {}
     return {"inputs": told.get("inputs", []), "why": told.get("error", answer.why) or told.get("reason") or ""}
 
 
@@ -163,7 +163,7 @@ def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "trap", trap
 
 
-def facts(device: DeviceProfile, comes_along: bool) -> Iterator[tuple[str, str]]:
+def facts(device: DeviceFile, comes_along: bool) -> Iterator[tuple[str, str]]:
     """A file for a person, one line a fact; what it leaves out is left out."""
     yield "device", f"{device.name}: {device.title}"
     yield "this machine", "is none" if describe_mismatch(device) else "is one"
@@ -196,7 +196,7 @@ def facts(device: DeviceProfile, comes_along: bool) -> Iterator[tuple[str, str]]
         yield "sources", "documents, named in its file; nothing was ever run on one"
 
 
-def print_known(files: Sequence[DeviceProfile], here: str) -> None:
+def print_known(files: Sequence[DeviceFile], here: str) -> None:
     """A line a file; this machine's is marked."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold underline")
     table.add_column("device", no_wrap=True)

@@ -18,15 +18,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from edge_res.devices import DeviceProfile, describe_mismatch, detect, find_device, known_profiles, stay_on
+from edge_res.choices import MODES
+from edge_res.devices import DeviceFile, describe_mismatch, detect, find_device, known_devices, stay_on
+from edge_res.devices.files import devices_of_family, left_out
 from edge_res.devices.machine import machine_name
-from edge_res.devices.profiles import left_out, member_names
 from edge_res.engines import load_engine
 from edge_res.errors import ConfigError, EdgeResError, EngineError, ModelError
 from edge_res.measured import Settings, key_of, save, saved_settings
 from edge_res.model.bundle import Bundle
 from edge_res.model.ensemble import read_ensemble
-from edge_res.model.models import MODES
 from edge_res.model.verify import installed_engines
 from edge_res.profiling.observe import Observer
 from edge_res.profiling.recommend import Recommendation, recommend
@@ -65,7 +65,7 @@ def run(options: ProfileOptions) -> None:
     hop_s = manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
     name = options.device
     device, which = (detect(), None) if name is None else find_device(name)
-    doubts = left_out(known_profiles() if name is None else member_names(name))
+    doubts = left_out(known_devices() if name is None else devices_of_family(name))
     for sentence in filter(None, (*doubts, which, stay_on(device.affinity) if name is not None else None)):
         say(sentence)
     tasks = tasks_of(options, bundles)
@@ -101,7 +101,7 @@ def run(options: ProfileOptions) -> None:
         raise EngineError(f"Nothing could be measured; the first to fail: {rows[0].name}: {rows[0].why.rstrip('.')}.")
 
 
-def file_of(device: DeviceProfile) -> str:
+def file_of(device: DeviceFile) -> str:
     """The device file that a profile is of: the one in use, unless this machine is another."""
     return device.name if describe_mismatch(device) is None else detect().name
 
@@ -140,7 +140,7 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     if not engines:
         engines, not_here = installed_engines()
         for sentence in not_here:
-            say(f"not measured: {sentence}")
+            say(f"not measured: {sentence.rstrip('.')}")
     if not engines:
         raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
     for mode in options.modes:
@@ -159,7 +159,7 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     if not tasks:
         raise ModelError(missing[0])
     for sentence in dict.fromkeys(missing if options.modes else ()):
-        say(f"not measured: {sentence}")
+        say(f"not measured: {sentence.rstrip('.')}")
     return tasks
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge_res.devices import detect, known_profiles
+from edge_res.devices import detect, known_devices
+from edge_res.devices.files import devices_of_family, left_out, usable
 from edge_res.devices.machine import machine_name
-from edge_res.devices.profiles import left_out, member_names, usable
 from edge_res.errors import ConfigError
 from edge_res.measured import saved_profiles
 from edge_res.model.ensemble import read_ensemble
@@ -44,7 +44,7 @@ def run(model: str, device: str, as_json: bool) -> None:
     ensemble = read_ensemble(model)
     bundles, manifest = ensemble.bundles, ensemble.manifest
     hop_ms = 1000 * manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
-    for sentence in left_out(known_profiles()):
+    for sentence in left_out(known_devices()):
         say(sentence)
     known, here = all_peaks(), detect().name
     derived = None if here in known else peaks_here(here)
@@ -102,8 +102,8 @@ def derived_sentence(peaks: Peaks) -> str:
 
 def without_peaks(known: Collection[str]) -> list[str]:
     """The devices whose peaks are not `known`; a family is no device."""
-    devices = (device.name for device in usable(known_profiles()))
-    return [name for name in devices if name not in known and not member_names(name)]
+    devices = (device.name for device in usable(known_devices()))
+    return [name for name in devices if name not in known and not devices_of_family(name)]
 
 
 def show(

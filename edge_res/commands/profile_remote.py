@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from edge_res.commands.profile import ProfileOptions, check_page, show
-from edge_res.devices.profiles import is_own, known_profiles, load_profile
+from edge_res.devices.files import is_own, known_devices, load_device
 from edge_res.errors import RemoteError
 from edge_res.model.bundle import bundle_path
 from edge_res.model.ensemble import bundle_names, read_ensemble
@@ -57,5 +57,5 @@ def own_file(device: str) -> Path | None:
     """The file of a device that the other machine need not have; None of those that come along."""
     if not is_own(device) and not device.endswith(".toml"):
         return None
-    load_profile(device)  # a mistake in it is told before it is sent
-    return known_profiles().get(device, Path(device))
+    load_device(device)  # a mistake in it is told before it is sent
+    return known_devices().get(device, Path(device))

@@ -1,8 +1,8 @@
-"""What keeps `edgeres listen` from working on this machine, and the command that mends it.
+"""Problems that keep `edgeres listen` from working on this machine, and how to fix them.
 
-It runs where things are broken. Nothing here needs more than the standard library, Python 3.8's included: what could
-fail or end the process to import (numpy, engines, PortAudio) is tried in processes of their own, see `probe`. So
-`python3 -m edge_res.doctor` works in a clone of which nothing is installed.
+It must run on a broken installation, so it uses only the standard library, and Python 3.8 is enough. Imports that could
+fail or end the process (numpy, engines, PortAudio) are tried in separate processes, see `probe`. `python3 -m
+edge_res.doctor` works in a clone with nothing installed.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""`python3 -m edge_res.doctor` in a clone: as `edgeres doctor`, before anything is installed."""
+"""`python3 -m edge_res.doctor`: `edgeres doctor` in a clone, before anything is installed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except BrokenPipeError:  # `| head`: the reader has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         sys.stderr.close()
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
         sys.stderr.write(f"doctor: stdout cannot be written: {error.strerror}; make room, or write elsewhere.\n")
-        sys.stderr.close()  # Python would try again, and tell of it
+        sys.stderr.close()  # else Python tries to flush again and prints a second error
         sys.exit(10)

@@ -1,4 +1,4 @@
-"""Whether this user may open the devices that there are, and if not, what makes it so."""
+"""Whether this user may open the devices of this machine, and how to get permission."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from edge_res.doctor.finding import Finding
 
-SOUND = "snd/pcmC*D*c"  # those that record
+SOUND = "snd/pcmC*D*c"  # the nodes that record
 SENSORS = ("ttyUSB*", "ttyACM*", "iio:device*")
-_USUAL = {"pcm": "audio", "tty": "dialout"}  # the group of nodes whose names begin so
+_USUAL = {"pcm": "audio", "tty": "dialout"}  # the usual group, by the beginning of a node's name
 
 
 def check_group(root: Path) -> Iterator[Finding]:
-    """The nodes of sound cards that record: a sound server may have them open for us all the same."""
+    """Sound cards that record. Without permission a sound server may still open them for this user."""
     nodes = sorted((root / "dev").glob(SOUND))
     closed = [node for node in nodes if not may_open(node)]
     yield from judge_access("group", closed)
@@ -25,7 +25,7 @@ def check_group(root: Path) -> Iterator[Finding]:
 
 
 def check_sensors(root: Path) -> Iterator[Finding]:
-    """Serial ports and Linux' industrial I/O, of which each may be a sensor."""
+    """Serial ports and industrial I/O devices, which may be sensors."""
     nodes = sorted(node for kind in SENSORS for node in (root / "dev").glob(kind))
     closed = [node for node in nodes if not may_open(node)]
     yield from judge_access("sensors", closed)
@@ -38,29 +38,29 @@ def may_open(node: Path) -> bool:
 
 
 def judge_access(what: str, closed: Sequence[Path]) -> Iterator[Finding]:
-    """One finding a group of those devices that this user may not open."""
+    """One finding for each group that owns some of the devices that are `closed` to this user."""
     by_group: dict[tuple[str, bool], list[str]] = {}
     for node in closed:
         about = node.stat()
         opens = about.st_mode & 0o060 == 0o060 and about.st_gid != 0
         by_group.setdefault((_group_name(about.st_gid), opens), []).append(node.name)
     for (group, opens), names in by_group.items():
-        told = f"{user()} may not open {', '.join(names)}"
+        sentence = f"{user()} may not open {', '.join(names)}"
         if not opens:
-            told += f", nor may its group, {group}; give it one that may"
+            sentence += f", nor may its group, {group}; give it a group that may"
             rule = f'KERNEL=="{names[0]}", GROUP="{_USUAL.get(names[0][:3], "plugdev")}", MODE="0660"'
             command = f"echo '{rule}' | sudo tee -a /etc/udev/rules.d/99-edgeres.rules && sudo udevadm trigger"
         elif user() in _members(group):
-            told += f", which belongs to the group {group}; it was joined, but not in this session: log in again"
+            sentence += f", owned by the group {group}; {user()} has joined it, but since logging in: log in again"
             command = "sudo reboot"
         else:
-            told += f"; join the group {group}, and log in again"
+            sentence += f"; join the group {group} and log in again"
             command = f"sudo usermod -aG {group} {user()}"
-        yield Finding(what, "warning", f"{told}.", command)
+        yield Finding(what, "warning", f"{sentence}.", command)
 
 
 def user() -> str:
-    """The name that this process runs as; its number, where it has none, as in some containers."""
+    """The name of the user that this process runs as; the number if it has no name, as in some containers."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -75,7 +75,7 @@ def _group_name(number: int) -> str:
 
 
 def _members(group: str) -> list[str]:
-    """Who has joined a group: what counts from the next login on."""
+    """The users in a group, including those who will be from their next login on."""
     try:
         return grp.getgrnam(group).gr_mem
     except KeyError:

@@ -1,4 +1,4 @@
-"""What `edgeres profile --save` has left in the user's configuration."""
+"""The settings that `edgeres profile --save` wrote to the user's configuration."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from edge_res.doctor.probe import ask
 
 
 def check_config(root: Path) -> Iterator[Finding]:
-    """Whether the settings that were saved are of this machine."""
+    """Whether the saved settings belong to this machine."""
     answer = ask("saved")
-    if answer.told is None:
-        yield Finding("config", "unknown", f"The user's configuration cannot be looked at here: {answer.why}.")
+    if answer.value is None:
+        yield Finding("config", "unknown", f"The user's configuration cannot be checked here: {answer.why}.")
     else:
-        yield from judge_config(answer.told)
+        yield from judge_config(answer.value)
 
 
-def judge_config(told: Mapping[str, Any]) -> Iterator[Finding]:
-    """`told` is what `inside.saved` has found."""
-    if "error" in told:
-        yield Finding("config", "problem", str(told["error"]), f"mv {told['path']} {told['path']}.old")
-    elif told["machine"] in told["machines"]:
-        yield Finding("config", "ok", f"{told['path']} has settings for this machine.")
-    elif told["machines"]:
+def judge_config(saved: Mapping[str, Any]) -> Iterator[Finding]:
+    """`saved` is what `inside.saved` returned."""
+    if "error" in saved:
+        yield Finding("config", "problem", str(saved["error"]), f"mv {saved['path']} {saved['path']}.old")
+    elif saved["machine"] in saved["machines"]:
+        yield Finding("config", "ok", f"{saved['path']} has settings for this machine.")
+    elif saved["machines"]:
         sentence = (
-            f"The settings in {told['path']} were measured on another machine ({'; '.join(told['machines'])}), this is "
-            f"{told['machine']}: they are not followed here."
+            f"The settings in {saved['path']} were measured on another machine ({'; '.join(saved['machines'])}) "
+            f"and are ignored here; this is {saved['machine']}."
         )
         yield Finding("config", "warning", sentence, "edgeres profile --save")

@@ -1,4 +1,4 @@
-"""All checks, one after the other."""
+"""All checks, one after another."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CHECKS = (
     check_governor,
     check_power_mode,
 )
-# Checks that would only say again what one of these findings has said.
+# Checks that are skipped after a problem with one of these, since they would only report it again.
 NEEDS: Mapping[Callable[[Path], Iterator[Finding]], tuple[str, ...]] = {
     check_packages: ("system", "python"),
     check_numpy: ("packages",),
@@ -58,10 +58,10 @@ NEEDS: Mapping[Callable[[Path], Iterator[Finding]], tuple[str, ...]] = {
 def examine(
     root: Path = Path("/"), checks: Sequence[Callable[[Path], Iterator[Finding]]] = CHECKS
 ) -> Iterator[Finding]:
-    """The findings of all checks, each as soon as it is known; a check that itself fails is told, and the next one run.
+    """The findings of all checks, each as soon as it is known.
 
-    `root` is `/`, or a tree of a system's files: devices, /proc and /sys are looked at there. A check is left out, and
-    told as unknown, where a problem was found with what it needs.
+    A check that raises is reported as unknown, and so is one that is skipped because of a problem with something that
+    it `NEEDS`. `root` is `/`, or a copy of a machine's file system, where devices, /proc and /sys are looked up.
     """
     problems: set[str] = set()
     for check in checks:
@@ -69,7 +69,7 @@ def examine(
         causes = [need for need in NEEDS.get(check, ()) if need in problems]
         if causes:
             problems.add(name)
-            yield Finding(name, "unknown", f"Not looked at until the problem with {causes[0]} is mended.")
+            yield Finding(name, "unknown", f"Not checked until the problem with {causes[0]} is fixed.")
             continue
         for finding in _findings(name, check, root):
             yield finding
@@ -81,7 +81,7 @@ def _findings(name: str, check: Callable[[Path], Iterator[Finding]], root: Path)
     try:
         yield from check(root)
     except ModuleNotFoundError as error:
-        yield Finding(name, "unknown", f"The check {name} needs the package {error.name}.")
+        yield Finding(name, "unknown", f"The check {name} requires the package {error.name}.")
     except Exception as error:
-        told = f"The check {name} itself has failed ({type(error).__name__}: {error}); please report this."
-        yield Finding(name, "unknown", told)
+        sentence = f"The check {name} itself failed ({type(error).__name__}: {error}); please report this."
+        yield Finding(name, "unknown", sentence)

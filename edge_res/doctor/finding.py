@@ -1,4 +1,4 @@
-"""What a check has found."""
+"""What a check finds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Severity = Literal["ok", "unknown", "warning", "problem"]
 class Finding:
     """One line of the report.
 
-    `what` names the check. A problem keeps `edgeres listen` from its work, as it runs without options or with a right
-    answer; a warning costs something or may do so later; unknown is what this machine does not tell. `command` mends
-    it; empty where no command does, and then the sentence says what to do.
+    `what` names the check. A problem keeps `edgeres listen` without options from running or from giving right answers;
+    a warning costs something now or may later; unknown is what cannot be checked here. `command` fixes it; if it is
+    empty, the sentence says what to do.
     """
 
     what: str

@@ -1,7 +1,7 @@
-"""What `probe.ask` asks in a process of its own, which prints one line of JSON.
+"""The questions that `probe.ask` runs in a separate process, which prints one line of JSON.
 
-An `EdgeResError` is told as {"error": its sentence}; everything else that goes wrong ends the process, as it would end
-`edgeres listen`.
+An `EdgeResError` is printed as {"error": its sentence}; any other failure ends the process, as it would end `edgeres
+listen`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _PATIENCE_S = 3.0
 
 def main(name: str, *arguments: str) -> None:
     try:
-        told = QUESTIONS[name](*arguments)
+        answer = QUESTIONS[name](*arguments)
     except EdgeResError as error:
-        told = {"error": str(error)}
-    sys.stdout.write(json.dumps(told) + "\n")
+        answer = {"error": str(error)}
+    sys.stdout.write(json.dumps(answer) + "\n")
 
 
 def version(module: str) -> dict[str, Any]:
-    """The version of a module that can be imported."""
+    """The version of a module, which is imported."""
     return {"version": str(getattr(importlib.import_module(module), "__version__", ""))}
 
 
 def bundle(name: str) -> dict[str, Any]:
-    """A bundle that comes along: whether it is whole."""
+    """Read a bundled model and check its hashes."""
     from edge_res.model.bundle import read_bundle, read_golden
 
     found = read_bundle(name)
@@ -42,7 +42,7 @@ def bundle(name: str) -> dict[str, Any]:
 
 
 def engine(name: str) -> dict[str, Any]:
-    """All checks of `edgeres verify` of the default bundle on one engine."""
+    """All checks of `edgeres verify` for the default bundle on one engine."""
     from edge_res.model.bundle import read_bundle, read_golden
     from edge_res.model.verify import verify
 
@@ -51,7 +51,7 @@ def engine(name: str) -> dict[str, Any]:
 
 
 def kernels(name: str) -> dict[str, Any]:
-    """What an engine calls itself once it has loaded a small model, and ONNX Runtime's execution providers."""
+    """The engine's name and version after loading a small model, and the execution providers of ONNX Runtime."""
     from edge_res.engines import load_engine
     from edge_res.model.bundle import read_bundle
     from edge_res.model.models import load_runner
@@ -65,7 +65,7 @@ def kernels(name: str) -> dict[str, Any]:
 
 
 def inputs() -> dict[str, Any]:
-    """PortAudio's inputs, without listening to one, or the `reason` why there is none."""
+    """PortAudio's inputs, without opening one, and the `reason` if there is none."""
     from edge_res.sources.mic.cards import why_not
     from edge_res.sources.mic.portaudio import PORTAUDIO
 
@@ -73,7 +73,7 @@ def inputs() -> dict[str, Any]:
 
 
 def microphones() -> dict[str, Any]:
-    """PortAudio's inputs, or the `reason` why there is none; what the default one delivers in half a second."""
+    """PortAudio's inputs, the `reason` if there is none, and what the default input delivers in half a second."""
     from edge_res.sources.mic.cards import why_not
     from edge_res.sources.mic.portaudio import PORTAUDIO
 
@@ -85,7 +85,7 @@ def microphones() -> dict[str, Any]:
 
 
 def _heard() -> dict[str, Any]:
-    """How many `samples` came, and the largest, `peak`; or why it was `refused`."""
+    """The number of `samples` received and their `peak`; or the error, as `refused`."""
     from edge_res.errors import SourceError
     from edge_res.flow import Block
     from edge_res.sources import Wanted
@@ -107,7 +107,7 @@ def _heard() -> dict[str, Any]:
 
 
 def saved() -> dict[str, Any]:
-    """The machines that settings were saved for, and this one; an `error` where the file cannot be followed."""
+    """The machines that settings were saved for, and this one; an `error` if the file cannot be used."""
     from edge_res.config import read_toml
     from edge_res.devices.machine import machine_name
     from edge_res.measured import read_text, saved_settings, user_config
@@ -115,7 +115,7 @@ def saved() -> dict[str, Any]:
     path = user_config()
     found = {"path": str(path), "machine": machine_name()}
     try:
-        saved_settings("")  # raises where the file is not TOML
+        saved_settings("")  # raises if the file is not TOML
         tables = read_toml(read_text(path)).get("measured", {})
         keys = tables if isinstance(tables, dict) else ()
         machines = {str(settings.machine) for key in keys if (settings := saved_settings(key))}

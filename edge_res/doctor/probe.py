@@ -1,4 +1,4 @@
-"""Try something in a process of its own, which may die of it or hang without harm."""
+"""Try something in a separate process, which may crash or hang without harm."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 import edge_res
 
-TIMEOUT_S = 120.0  # a slow card, or emulation
+TIMEOUT_S = 120.0  # for a slow SD card, or emulation
 _MEANING = {"SIGILL": ": it uses an instruction that this processor lacks", "SIGKILL": ": is the memory full?"}
-# It finds packages where `edgeres` does: not in the working folder, and in a clone only where that is not installed.
+# Finds packages where `edgeres` does: never in the working folder, and in the clone only if edge_res is not installed.
 _START = """
 import sys
 sys.path = [folder for folder in sys.path if folder]
@@ -27,22 +27,22 @@ main(*sys.argv[2:])
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it: `told`, or where that is None, `why` nothing came, to end a sentence."""
+    """The `value` that came back; if it is None, `why`, to end a sentence."""
 
-    told: Any
+    value: Any
     why: str = ""
     hangs: bool = False
 
 
 def ask(name: str, *arguments: str, timeout_s: float = TIMEOUT_S) -> Answer:
-    """What the function `name` of `edge_res.doctor.inside` returns in a new process."""
+    """What the function `name` of `edge_res.doctor.inside` returns, called in a new process."""
     command = [sys.executable, "-c", _START, str(Path(edge_res.__file__).parent.parent), name, *arguments]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout_s
         )
     except subprocess.TimeoutExpired:
-        return Answer(None, f"nothing has come back for {timeout_s:.0f} s", hangs=True)
+        return Answer(None, f"no answer within {timeout_s:.0f} s", hangs=True)
     if done.returncode == 0:
         return Answer(json.loads(done.stdout.splitlines()[-1]))
     return Answer(None, reason(done.returncode, done.stderr))
@@ -52,6 +52,6 @@ def reason(code: int, stderr: str) -> str:
     """How a process failed: the signal that ended it, or the last line of its traceback."""
     if code < 0:
         name = signal.Signals(-code).name
-        return f"it was ended by {name}{_MEANING.get(name, '')}"
+        return f"it was killed by {name}{_MEANING.get(name, '')}"
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     return lines[-1].rstrip(".") if lines else f"it ended with exit code {code}"

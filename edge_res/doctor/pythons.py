@@ -1,11 +1,11 @@
-"""Which Pythons will do.
+"""Which versions of Python are supported.
 
-This module and the package's `__init__` are for Python 3.6 as well, which JetPack 4 has: it is told so, and no more.
+This module and the package's `__init__` also run on Python 3.6, which JetPack 4 has, to report that it is too old.
 """
 
 OLDEST, NEWEST = (3, 10), (3, 13)
 OLDEST_FOR_DOCTOR = (3, 8)
-# A Python of its own, where the system's does not fit; uv brings it (https://docs.astral.sh/uv).
+# Installs a separate Python with uv (https://docs.astral.sh/uv) if the system's does not suit.
 NEW_PYTHON = (
     "curl -LsSf https://astral.sh/uv/install.sh | sh && "
     "~/.local/bin/uv venv --seed --python 3.12 .venv && .venv/bin/pip install ."
@@ -13,5 +13,6 @@ NEW_PYTHON = (
 
 
 def too_old(found: str) -> str:
-    """What is said of a Python before `OLDEST`; `found` is its version and where it is."""
-    return f"{found} is too old: 3.10 to 3.13 are wanted; make an environment with one of these."
+    """The sentence about a Python before `OLDEST`; `found` is its version and path."""
+    supported = "{}.{} to {}.{}".format(*OLDEST, *NEWEST)
+    return f"{found} is too old; edge-res requires {supported}: make an environment with one of these."

@@ -1,4 +1,4 @@
-"""The system below: its words, its Python, its memory and disks."""
+"""The system: its architecture, Python, memory and disks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from edge_res.doctor.finding import Finding
 from edge_res.doctor.pythons import NEW_PYTHON, NEWEST, OLDEST, too_old
 
-OLDEST_GLIBC = (2, 27)  # of the wheels for arm64 of LiteRT and numpy: scripts/device_sizes.py --glibc 2.27
-MACHINES = ("x86_64", "aarch64")  # for which LiteRT has wheels
-_NEEDED_BYTES = 150_000_000  # twice what `edgeres listen` takes
+OLDEST_GLIBC = (2, 27)  # required by the arm64 wheels of LiteRT and numpy: scripts/device_sizes.py --glibc 2.27
+MACHINES = ("x86_64", "aarch64")  # that LiteRT has wheels for
+_NEEDED_BYTES = 150_000_000  # twice what `edgeres listen` uses
 _SPARE_BYTES = 50_000_000
 
 
 def check_system(root: Path) -> Iterator[Finding]:
-    """Whether there are builds of numpy and the engines for this system at all."""
+    """Whether numpy and the engines have builds for this system."""
     try:
         libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (OSError, ValueError):  # another libc
@@ -28,27 +28,27 @@ def check_system(root: Path) -> Iterator[Finding]:
 
 
 def judge_system(bits: int, machine: str, libc: str) -> Finding:
-    """`bits` are this Python's, `machine` the kernel's (uname -m), `libc` such as "glibc 2.36", "" for another."""
+    """`bits` are this Python's, `machine` is the kernel's (uname -m), `libc` is like "glibc 2.36", or ""."""
     numbers = tuple(int(part) for part in libc.replace("glibc ", "").split(".")[:2] if part.isdecimal())
     if bits < 64 and machine in MACHINES:
-        told = (
+        sentence = (
             f"The kernel is 64-bit ({machine}), but Python and the other programs are {bits}-bit, and numpy and the "
             "engines have no 32-bit builds; write a 64-bit system, such as Raspberry Pi OS (64-bit), to the card"
         )
     elif bits < 64:
-        told = (
+        sentence = (
             f"This is a {bits}-bit system ({machine}), for which numpy and the engines have no builds; write a 64-bit "
             "one, such as Raspberry Pi OS (64-bit), to the card (a Pi 3, 4, 5 or Zero 2 W can run it)"
         )
     elif machine not in MACHINES:
-        told = f"LiteRT has no builds for {machine}, only for {' and '.join(MACHINES)}; use another device"
+        sentence = f"LiteRT has no builds for {machine}, only for {' and '.join(MACHINES)}; use another device"
     elif not libc:
-        told = "Its C library is not glibc, for which the engines are built; use Debian, Ubuntu or Raspberry Pi OS"
+        sentence = "The C library is not glibc, which the engines require; use Debian, Ubuntu or Raspberry Pi OS"
     elif numbers < OLDEST_GLIBC:
-        told = f"{libc} is older than 2.27, which LiteRT and numpy are built for; use a newer system"
+        sentence = f"{libc} is older than 2.27, which LiteRT and numpy require; use a newer system"
     else:
         return Finding("system", "ok", f"64-bit on {machine}, {libc}.")
-    return Finding("system", "problem", f"{told}.")
+    return Finding("system", "problem", f"{sentence}.")
 
 
 def check_python(root: Path) -> Iterator[Finding]:
@@ -62,36 +62,37 @@ def judge_python(version: tuple[int, ...], executable: str) -> Finding:
     if version < OLDEST:
         return Finding("python", "problem", too_old(found), NEW_PYTHON)
     if version > NEWEST:
-        told = f"{found} is newer than 3.13, with which all was tried; if a package is missing, use 3.12"
-        return Finding("python", "warning", f"{told}.", NEW_PYTHON)
+        tested = ".".join(map(str, NEWEST))
+        sentence = f"{found} is newer than {tested}, the newest that was tested; if a package is missing, use 3.12"
+        return Finding("python", "warning", f"{sentence}.", NEW_PYTHON)
     return Finding("python", "ok", f"{found}.")
 
 
 def check_memory(root: Path) -> Iterator[Finding]:
-    """What the kernel would give to a new program (proc(5), MemAvailable)."""
+    """The memory that the kernel could give to a new program (proc(5), MemAvailable)."""
     sizes = {}
     for line in _text(root / "proc/meminfo").splitlines():
         key, _, value = line.partition(":")
         if value.split()[1:] == ["kB"]:
             sizes[key] = 1024 * int(value.split()[0])
-    free, all_of_it = sizes.get("MemAvailable"), sizes.get("MemTotal")
-    if free is None or all_of_it is None:
-        yield Finding("memory", "unknown", "This system does not tell how much memory is free.")
+    free, total = sizes.get("MemAvailable"), sizes.get("MemTotal")
+    if free is None or total is None:
+        yield Finding("memory", "unknown", "This system does not report how much memory is free.")
         return
-    told = f"{free / 1e6:.0f} of {all_of_it / 1e6:.0f} MB are free"
+    sentence = f"{free / 1e6:.0f} of {total / 1e6:.0f} MB are free"
     if free >= _NEEDED_BYTES:
-        yield Finding("memory", "ok", f"{told}.")
+        yield Finding("memory", "ok", f"{sentence}.")
     else:
         yield Finding(
             "memory",
             "warning",
-            f"Only {told}, and `edgeres listen` takes about 60 MB; end what takes most of it.",
+            f"Only {sentence}, and `edgeres listen` uses about 60 MB; stop the programs that use the most.",
             "ps -eo pid,rss,comm --sort=-rss | head",
         )
 
 
 def check_disk(root: Path) -> Iterator[Finding]:
-    """The folder of temporary files, which engines need, and the user's own, where settings go."""
+    """The folder for temporary files, which engines require, and the user's home, where settings are saved."""
     try:
         with tempfile.TemporaryFile() as file:
             file.write(b"edgeres" * 1000)
@@ -99,7 +100,7 @@ def check_disk(root: Path) -> Iterator[Finding]:
         yield Finding(
             "disk", "problem", f"Temporary files cannot be written ({error.strerror}); make room in /tmp.", "df -h /tmp"
         )
-    # os.path's leaves "~" where a user has no home, pathlib's raises.
+    # Without a home folder os.path leaves "~"; pathlib would raise.
     home = Path(os.path.expanduser("~"))  # noqa: PTH111
     try:
         state = os.statvfs(home)
@@ -111,12 +112,12 @@ def check_disk(root: Path) -> Iterator[Finding]:
         yield Finding(
             "disk",
             "warning",
-            f"{home} can only be read, as when a card fails: nothing can be saved; see what the kernel says.",
+            f"{home} is read-only, as when an SD card fails: nothing can be saved; check the kernel's log.",
             "dmesg | grep -iE 'remount|ext4|mmc'",
         )
     elif free < _SPARE_BYTES:
-        told = f"Only {free / 1e6:.0f} MB are free in {home}: recordings and settings may fail; make room."
-        yield Finding("disk", "warning", told, f"du -xh --max-depth=1 {home} | sort -h | tail")
+        sentence = f"Only {free / 1e6:.0f} MB are free in {home}: recordings and settings may fail; make room."
+        yield Finding("disk", "warning", sentence, f"du -xh --max-depth=1 {home} | sort -h | tail")
     else:
         yield Finding("disk", "ok", f"{free / 1e9:.1f} GB are free in {home}.")
 

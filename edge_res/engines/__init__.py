@@ -16,13 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_res.choices import ENGINES
 from edge_res.errors import ConfigError, EngineError, ModelError
-
-ENGINES = {  # name: module:Class; the first is the default
-    "litert": "edge_res.engines.litert:LiteRtRunner",
-    "tflite-runtime": "edge_res.engines.tflite_runtime:TfliteRuntimeRunner",
-    "onnxruntime": "edge_res.engines.onnxruntime:OnnxRuntimeRunner",
-}
 
 
 @dataclass(frozen=True)
@@ -71,8 +66,8 @@ class RunnerClass(Protocol):
 def load_engine(name: str) -> RunnerClass:
     """The class of an engine, with its package imported; raises an `EngineError` that says what to install."""
     if name not in ENGINES:
-        raise ConfigError(f"There is no engine {name!r}; use one of {', '.join(ENGINES)}.")
-    module, _, attribute = ENGINES[name].partition(":")
+        raise ConfigError(f"There is no engine {name!r}; known are {', '.join(ENGINES)}.")
+    module, _, attribute = ENGINES[name].runner.partition(":")
     runner: RunnerClass = getattr(importlib.import_module(module), attribute)
     return runner
 
@@ -88,7 +83,6 @@ def check_states(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) ->
 
 
 __all__ = [
-    "ENGINES",
     "EngineError",
     "Runner",
     "RunnerClass",

@@ -8,14 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_res.engines import ENGINES, Runner, RunnerClass, load_engine
+from edge_res.choices import ENGINES, MODES
+from edge_res.engines import Runner, RunnerClass, load_engine
 from edge_res.errors import ConfigError, EngineError, ModelError
 from edge_res.flow import Frames
 from edge_res.model.bundle import Bundle
 from edge_res.model.heads import HEADS, Head, softmax
 from edge_res.model.quantization import quantize
-
-MODES = ("step", "window")
 
 
 def load_runner(bundle: Bundle, engine: RunnerClass, mode: str, threads: int = 1) -> Runner:

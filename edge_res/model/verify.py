@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_res.engines import ENGINES, Runner, load_engine
+from edge_res.choices import ENGINES
+from edge_res.engines import Runner, load_engine
 from edge_res.errors import EngineError, ModelError
 from edge_res.model.bundle import Bundle, Manifest, read_golden
 from edge_res.model.models import StepModel, WindowModel, load_runner

@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from edge_res.devices import DeviceProfile, known_profiles, load_profile
+from edge_res.choices import MODES
+from edge_res.devices import DeviceFile, known_devices, load_device
+from edge_res.devices.files import usable
 from edge_res.devices.machine import read_cores
-from edge_res.devices.profiles import usable
 from edge_res.devices.readings import read_clocks
 from edge_res.engines import load_engine
 from edge_res.errors import ModelError
 from edge_res.model.bundle import Bundle
-from edge_res.model.models import MODES, load_runner
+from edge_res.model.models import load_runner
 
 # At best and at worst; the latter covers cold caches, in-order cores and slow memory.
 HOST_CYCLES = (100_000, 2_000_000)  # a hop, of Python and NumPy calls
@@ -190,16 +191,16 @@ _COPIED_BYTES, _COPIES = 16 << 20, 5
 
 def all_peaks() -> dict[str, Peaks]:
     """Of the devices that come along and of the user's, those whose files have such a table."""
-    found = map(peaks_of, usable(known_profiles()))
+    found = map(peaks_of, usable(known_devices()))
     return {peaks.device: peaks for peaks in found if peaks is not None}
 
 
 def read_peaks(path: Path) -> Peaks | None:
     """Of one file, None where it has no such table; what is wrong with the file is a `ConfigError`."""
-    return peaks_of(load_profile(path))
+    return peaks_of(load_device(path))
 
 
-def peaks_of(device: DeviceProfile) -> Peaks | None:
+def peaks_of(device: DeviceFile) -> Peaks | None:
     peaks = device.peaks
     if peaks is None:
         return None

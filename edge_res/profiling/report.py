@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_res import __version__
 from edge_res.devices.detect import detect
-from edge_res.devices.machine import board, machine_name, processor, read_memory_bytes
+from edge_res.devices.machine import machine_name, processor, read_board, read_memory_bytes
 from edge_res.errors import ConfigError, EngineError, ModelError
 from edge_res.model.bundle import Bundle, bundle_hash
 from edge_res.model.ensemble import merged
@@ -120,7 +120,7 @@ def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
     return {
         "name": machine_name(root),
         "file": detect(root).name,
-        "board": board(root),
+        "board": read_board(root).model,
         "processor": processor(root),
         "architecture": platform.machine(),
         "cores": os.cpu_count() or 1,

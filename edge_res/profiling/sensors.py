@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
+from edge_res.devices.files import Reads
 from edge_res.devices.power import Counter, Rail, read_counters, read_rails, spent_j
-from edge_res.devices.profiles import Reads
 from edge_res.devices.readings import Flag, hottest_c, mean_clock_mhz, read_flags
 from edge_res.devices.schema import RAPL
 

@@ -1,4 +1,4 @@
-"""This package itself, to be run elsewhere: so the version there is the one here, however it was installed."""
+"""This package as an archive, so that another machine runs the same version, however it was installed here."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import re
 import zipfile
 from pathlib import Path
 
-_LEFT_OUT = {"export", "__pycache__"}  # what only a host needs
+_LEFT_OUT = {"export", "__pycache__"}  # needed only on a host
 
 
 def pack() -> bytes:
-    """A zip archive of the runtime, with `edge_res/devices`, which lies elsewhere in a clone."""
+    """A zip archive of the runtime, including `edge_res/devices`, which is outside `edge_res` in a clone."""
     top = Path(str(importlib.import_module("edge_res").__file__)).parent
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -24,7 +24,7 @@ def pack() -> bytes:
                 ]
                 for name in names:
                     inside = Path(part) / Path(base, name).relative_to(folder)
-                    if str(inside) not in archive.NameToInfo:  # installed from a wheel, devices are in edge_res
+                    if str(inside) not in archive.NameToInfo:  # from a wheel, devices are packed already
                         archive.write(Path(base) / name, inside)
     return packed.getvalue()
 
@@ -34,6 +34,6 @@ def _folder_of(package: str) -> Path:
 
 
 def requirements() -> list[str]:
-    """What an installation without extras depends on, as `pip install` takes it."""
+    """The requirements of an installation without extras, as arguments for `pip install`."""
     found = importlib.metadata.requires("edge-res") or []
     return [text for text in found if not re.search(r"\bextra *==", text)]

@@ -1,9 +1,9 @@
-"""What runs on the other machine. It is sent there as text, so all it needs is a Python, of 3.7 or newer.
+"""The program that runs on the other machine. It is sent there as source code, so it requires only Python 3.7 or newer.
 
-On stdin come a line of JSON, the task, and then the files that it names with their sizes. Stdin stays open while the
-work is wanted: at its end, as when the connection is cut or the one who asked is killed, the work is ended and nothing
-of it left. The answer is a line of JSON behind `MARK` on stdout, which a login shell may have written to as well; on
-stderr `MARK` tells that ssh has done its part.
+Stdin carries the task, a line of JSON, and then the files that it lists with their sizes. Stdin stays open as long as
+the work is wanted: when it ends, because the connection is cut or the asking process is killed, the work is stopped and
+nothing of it left. The answer is a line of JSON after `MARK` on stdout, where a login shell may have written too; on
+stderr, `MARK` means that ssh has connected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MARK = "edgeres answers: "
 OLDEST = (3, 10)
 _CLEARING_S = 5.0
 _ON_DISK = "/var/tmp"
-# Prints the packages that are missing; one engine is enough.
+# Prints the missing packages; one engine is enough.
 CHECK = """
 import sys
 from importlib.util import find_spec
@@ -40,13 +40,13 @@ print(" ".join(missing))
 
 
 class RefusedError(Exception):
-    """A sentence for the one who asked, without its full stop."""
+    """A sentence for the asking side, without its full stop."""
 
 
 class Work:
-    """A temporary folder, and what runs and lies about because of it.
+    """A temporary folder, a draft outside it, and the process that runs there.
 
-    `lock` is held by whoever starts a process or makes a file, and for good by the one who clears up.
+    `lock` is held while a process is started or a file created; `clear` takes it and never releases it.
     """
 
     def __init__(self, place: str | None) -> None:
@@ -55,21 +55,21 @@ class Work:
         self.lock = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
 
-    def run(self, *command: str | Path, hear: bool = True) -> tuple[int, str, str]:
-        """Run to its end: exit code, stdout and stderr; unless it is to be heard, stderr goes where ours goes."""
-        here = str(self.folder)  # what a library leaves (ONNX Runtime: TMPDIR/.ses) goes with the folder
+    def run(self, *command: str | Path, capture: bool = True) -> tuple[int, str, str]:
+        """Run a command; returns exit code, stdout and stderr. Without `capture`, stderr goes where ours goes."""
+        here = str(self.folder)  # what a library leaves behind (ONNX Runtime: TMPDIR/.ses) is removed too
         variables = {**os.environ, "PYTHONPATH": here, "TMPDIR": here, "XDG_CACHE_HOME": here}
         with self.lock:
             self._child = child = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE if hear else None, cwd=str(self.folder), env=variables, start_new_session=True,
+                stderr=subprocess.PIPE if capture else None, cwd=here, env=variables, start_new_session=True,
                 universal_newlines=True,
             )  # fmt: skip
-        out, told = child.communicate()
-        return child.returncode, out, told or ""
+        out, err = child.communicate()
+        return child.returncode, out, err or ""
 
     def clear(self) -> None:
-        """End what runs, with all that it has started, and remove what lies about; nothing more can be made then."""
+        """Kill what runs, with all that it started, and remove all files; nothing new can be created after that."""
         self.lock.acquire()
         if self._child is not None and self._child.poll() is None:
             with suppress(OSError):
@@ -78,7 +78,7 @@ class Work:
             with suppress(OSError):
                 self.draft.unlink()
         until_s = time.monotonic() + _CLEARING_S
-        while self.folder.exists() and time.monotonic() < until_s:  # one that is killed may be making a file
+        while self.folder.exists() and time.monotonic() < until_s:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -87,8 +87,8 @@ def main() -> None:
     sys.stderr.flush()
     bits = 64 if sys.maxsize >= 1 << 32 else 32
     if sys.version_info < OLDEST or bits == 32:
-        found = f"its {sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]} of {bits} bits"
-        answer({"error": f"{found}, and 3.10 or newer of 64 bits is needed: name one with --host-python"})
+        found = f"its {sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]} ({bits} bits)"
+        answer({"error": f"{found}; a 64-bit Python 3.10 or newer is required: give its path with --host-python"})
         return
     task = json.loads(sys.stdin.buffer.readline().decode())
     work = Work(place(task["install"]))
@@ -97,11 +97,11 @@ def main() -> None:
         work.clear()
         os._exit(1)
 
-    def end_aside(*_: object) -> None:  # what a signal interrupts may hold the lock
+    def end_aside(*_: object) -> None:  # in another thread, since the one that a signal interrupts may hold the lock
         start_new_thread(end, ())
 
     def watch() -> None:
-        while os.read(0, 1):  # nothing more is sent; unbuffered, as this waits still when the program ends
+        while os.read(0, 1):  # no more data is sent; unbuffered, since this still waits when the program ends
             pass
         end()
 
@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def place(install: bool) -> str | None:
-    """Where the folder goes: an environment to where a disk is, as /tmp is memory since Debian 13; None: as usual."""
+    """Where to create the folder: an environment on a disk, since Debian 13 keeps /tmp in memory; None: the default."""
     return _ON_DISK if install and "TMPDIR" not in os.environ and Path(_ON_DISK).is_dir() else None
 
 
@@ -136,19 +136,19 @@ def answer(body: dict[str, Any]) -> None:
 
 def profile(work: Work, task: dict[str, Any]) -> dict[str, Any]:
     """Run `edgeres` with the task's arguments."""
-    status, out, _ = work.run(prepared(work, task), "-m", "edge_res.cli", *task["arguments"], hear=False)
+    status, out, _ = work.run(prepared(work, task), "-m", "edge_res.cli", *task["arguments"], capture=False)
     return {"status": status, "out": out}
 
 
 def push(work: Work, task: dict[str, Any]) -> dict[str, Any]:
-    """Put the file in place of the one at `path`, whole or not at all, if it computes here what it must."""
+    """Replace the file at `path`, entirely or not at all, if the new one computes the right answers here."""
     path = Path(task["path"]).expanduser().absolute()
     if path.is_dir() or task["path"].endswith("/"):
         path = path / task["name"]
     if not path.parent.is_dir():
-        raise RefusedError(f"it has no folder {path.parent}; make it first")
+        raise RefusedError(f"there is no folder {path.parent}; create it first")
     if path.exists() and not path.is_file():
-        raise RefusedError(f"its {path} is no file, and the bundle would take its place; name another")
+        raise RefusedError(f"{path} is not a file and would be replaced by the bundle; choose another path")
     with work.lock:
         descriptor, name = tempfile.mkstemp(suffix=".edgeres", prefix=".edgeres-", dir=str(path.parent))
         draft = work.draft = Path(name)
@@ -157,12 +157,12 @@ def push(work: Work, task: dict[str, Any]) -> dict[str, Any]:
         file.flush()
         os.fsync(file.fileno())
     if hashlib.sha256(draft.read_bytes()).hexdigest() != task["sha256"]:
-        raise RefusedError("what arrived is not what was sent; try again")
+        raise RefusedError("the file arrived damaged; try again")
     verified = None
     if task["verify"]:
-        status, out, told = work.run(prepared(work, task), "-m", "edge_res.cli", "verify", draft, "--json")
+        status, out, err = work.run(prepared(work, task), "-m", "edge_res.cli", "verify", draft, "--json")
         if status:
-            raise RefusedError(f"{path} stays as it was: {last_line(told) or f'verify ended with {status}'}")
+            raise RefusedError(f"{path} was not replaced: {last_line(err) or f'verify exited with code {status}'}")
         verified = json.loads(out)
     mask = os.umask(0)
     os.umask(mask)
@@ -174,28 +174,28 @@ def push(work: Work, task: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepared(work: Work, task: dict[str, Any]) -> str:
-    """The Python to run our package with, which lies in the folder then; with `install`, one of its own."""
+    """Unpack the package; returns the Python to run it with: with `install`, that of a temporary environment."""
     python = sys.executable
     with work.lock:
         shutil.unpack_archive(str(work.folder / "package.zip"), str(work.folder))
     if task["install"]:
-        status, out, told = work.run(python, "-m", "venv", work.folder / "venv")
+        status, out, err = work.run(python, "-m", "venv", work.folder / "venv")
         if status:
             raise RefusedError(
-                f"{python} -m venv fails: {last_line(out + told)} (Debian: sudo apt install python3-venv)"
+                f"{python} -m venv failed: {last_line(out + err)} (Debian: sudo apt install python3-venv)"
             )
         python = str(work.folder / "venv" / "bin" / "python")
-        sys.stderr.write(f"installing {', '.join(task['requirements'])} in {work.folder}, for the while\n")
+        sys.stderr.write(f"installing {', '.join(task['requirements'])} temporarily in {work.folder}\n")
         sys.stderr.flush()
-        status, _, told = work.run(python, "-m", "pip", "install", "-q", "--no-cache-dir", *task["requirements"])
+        status, _, err = work.run(python, "-m", "pip", "install", "-q", "--no-cache-dir", *task["requirements"])
         if status:
-            raise RefusedError(f"pip fails: {last_line(told)}")
-    status, out, told = work.run(python, "-c", CHECK)
+            raise RefusedError(f"pip failed: {last_line(err)}")
+    status, out, err = work.run(python, "-c", CHECK)
     if status or out.strip():
-        missing = f"lacks {', '.join(out.split())}" if out.strip() else f"fails: {last_line(told)}"
+        missing = f"lacks {', '.join(out.split())}" if out.strip() else f"fails: {last_line(err)}"
         raise RefusedError(
-            f"its {python} {missing}; install edge-res there and name its Python with --host-python, or let --install "
-            "make one for the while"
+            f"its {python} {missing}; install edge-res there and give the path of its Python with --host-python, or "
+            "use --install for a temporary environment"
         )
     return python
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 
 def notify(message: str) -> None:
-    """Tell systemd, where it started us and asked for it (sd_notify(3)): a datagram to `NOTIFY_SOCKET`."""
+    """Notify systemd, if it asked for that: send a datagram to `NOTIFY_SOCKET` (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-    with sock, suppress(OSError):  # whoever started us may not read any more; the program's work goes on
+    with sock, suppress(OSError):  # if nobody reads it any more, the program carries on
         sock.sendto(message.encode(errors="backslashreplace"), "\0" + address[1:] if address[0] == "@" else address)

@@ -17,7 +17,8 @@ from edge_res.flow import Frames
 from edge_res.model.quantization import decode, encode
 from edge_res.model.quantization import quantize as quantize_frames
 
-ENGINES = ("litert", "onnxruntime")
+# Before a bundle is written these must give the same integers; the first gives the golden logits.
+PARITY_ENGINES = ("litert", "onnxruntime")
 # ResNets of 8 to 110 layers come to 3: scales around sums are moved, and each operation may round by one.
 _STEPS_APART = 16
 
@@ -48,7 +49,7 @@ def float_logits(network: bytes, frames: Frames) -> NDArray[np.float32]:
 
 def int8_logits(window: Graph, frames: Frames) -> NDArray[np.float32]:
     """What the quantized network makes of windows `(n, frames, bins, channels)` in the first engine, as real values."""
-    runner = load_engine(ENGINES[0])(WRITERS["tflite"](window), 1)
+    runner = load_engine(PARITY_ENGINES[0])(WRITERS["tflite"](window), 1)
     integers = encode(quantized(frames, window), runner.inputs[0])
     logits = decode(np.stack([runner.run(one[None])[0][0].copy() for one in integers]), runner.outputs[0])
     real: NDArray[np.float32] = (logits.astype(np.float32) - window.output.zero_point) * np.float32(window.output.scale)

@@ -19,7 +19,7 @@ from edge_res.errors import ExportError
 from edge_res.evaluation.metrics import measure
 from edge_res.evaluation.tuning import Tuned, tune
 from edge_res.export.bundling.answers import (
-    ENGINES,
+    PARITY_ENGINES,
     agreement,
     check_as_given,
     float_logits,
@@ -148,13 +148,13 @@ def emit(window: Graph, step: Graph | None) -> dict[str, bytes]:
 
 def golden_of(draft: Bundle, window: Graph, integers: NDArray[np.int8]) -> NDArray[np.int8]:
     """The logits at each hop of the stream, from the first engine; the first ones must be the interpreter's."""
-    runner = load_runner(draft, load_engine(ENGINES[0]), "window")
+    runner = load_runner(draft, load_engine(PARITY_ENGINES[0]), "window")
     logits = window_logits(runner, draft.manifest, integers)
     frames, hop = draft.manifest.frames, draft.manifest.hop
     for i in range(min(REFEREE_WINDOWS, len(logits))):
         piece = integers[i * hop : i * hop + frames]
         if (graphs.run(window, piece[None])[0] != logits[i]).any():
-            where = first_difference(window, ENGINES[0], [piece]) or "no single operation"
+            where = first_difference(window, PARITY_ENGINES[0], [piece]) or "no single operation"
             raise ExportError(
                 f"{runner.engine} does not compute what the network says: first at {where}; nothing was written."
             )
@@ -165,7 +165,7 @@ def check_parity(
     draft: Bundle, window: Graph, step: Graph | None, integers: NDArray[np.int8], golden: NDArray[np.int8]
 ) -> None:
     """All engines and modes must give the golden integers on the whole stream."""
-    for engine in ENGINES:
+    for engine in PARITY_ENGINES:
         for check in verify(draft, integers, golden, [engine]):
             if check.differing:
                 graph = step if step and check.mode == "step" else window
@@ -230,7 +230,7 @@ def symmetric_of(material: Material, method: str) -> bytes:
 def tuned_on(draft: Bundle, material: Material) -> Tuned:
     """Thresholds and delay, measured with the integers that will run."""
     manifest = draft.manifest
-    runner = load_runner(draft, load_engine(ENGINES[0]), "window")
+    runner = load_runner(draft, load_engine(PARITY_ENGINES[0]), "window")
     model = WindowModel(runner, manifest.frames, manifest.hop)
     scores = score_stream(material.front_end, manifest.hop, model, material.stream)
     return tune(scores, material.said or [], manifest.labels, manifest.background)

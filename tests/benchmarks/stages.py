@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_res.choices import MODES
 from edge_res.decide import Decide
 from edge_res.engines import Runner, TensorSpec, load_engine
 from edge_res.flow import Block, Scores
 from edge_res.loop import Stream
 from edge_res.model.bundle import Bundle, read_bundle
 from edge_res.model.ensemble import Chain
-from edge_res.model.models import MODES, load_model
+from edge_res.model.models import load_model
 from edge_res.signal.frontend import FrontEnd
 from edge_res.signal.ring import Ring
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_res.choices import ENGINES
 from edge_res.commands.devices import engine, lines, ranges, survey
-from edge_res.devices import detect, known_profiles
+from edge_res.devices import detect, known_devices
 from tests.devices.boards import BOARDS, OTHERS, device_tree, write_file
 from tests.devices.readings import READINGS
 from tests.edgeres import edgeres, sentence
@@ -71,6 +72,13 @@ def test_an_onnxruntime_for_a_gpu_is_one(monkeypatch: pytest.MonkeyPatch) -> Non
     assert engine("litert")["version"] is None
 
 
+def test_the_survey_runs_without_numpy() -> None:
+    result = edgeres("devices", "--json", before="import sys; sys.modules['numpy'] = None")
+    assert result.returncode == 0, result.stderr
+    (body,) = objects(result)
+    assert set(body["engines"]) == set(ENGINES)
+
+
 def test_an_engine_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine("abacus") == {"version": None, "runs": None, "providers": [], "why": "not installed"}
     write_file(tmp_path / "python", "#!/bin/sh\nkill -ILL $$\n")
@@ -78,7 +86,7 @@ def test_an_engine_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     found = engine("litert")
     assert found["runs"] is None
-    assert found["why"] == "it was ended by SIGILL: it uses an instruction that this processor lacks"
+    assert found["why"] == "it was killed by SIGILL: it uses an instruction that this processor lacks"
     told = lines({**survey(tmp_path), "engines": {"litert": found}})
     assert ("litert", f"{found['version']} {found['why']}") in told
 
@@ -86,11 +94,11 @@ def test_an_engine_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_files_that_are_known(tmp_path: Path) -> None:
     write_file(tmp_path / "config/edgeres/devices/gateway.toml", 'title = "our gateway"\n')
     told = edgeres("devices", "--known").stdout.decode()
-    assert [line.split()[0] for line in told.splitlines()[1:] if not line.startswith(" ")] == sorted(known_profiles())
+    assert [line.split()[0] for line in told.splitlines()[1:] if not line.startswith(" ")] == sorted(known_devices())
     assert "our gateway" in told
     assert told.count("← this") == 1
     (body,) = objects(edgeres("devices", "--known", "--json"))
-    assert {one["name"] for one in body["devices"]} == set(known_profiles())
+    assert {one["name"] for one in body["devices"]} == set(known_devices())
     assert {one["name"] for one in body["devices"] if one["soc"] and one["here"]} <= {detect().name}
 
 
@@ -128,10 +136,10 @@ def test_a_file_of_ones_own_that_cannot_be_used_stops_only_what_names_it(tmp_pat
         assert done.returncode == 0, done.stderr.decode()
         assert done.stdout
         (told,) = [line for line in done.stderr.decode().splitlines() if "treads" in line]
-        assert told.endswith(" It is left out.")
+        assert told.endswith(" It is ignored.")
     refused = edgeres("listen", "yes-0.flac", "--device", "generic-mine")
     assert refused.returncode == 2
-    assert "there is no key 'treads'" in sentence(refused)
+    assert "unknown key 'treads'" in sentence(refused)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +149,7 @@ def test_a_file_of_ones_own_that_cannot_be_used_stops_only_what_names_it(tmp_pat
         (["listen", "yes-0.flac", "--device", ""], "There is no device ''"),
         (["profile", "--device", ""], "There is no device ''"),
         (["profile", "--estimate", ""], "'' is no device"),
-        (["profile", "--host", ""], "'' is no host"),
+        (["profile", "--host", ""], "'' is not a host"),
     ],
 )
 def test_an_option_without_its_value_is_no_option_left_out(arguments: list[str], told: str) -> None:
@@ -165,7 +173,7 @@ def test_listen_stays_on_the_cores_and_takes_the_first_engine_that_is_here(tmp_p
     done = edgeres("listen", "demo:", "--model", "tiny", "--device", own, before=WHERE)
     assert f"cores [{last}]" in done.stderr.decode()
     said = done.stderr.decode()
-    assert f"staying on the cores {last}\n" in said
+    assert f"running on the cores {last} only\n" in said
     assert "Using onnxruntime instead, the next in order." in said
     assert "ONNX Runtime" in said
     assert "2 threads" in said
@@ -179,7 +187,7 @@ def test_profile_stays_on_the_cores_and_reads_the_sensors_that_a_file_names(tmp_
     done = edgeres("profile", "tiny", "--device", own, *arguments, before=WHERE)
     (body,) = objects(done)
     assert [row["threads"] for row in body["rows"]] == [1]  # of one core
-    assert f"staying on the cores {last}" in done.stderr.decode()
+    assert f"running on the cores {last} only" in done.stderr.decode()
     assert f"cores [{last}]" in done.stderr.decode()
     assert "not recognised as own" in done.stderr.decode()
     assert body["device"]["file"] == detect().name

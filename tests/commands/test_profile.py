@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from edge_res.commands.profile import file_of
-from edge_res.devices import detect, load_profile
+from edge_res.devices import detect, load_device
 from edge_res.devices.machine import machine_name
 from edge_res.engines.onnxruntime import op_times
 from edge_res.measured import Settings, key_of, save
@@ -40,9 +40,9 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def test_a_profile_is_of_the_device_file_in_use_unless_that_is_of_another_machine(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("threads = 1\n")
-    assert file_of(load_profile(path)) == "mine"
+    assert file_of(load_device(path)) == "mine"
     path.write_text('recognised_by = ["no such board"]\n')
-    assert file_of(load_profile(path)) == detect().name
+    assert file_of(load_device(path)) == detect().name
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
         (["--estimate", "all", "--host", "pi"], 2, "--estimate measures nothing, and --host"),
         (["--compare", "a.json", "b.json", "--save"], 2, "--compare measures nothing, and --save"),
         (["--install"], 2, "name it: --host USER@HOST"),
-        (["--host=-oProxyCommand=true"], 2, "'-oProxyCommand=true' is no host"),
+        (["--host=-oProxyCommand=true"], 2, "'-oProxyCommand=true' is not a host"),
         (["--host", "pi", "--device", "nowhere.toml"], 2, "There is no device file nowhere.toml"),
     ],
 )

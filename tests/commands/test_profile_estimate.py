@@ -88,7 +88,7 @@ def test_a_bundle_without_models_of_litert_is_told(tmp_path: Path) -> None:
     write_bundle(tmp_path / "onnx.edgeres", replace(bundle, members=members))
     refused = edgeres("profile", tmp_path / "onnx.edgeres", "--estimate", "raspberry-pi-5")
     assert refused.returncode == 6
-    assert "holds no window.tflite" in sentence(refused)
+    assert "has no window.tflite" in sentence(refused)
 
 
 def test_an_unknown_device_is_told() -> None:

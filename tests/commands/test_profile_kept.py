@@ -27,7 +27,7 @@ def test_a_bundle_that_holds_nothing_of_what_was_asked_for_is_one_sentence(tmp_p
     for model in (str(part), f"tiny+{part}"):
         refused = edgeres("profile", model, "--engine", "litert", *SHORT)
         assert refused.returncode == 6
-        assert "holds no step.tflite, only golden.npz, step.onnx, window.onnx" in sentence(refused)
+        assert "has no step.tflite, only golden.npz, step.onnx, window.onnx" in sentence(refused)
 
 
 def test_of_what_was_asked_for_that_which_the_bundle_holds_is_measured(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""What real boards say of themselves, verbatim, by the device file that is theirs; and trees of such files.
+"""The names of real boards, verbatim, by their device file; and trees with such names.
 
-Models and compatible texts: the device trees of Linux (arch/arm64/boot/dts: broadcom, nvidia), of Raspberry Pi's kernel
-and of L4T, NVIDIA's Jetson.GPIO (gpio_pin_data.py), and what users of the boards have published. Of the two marked
-JetPack 5 a model and a compatible text, each verbatim, are of two sources.
+Sources of models and compatible texts: the device trees of Linux (arch/arm64/boot/dts: broadcom, nvidia), of Raspberry
+Pi's kernel and of L4T, NVIDIA's Jetson.GPIO (gpio_pin_data.py), and what users of the boards have published. In the two
+marked JetPack 5, the model and the compatible texts, each verbatim, come from different sources.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ BOARDS: dict[str, list[tuple[str, str]]] = {
     ],
     "jetson": [("NVIDIA Jetson AGX Xavier Developer Kit", "nvidia,p2972-0000\0nvidia,tegra194")],
 }
-# Of other makers, with the processors of a Pi or a Jetson among them; by the generic file that is theirs on arm64.
+# Boards of other makers, some with the processor of a Pi or a Jetson; on arm64 the generic file is theirs.
 OTHERS = [
     ("Google Pixel C", "google,smaug-rev2\0google,smaug-rev1\0google,smaug\0nvidia,tegra210"),
     ("Radxa ROCK Pi 4B", "radxa,rockpi4b\0radxa,rockpi4\0rockchip,rk3399"),
@@ -94,7 +94,7 @@ def device_tree(root: Path, model: str, compatible: str) -> Path:
 
 
 def program(root: Path, **answers: str) -> None:
-    """A `vcgencmd` that answers as the real one, which ends with 0 whatever it is asked."""
+    """A `vcgencmd` that answers like the real one, which exits with 0 even for an unknown command."""
     cases = "\n".join(f"{name}*) cat <<'END'\n{answer}\nEND\n;;" for name, answer in answers.items())
     path = root / "usr/bin/vcgencmd"
     write_file(
@@ -104,7 +104,7 @@ def program(root: Path, **answers: str) -> None:
 
 
 def zones(root: Path, **celsius: float) -> None:
-    """Thermal zones by their types, in order; `_` is a minus."""
+    """Thermal zones by type, in order; `_` stands for a hyphen."""
     for place, (name, value) in enumerate(celsius.items()):
         folder = root / f"sys/class/thermal/thermal_zone{place}"
         write_file(folder / "type", name.replace("_", "-") + "\n")
@@ -119,7 +119,7 @@ def hwmon(root: Path, place: int, name: str, **values: str) -> None:
 
 
 def policy(root: Path, number: int, cores: str, khz: tuple[int, int, int, int], governor: str) -> None:
-    """A cpufreq policy: now, lowest and highest allowed, and what the hardware can."""
+    """A cpufreq policy; `khz`: now, lowest and highest allowed, and the hardware's highest."""
     folder = root / f"sys/devices/system/cpu/cpufreq/policy{number}"
     names = ("scaling_cur_freq", "scaling_min_freq", "scaling_max_freq", "cpuinfo_max_freq")
     for name, value in zip(names, khz, strict=True):

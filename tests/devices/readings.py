@@ -1,7 +1,7 @@
-"""A tree of each device file's board, with readings in the places where such a board has them, and what is to be read.
+"""For each device file a tree of its board, with readings where such a board has them, and what must be read from it.
 
-Files and their contents are those of Pi OS and of L4T; the output of `vcgencmd pmic_read_adc` is a Raspberry Pi 5's, as
-https://github.com/jfikar/RPi5-power has it.
+Files and contents are those of Pi OS and L4T; the output of `vcgencmd pmic_read_adc` is a Raspberry Pi 5's, from
+https://github.com/jfikar/RPi5-power.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ PMIC_W = 10.7999  # the sum of the twelve rails' volts times amperes
 
 
 def pi(clock_mhz: int, clock: int, pmic: bool = False) -> Callable[[Path], None]:
-    """Too weak a supply now, which throttles; the clock is lower than Linux has set it.
+    """The supply is too weak now, so the firmware throttles; the clock is lower than Linux set it.
 
-    `clock` is the number that the firmware has for it, another with each processor.
+    `clock` is the firmware's number for the clock, different on each processor.
     """
 
     def build(root: Path) -> None:
@@ -53,18 +53,18 @@ def pi(clock_mhz: int, clock: int, pmic: bool = False) -> Callable[[Path], None]
         khz = 1000 * clock_mhz
         policy(root, 0, "0 1 2 3", (khz, 600000, khz, khz), "ondemand")
         hwmon(root, 1, "rpi_volt", in0_lcrit_alarm="1")
-        told = {
+        answers = {
             "get_throttled": "throttled=0x50005",
             "measure_clock": f"frequency({clock})=600117184",
             "measure_temp": "temp=61.3'C",
         }
-        program(root, **told, **({"pmic_read_adc": PMIC} if pmic else {}))
+        program(root, **answers, **({"pmic_read_adc": PMIC} if pmic else {}))
 
     return build
 
 
 def tegra(names: tuple[str, ...], khz: int, clusters: tuple[str, ...]) -> Callable[[Path], None]:
-    """Zones as named, of which one, PMIC-Die, reads 100 °C for ever; clusters of cores."""
+    """The named zones, PMIC-Die, which always reads 100 °C, and clusters of cores."""
 
     def build(root: Path) -> None:
         zones(root, **{name.replace("-", "_"): 40.0 + place for place, name in enumerate(names)}, PMIC_Die=100.0)
@@ -75,7 +75,7 @@ def tegra(names: tuple[str, ...], khz: int, clusters: tuple[str, ...]) -> Callab
 
 
 def iio(place: str, **milliwatts: int) -> Callable[[Path], None]:
-    """The monitor as JetPack 4's driver has it."""
+    """The monitor as the driver of JetPack 4 shows it."""
 
     def build(root: Path) -> None:
         folder = root / "sys/bus/i2c/drivers/ina3221x" / place
@@ -87,7 +87,7 @@ def iio(place: str, **milliwatts: int) -> Callable[[Path], None]:
 
 
 def ina3221(hwmon_place: int, **channels: tuple[int, int]) -> Callable[[Path], None]:
-    """The monitor as Linux' driver has it: millivolts and milliamperes by label, and a sum that is no rail."""
+    """The monitor as Linux shows it: millivolts and milliamperes by label, and a sum that is not a rail."""
 
     def build(root: Path) -> None:
         values = {"in7_label": "sum of shunt voltages"}
@@ -113,7 +113,7 @@ def cooling(state: int) -> Callable[[Path], None]:
     def build(root: Path) -> None:
         folder = root / "sys/class/thermal"
         write_file(folder / "cooling_device0/type", "pwm-fan\n")
-        write_file(folder / "cooling_device0/cur_state", "3\n")  # a fan that runs throttles nothing
+        write_file(folder / "cooling_device0/cur_state", "3\n")  # a running fan throttles nothing
         write_file(folder / "cooling_device1/type", "thermal-cpufreq-0\n")
         write_file(folder / "cooling_device1/cur_state", f"{state}\n")
 
@@ -121,7 +121,7 @@ def cooling(state: int) -> Callable[[Path], None]:
 
 
 def n100(root: Path) -> None:
-    """A small PC with an Intel N100: heat has slowed two of its cores; its energy counter is for root alone."""
+    """A small PC with an Intel N100: heat slowed two of its cores; only root can read its energy counter."""
     zones(root, acpitz=27.8, x86_pkg_temp=44.0)
     hwmon(root, 2, "coretemp", temp1_input="46000")
     for core, count in enumerate((0, 3, 4, 0)):
@@ -154,7 +154,7 @@ HEAT = ("heat lowers the clock",)
 
 Reading = tuple[tuple[Callable[[Path], None], ...], tuple[Flag, ...], Sensed]
 
-# By the device file: what builds its tree, the flags that are set, and what its sensors say when they are read first.
+# By device file: what builds the tree, the flags that are set, and the first reading of the sensors.
 READINGS: dict[str, Reading] = {
     "generic": ((visionfive,), (), Sensed(48.5, 1500.0, (), None)),
     "generic-arm64": ((rk3588,), (Flag("hot", True),), Sensed(60.1, 2052.0, HEAT, None)),
@@ -247,6 +247,6 @@ READINGS: dict[str, Reading] = {
             cooling(0),
         ),
         (),
-        Sensed(40.0, 2265.6, (), None),  # a family does not know which rails are all of this member
+        Sensed(40.0, 2265.6, (), None),  # a family's file does not know which rails add up to this board's power
     ),
 }

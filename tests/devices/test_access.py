@@ -1,4 +1,4 @@
-"""Who uses a device or a port."""
+"""Which processes have a device or a port open."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def proc(tmp_path: Path) -> Path:
         (process / "comm").write_text(f"{name}\n")
         for i, link in enumerate(links):
             (process / "fd" / str(i)).symlink_to(link)
-    (tmp_path / "13").mkdir()  # it has just ended
+    (tmp_path / "13").mkdir()  # has just ended
     (tmp_path / "self").mkdir()
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "udp").write_text(

@@ -1,4 +1,4 @@
-"""Devices in a tree, opened by somebody who may not."""
+"""Devices in a tree, opened by a user without permission."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from edge_res.doctor import access
 from tests.edgeres import REPOSITORY
 
-# Imports come first: nobody may read neither this Python's files nor ours.
+# Imports come first: the user nobody may not read this Python's files or ours.
 AS_NOBODY = """
 import json, os, sys
 from dataclasses import asdict
@@ -32,7 +32,7 @@ AUDIO, DIALOUT = 29, 20  # Debian's, base-passwd
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A tree that everybody can walk; tmp_path is closed to others."""
+    """A tree that every user can enter, unlike tmp_path."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         path.chmod(0o755)
@@ -48,14 +48,14 @@ def node(path: Path, group: int, mode: int) -> None:
 
 def found_by_nobody(root: Path) -> list[dict[str, str]]:
     if os.getuid() != 0:
-        pytest.skip("needs the superuser, who can become nobody: run it as root")
+        pytest.skip("needs root, to become the user nobody: run it as root")
     command = [sys.executable, "-c", AS_NOBODY, str(root)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
 
 
-def test_the_groups_that_may_are_told_with_the_command_to_join(root: Path) -> None:
+def test_the_groups_with_access_are_reported_with_the_command_to_join(root: Path) -> None:
     node(root / "dev/snd/pcmC1D0c", AUDIO, 0o660)
     node(root / "dev/snd/pcmC1D0p", AUDIO, 0o660)  # plays
     node(root / "dev/ttyUSB0", DIALOUT, 0o660)
@@ -64,14 +64,14 @@ def test_the_groups_that_may_are_told_with_the_command_to_join(root: Path) -> No
     assert sound == {
         "what": "group",
         "severity": "warning",
-        "sentence": "nobody may not open pcmC1D0c; join the group audio, and log in again.",
+        "sentence": "nobody may not open pcmC1D0c; join the group audio and log in again.",
         "command": "sudo usermod -aG audio nobody",
     }
-    assert sensors["sentence"] == "nobody may not open ttyACM0, ttyUSB0; join the group dialout, and log in again."
+    assert sensors["sentence"] == "nobody may not open ttyACM0, ttyUSB0; join the group dialout and log in again."
     assert sensors["command"] == "sudo usermod -aG dialout nobody"
 
 
-def test_a_group_that_may_not_either_is_not_to_be_joined(root: Path) -> None:
+def test_a_group_without_access_is_not_suggested(root: Path) -> None:
     node(root / "dev/snd/pcmC0D0c", 0, 0o660)
     node(root / "dev/iio:device0", AUDIO, 0o600)
     sound, sensors = found_by_nobody(root)
@@ -81,17 +81,17 @@ def test_a_group_that_may_not_either_is_not_to_be_joined(root: Path) -> None:
     assert """'KERNEL=="iio:device0", GROUP="plugdev", MODE="0660"'""" in sensors["command"]
 
 
-def test_what_may_be_opened_is_well(root: Path) -> None:
+def test_a_device_that_may_be_opened_is_ok(root: Path) -> None:
     node(root / "dev/snd/pcmC0D0c", AUDIO, 0o666)
     (found,) = found_by_nobody(root)
     assert (found["severity"], found["sentence"]) == ("ok", "nobody may record from pcmC0D0c.")
 
 
-def test_nothing_is_said_of_devices_that_there_are_not(root: Path) -> None:
+def test_without_devices_there_are_no_findings(root: Path) -> None:
     assert [*access.check_group(root), *access.check_sensors(root)] == []
 
 
-def test_a_group_joined_since_the_login_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_joined_since_logging_in_is_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = root / "dev/snd/pcmC0D0c"
     path.touch()
     path.chmod(0o660)
@@ -99,4 +99,4 @@ def test_a_group_joined_since_the_login_is_told(root: Path, monkeypatch: pytest.
         os.chown(path, 0, AUDIO)
     monkeypatch.setattr(access, "_members", lambda group: [access.user()])
     (found,) = access.judge_access("group", [path])
-    assert "it was joined, but not in this session: log in again" in found.sentence
+    assert "has joined it, but since logging in: log in again" in found.sentence

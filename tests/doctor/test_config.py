@@ -1,4 +1,4 @@
-"""What `profile --save` has left, on this machine or on another one."""
+"""Settings that `profile --save` wrote, on this machine or on another one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_settings_of_another_machine(path: Path) -> None:
     path.write_text(with_table("", "3f0c9b6a1d2e4f58", settings(PI)))
     (found,) = check_config(path)
     assert (found.severity, found.command) == ("warning", "edgeres profile --save")
-    assert f"were measured on another machine ({PI}), this is {machine_name()}" in found.sentence
+    assert f"were measured on another machine ({PI}) and are ignored here; this is {machine_name()}." in found.sentence
 
 
 def test_settings_of_this_machine_and_of_another(path: Path) -> None:
@@ -38,13 +38,13 @@ def test_settings_of_this_machine_and_of_another(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[mine]\nanything = 1\n", "measured = 5\n"])
-def test_nothing_is_said_where_nothing_was_saved(text: str, path: Path) -> None:
+def test_without_saved_settings_there_are_no_findings(text: str, path: Path) -> None:
     path.write_text(text)
     assert list(check_config(path)) == []
 
 
 @pytest.mark.parametrize("text", ["x = [", "[measured.00aa]\nengine = 5\n"])
-def test_a_file_that_cannot_be_followed(text: str, path: Path) -> None:
+def test_a_file_that_cannot_be_used(text: str, path: Path) -> None:
     path.write_text(text)
     (found,) = check_config(path)
     assert (found.severity, found.command) == ("problem", f"mv {path} {path}.old")

@@ -1,4 +1,4 @@
-"""The checks together: one that fails hides no other."""
+"""All checks together: one that fails does not hide another."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ def check_oil(root: Path) -> Iterator[Finding]:
     yield no_such_wick.finding
 
 
-def test_a_check_that_fails_is_told_and_the_others_run(tmp_path: Path) -> None:
+def test_a_check_that_fails_is_reported_and_the_others_run(tmp_path: Path) -> None:
     lamp, failed, oil, python = examine(tmp_path, (check_lamp, check_oil, check_python))
     assert (lamp.what, python.what) == ("lamp", "python")
     assert failed == Finding(
-        "lamp", "unknown", "The check lamp itself has failed (ValueError: broken glass); please report this."
+        "lamp", "unknown", "The check lamp itself failed (ValueError: broken glass); please report this."
     )
-    assert oil == Finding("oil", "unknown", "The check oil needs the package no_such_wick.")
+    assert oil == Finding("oil", "unknown", "The check oil requires the package no_such_wick.")
 
 
-def test_what_needs_something_broken_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_needs_something_broken_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "numpy", "raise ImportError('gone')")
     find_first(tmp_path, monkeypatch)
     numpy, engine = examine(tmp_path, (check_numpy, check_engine))
     assert (numpy.what, numpy.severity) == ("numpy", "problem")
-    assert engine == Finding("engine", "unknown", "Not looked at until the problem with numpy is mended.")
+    assert engine == Finding("engine", "unknown", "Not checked until the problem with numpy is fixed.")
 
 
-def test_what_was_not_looked_at_is_missing_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_skipped_check_skips_those_that_need_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_res.doctor.system.OLDEST", (9, 9))
     python, packages, numpy = examine(tmp_path, (check_python, check_packages, check_numpy))
     assert [found.severity for found in (python, packages, numpy)] == ["problem", "unknown", "unknown"]
-    assert numpy.sentence == "Not looked at until the problem with packages is mended."
+    assert numpy.sentence == "Not checked until the problem with packages is fixed."
 
 
 def test_what_a_check_needs_comes_before_it() -> None:
@@ -69,18 +69,18 @@ def test_it_is_written_for_old_pythons(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["__init__.py", "pythons.py"])
-def test_what_tells_a_still_older_python_so_is_written_for_it(name: str) -> None:
+def test_what_reports_a_still_older_python_is_written_for_it(name: str) -> None:
     text = (REPOSITORY / "edge_res/doctor" / name).read_text(encoding="utf-8")
     ast.parse(text, feature_version=(3, 7))
-    assert "__future__" not in text  # its annotations are of Python 3.7
+    assert "__future__" not in text  # annotations from __future__ need Python 3.7
 
 
 def bare(version: str) -> str:
-    """What the doctor prints on a Python of pyenv's, of which nothing is installed."""
+    """What the doctor prints on a Python from pyenv with nothing installed."""
     found = [path for path in PYTHONS if path.parts[-3].startswith(f"{version}.")]
     if not found:
         pytest.skip(f"needs Python {version}, by pyenv")
-    command = [str(found[0]), "-S", "-m", "edge_res.doctor"]  # without what is installed
+    command = [str(found[0]), "-S", "-m", "edge_res.doctor"]  # ignore what is installed
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (1, "")
     return done.stdout
@@ -88,26 +88,28 @@ def bare(version: str) -> str:
 
 @pytest.mark.may_skip_in_ci("a machine need not have a Python that is too old")
 @pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.9"])
-def test_an_old_python_with_nothing_installed_is_told_that_it_is_too_old(version: str) -> None:
-    told = bare(version)
+def test_an_old_python_with_nothing_installed_is_reported_as_too_old(version: str) -> None:
+    printed = bare(version)
     assert re.search(
-        rf"^problem  python: Python {version} \(.*\) is too old: 3.10 to 3.13 are wanted", told, re.MULTILINE
+        rf"^problem  python: Python {version} \(.*\) is too old; edge-res requires 3.10 to 3.13: ",
+        printed,
+        re.MULTILINE,
     )
-    assert "uv venv" in told
+    assert "uv venv" in printed
     if version not in ("3.6", "3.7"):
-        assert "unknown  packages: Not looked at until the problem with python is mended." in told
-        assert "needs the package" not in told
+        assert "unknown  packages: Not checked until the problem with python is fixed." in printed
+        assert "requires the package" not in printed
 
 
 @pytest.mark.may_skip_in_ci("a machine need not have all Pythons")
 @pytest.mark.parametrize("version", ["3.10", "3.13"])
-def test_a_clone_of_which_nothing_is_installed(version: str) -> None:
-    """Boards are looked at all the same: neither TOML's reader nor numpy is there yet."""
-    told = bare(version)
-    assert "problem  packages: Not installed: numpy, soxr, soundfile, sounddevice, rich, typer." in told
-    assert f"python3 -m venv .venv && .venv/bin/pip install {REPOSITORY}" in told
-    assert "needs the package" not in told
-    assert "itself has failed" not in told
+def test_a_clone_with_nothing_installed(version: str) -> None:
+    """Boards are checked even without a TOML reader and numpy."""
+    printed = bare(version)
+    assert "problem  packages: Not installed: numpy, soxr, soundfile, sounddevice, rich, typer." in printed
+    assert f"python3 -m venv .venv && .venv/bin/pip install {REPOSITORY}" in printed
+    assert "requires the package" not in printed
+    assert "itself failed" not in printed
 
 
 def test_nothing_heavy_is_imported() -> None:

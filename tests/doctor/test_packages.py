@@ -1,4 +1,4 @@
-"""Packages that clash, are broken or are not there."""
+"""Packages that conflict, are broken or missing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_numpy_that_this_processor_cannot_run(tmp_path: Path, monkeypatch: pytes
     install(tmp_path, "numpy", DIES)
     find_first(tmp_path, monkeypatch)
     (found,) = check_numpy(tmp_path)
-    assert "it was ended by SIGILL: it uses an instruction that this processor lacks" in found.sentence
+    assert "it was killed by SIGILL: it uses an instruction that this processor lacks" in found.sentence
     assert "OPENBLAS_CORETYPE=ARMV8" in found.command
 
 
@@ -57,7 +57,7 @@ def test_a_wheel_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_packages_that_are_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(check_packages(tmp_path)) == []
     for module in ("soxr", "sounddevice"):
-        monkeypatch.setitem(sys.modules, module, None)  # as Python marks what is not to be found
+        monkeypatch.setitem(sys.modules, module, None)  # as Python marks a module that cannot be found
     (found,) = check_packages(tmp_path)
     assert found.sentence == "Not installed: soxr, sounddevice."
     assert found.command == packages.how_to_install()
@@ -79,7 +79,7 @@ def test_two_onnx_runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     find_first(tmp_path, monkeypatch)
     (found,) = check_onnxruntime(tmp_path)
     assert found.severity == "warning"
-    assert "onnxruntime and onnxruntime-gpu own the same files" in found.sentence
+    assert "onnxruntime and onnxruntime-gpu contain the same files" in found.sentence
     assert found.command == f"{PIP} uninstall -y onnxruntime onnxruntime-gpu && {PIP} install onnxruntime"
 
 
@@ -107,14 +107,14 @@ def test_tflite_runtime_and_numpy_1() -> None:
 
 
 def test_engines_run_the_golden_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of this environment do; one more that dies is a warning beside them."""
+    """Those of this environment do; another one that crashes is only a warning."""
     install(tmp_path, "onnxruntime", DIES, "onnxruntime")
     find_first(tmp_path, monkeypatch)
     litert, onnxruntime = check_engine(tmp_path)
     assert litert.severity == "ok"
     assert litert.sentence.endswith("(XNNPACK) gives the default bundle's golden answers, to the bit.")
     assert onnxruntime.severity == "warning"
-    assert "onnxruntime is installed and cannot run: it was ended by SIGILL" in onnxruntime.sentence
+    assert "onnxruntime is installed but cannot run: it was killed by SIGILL" in onnxruntime.sentence
 
 
 def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,14 +123,14 @@ def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.severity, found.command) == ("problem", f"{PIP} install ai-edge-litert")
 
 
-def test_an_engine_with_wrong_answers_is_a_problem_whatever_else_there_is() -> None:
+def test_an_engine_with_wrong_answers_is_a_problem_even_if_another_works() -> None:
     wrong = judge_engine("litert", Answer({"checks": [GOOD, {**GOOD, "mode": "window", "passed": False}]}))
-    assert "gives wrong answers on this machine in the mode window" in wrong.sentence
+    assert "gives wrong answers on this machine in window mode" in wrong.sentence
     good = judge_engine("onnxruntime", Answer({"checks": [{**GOOD, "engine": "ONNX Runtime 1.32.0"}]}))
     assert [found.severity for found in soften([wrong, good])] == ["problem", "ok"]
 
 
-def test_an_engine_that_cannot_run_is_a_problem_where_it_is_the_only_one() -> None:
+def test_an_engine_that_cannot_run_is_a_problem_if_it_is_the_only_one() -> None:
     dead = judge_engine("litert", Answer(None, "ImportError: no libfoo"))
     assert [found.severity for found in soften([dead])] == ["problem"]
     assert [found.severity for found in soften([dead, Finding("engine", "ok", "")])] == ["warning", "ok"]

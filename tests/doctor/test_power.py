@@ -1,4 +1,4 @@
-"""Power supplies, clocks and modes, on trees of boards' files."""
+"""Power supplies, clocks and power modes, on trees of boards' files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from edge_res.doctor.power import (
     read_modes,
 )
 
-# Jetson Orin Nano 8GB Developer Kit Super, JetPack 6.2, /etc/nvpmodel.conf: the lines of the modes, and one of what
-# they set
+# Jetson Orin Nano 8GB Developer Kit Super, JetPack 6.2, /etc/nvpmodel.conf: the lines that name the modes, and one
+# that a mode sets
 NVPMODEL = """< PARAM TYPE=FILE NAME=CPU_ONLINE >
 CORE_0 /sys/devices/system/cpu/cpu0/online
 < POWER_MODEL ID=0 NAME=15W >
@@ -34,8 +34,8 @@ def write(path: Path, content: str | bytes) -> None:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def firmware(root: Path, told: str) -> None:
-    write(root / "usr/bin/vcgencmd", f"#!/bin/sh\necho {told}\n")
+def firmware(root: Path, answer: str) -> None:
+    write(root / "usr/bin/vcgencmd", f"#!/bin/sh\necho {answer}\n")
     (root / "usr/bin/vcgencmd").chmod(0o755)
 
 
@@ -63,12 +63,12 @@ def test_a_weak_supply_of_a_jetson(tmp_path: Path) -> None:
         write(folder / f"{event}_event_cnt", f"{count}\n")
     (found,) = check_throttling(tmp_path)
     assert (found.what, found.severity) == ("supply", "warning")
-    assert "choose a mode that suits the power supply" in found.sentence
+    assert "choose a power mode that suits the supply" in found.sentence
     write(folder / "oc3_event_cnt", "0\n")
     assert [one.severity for one in check_throttling(tmp_path)] == ["ok"]
 
 
-def test_a_raspberry_pi_that_nothing_slows(tmp_path: Path) -> None:
+def test_a_raspberry_pi_at_full_speed(tmp_path: Path) -> None:
     firmware(tmp_path, "throttled=0x0")
     assert [one.severity for one in check_throttling(tmp_path)] == ["ok"]
 
@@ -80,7 +80,7 @@ def test_a_raspberry_pi_whose_firmware_does_not_answer_this_user(tmp_path: Path)
     assert (found.severity, found.command) == ("unknown", "sudo usermod -aG video $USER")
 
 
-def test_nothing_is_said_of_flags_that_a_machine_has_not(tmp_path: Path) -> None:
+def test_a_machine_without_flags_has_no_findings(tmp_path: Path) -> None:
     write(tmp_path / "sys/class/dmi/id/product_name", "VirtualBox\n")
     assert list(check_throttling(tmp_path)) == []
 
@@ -96,19 +96,20 @@ def test_a_weak_supply_of_a_raspberry_pi_5(tmp_path: Path) -> None:
     (found,) = check_supply(tmp_path)
     assert found.severity == "warning"
     assert (
-        "gives 3000 mA, and this board asks for 5000; its USB ports, a microphone's too, share 600 mA" in found.sentence
+        "delivers 3000 mA, but this board requires 5000; its USB ports, including a microphone's, share 600 mA"
+        in found.sentence
     )
     supply(tmp_path, 900, 1)
     (found,) = check_supply(tmp_path)
     assert "600" not in found.sentence
 
 
-def test_the_supply_made_for_it(tmp_path: Path) -> None:
+def test_the_right_supply(tmp_path: Path) -> None:
     supply(tmp_path, 5000, 1)
     assert [one.severity for one in check_supply(tmp_path)] == ["ok"]
 
 
-def test_a_board_that_does_not_tell_its_supply(tmp_path: Path) -> None:
+def test_a_board_that_does_not_report_its_supply(tmp_path: Path) -> None:
     assert list(check_supply(tmp_path)) == []
 
 
@@ -148,7 +149,7 @@ def test_a_slower_power_mode_of_a_jetson(tmp_path: Path) -> None:
     write(tmp_path / "var/lib/nvpmodel/status", "pmode:0000 fmode:quiet\n")
     (found,) = check_power_mode(tmp_path)
     assert (found.severity, found.command) == ("warning", "sudo nvpmodel -m 2")
-    assert "The power mode 15W has fewer cores or a lower clock than MAXN_SUPER" in found.sentence
+    assert "The power mode 15W uses fewer cores or a lower clock than MAXN_SUPER" in found.sentence
     write(tmp_path / "var/lib/nvpmodel/status", "pmode:0002 fmode:cool\n")
     assert [one.severity for one in check_power_mode(tmp_path)] == ["ok"]
 

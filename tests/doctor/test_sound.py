@@ -1,4 +1,4 @@
-"""PortAudio, sound servers and microphones: real ones, and what is said of those that are not here."""
+"""PortAudio, sound servers and microphones: real ones, and findings about others."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ HEARD = {
 
 
 def test_portaudio_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "sitecustomize.py").write_text(HIDES_PORTAUDIO)  # Python imports it first of all
+    (tmp_path / "sitecustomize.py").write_text(HIDES_PORTAUDIO)  # Python imports it before anything else
     find_first(tmp_path, monkeypatch)
     (found,) = check_portaudio(tmp_path)
     assert (found.severity, found.command) == ("problem", "sudo apt install libportaudio2")
 
 
-def test_a_file_of_alsa_that_is_wrong(pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_faulty_alsa_file(pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in pulse.env.items():
         monkeypatch.setenv(name, value)
-    with Path(pulse.env["HOME"], ".asoundrc").open("a") as told:
-        told.write("pcm.front { type null }")
+    with Path(pulse.env["HOME"], ".asoundrc").open("a") as asoundrc:
+        asoundrc.write("pcm.front { type null }")
     (found,) = check_portaudio(Path("/"))
     assert (found.severity, found.command) == ("problem", "arecord -L")
     assert found.sentence.startswith("PortAudio does not start, ")
@@ -87,7 +87,7 @@ def use(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def zeros() -> Iterator[Server]:
-    """A microphone that delivers nothing but zeros, as one that is muted."""
+    """A microphone that delivers only zeros, like a muted one."""
     skip_without_microphone()
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder), "module-null-source source_name=mic rate=48000 channels=1")
@@ -102,7 +102,7 @@ def test_only_what_is_played_can_be_heard(pulse: Pulse, monkeypatch: pytest.Monk
     assert "only what this machine plays (mic.monitor)" in found.sentence
     pulse.unplug()
     (found,) = check_microphone(Path("/"))
-    assert found.sentence == "There is no microphone: the sound server knows none; plug one in."
+    assert found.sentence == "There is no microphone: the sound server has none; plug one in."
     assert found.severity == "problem"
 
 
@@ -110,7 +110,7 @@ def test_a_microphone_of_zeros(zeros: Server, monkeypatch: pytest.MonkeyPatch) -
     use(zeros, monkeypatch)
     (found,) = check_microphone(Path("/"))
     assert found.severity == "warning"
-    assert found.sentence.endswith("delivers 16000 Hz, all of it zero: is it muted?")
+    assert found.sentence.endswith("delivers 16000 Hz, but only zeros: is it muted?")
     assert found.command == "pactl set-source-mute @DEFAULT_SOURCE@ 0"
 
 
@@ -120,12 +120,12 @@ def test_a_microphone_that_hears(zeros: Server, monkeypatch: pytest.MonkeyPatch)
     use(zeros, monkeypatch)
     (found,) = check_microphone(Path("/"))
     assert found.severity == "ok"
-    assert "delivers 16000 Hz, at most -" in found.sentence
+    assert "delivers 16000 Hz, with a peak of -" in found.sentence
 
 
 def test_the_sound_server_of_this_user(tmp_path: Path, pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
     use(pulse, monkeypatch)
-    assert list(check_sound_server(tmp_path)) == []  # none is installed in that tree
+    assert list(check_sound_server(tmp_path)) == []  # no server is installed in that tree
     (tmp_path / "usr/bin").mkdir(parents=True)
     (tmp_path / "usr/bin/pulseaudio").touch()
     assert [found.severity for found in check_sound_server(tmp_path)] == ["ok"]
@@ -162,19 +162,19 @@ def test_no_microphone(tmp_path: Path) -> None:
     assert (
         "none of the sound cards records (Headphones, vc4hdmi0, vc4hdmi1)" in judge_none(None, known, [], []).sentence
     )
-    assert "nor any sound card" in judge_none(None, cards(tmp_path / "empty"), [], []).sentence
+    assert "no microphone and no sound card" in judge_none(None, cards(tmp_path / "empty"), [], []).sentence
     in_use = judge_none("it is in use by arecord (process 7); end that first", known, [], [])
     assert in_use.sentence.endswith("can be used: it is in use by arecord (process 7); end that first.")
     unlisted = judge_none(None, known, [Path("/dev/snd/pcmC3D0c")], [])
-    assert "the system knows pcmC3D0c" in unlisted.sentence
+    assert "although the system has pcmC3D0c" in unlisted.sentence
     closed = judge_none("permission denied", known, [], [Finding("group", "warning", "", "sudo usermod -aG audio pi")])
     assert closed.command == "sudo usermod -aG audio pi"
     assert {found.severity for found in (in_use, unlisted, closed)} == {"problem"}
 
 
-def test_what_alsa_alone_is_told_to_do() -> None:
+def test_commands_for_alsa_alone() -> None:
     assert judge_heard(HEARD, None, "").sentence == (
-        "The microphone 1 'USB PnP: Audio (hw:1,0)' delivers 48000 Hz, at most -20 dB of full scale just now."
+        "The microphone 1 'USB PnP: Audio (hw:1,0)' delivers 48000 Hz, with a peak of -20 dB of full scale."
     )
     assert judge_heard({**HEARD, "peak": 0.0}, None, "").command == "alsamixer -V capture"
     nothing = judge_heard({**HEARD, "samples": 0}, None, "")
@@ -185,5 +185,5 @@ def test_microphones_that_cannot_be_opened() -> None:
     refused = {**HEARD, "refused": "The microphone cannot be opened; it is in use."}
     assert judge_heard(refused, ["usb"], "usb").sentence == refused["refused"]
     none = judge_heard({**HEARD, "default": -1}, None, "")
-    assert none.sentence == "No microphone is the default: say mic:NAME, of 1 'USB PnP: Audio (hw:1,0)'."
+    assert none.sentence == "There is no default microphone; use mic:NAME with one of 1 'USB PnP: Audio (hw:1,0)'."
     assert none.severity == "problem"

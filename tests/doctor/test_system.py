@@ -1,4 +1,4 @@
-"""The system below, by facts and by real files."""
+"""The system, by its facts and by real files."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ HugePages_Total:       0
 
 
 @pytest.mark.parametrize(
-    ("bits", "machine", "libc", "told"),
+    ("bits", "machine", "libc", "begins"),
     [
         (32, "aarch64", "glibc 2.36", "The kernel is 64-bit (aarch64), but Python and the other programs are 32-bit"),
         (32, "armv7l", "glibc 2.36", "This is a 32-bit system (armv7l)"),
         (64, "riscv64", "glibc 2.39", "LiteRT has no builds for riscv64"),
-        (64, "aarch64", "", "Its C library is not glibc"),
+        (64, "aarch64", "", "The C library is not glibc"),
         (64, "aarch64", "glibc 2.26", "glibc 2.26 is older than 2.27"),
     ],
 )
-def test_a_system_without_builds(bits: int, machine: str, libc: str, told: str) -> None:
+def test_a_system_without_builds(bits: int, machine: str, libc: str, begins: str) -> None:
     found = judge_system(bits, machine, libc)
     assert (found.what, found.severity) == ("system", "problem")
-    assert found.sentence.startswith(told)
+    assert found.sentence.startswith(begins)
 
 
 @pytest.mark.parametrize(("machine", "libc"), [("aarch64", "glibc 2.27"), ("x86_64", "glibc 2.41")])
@@ -77,7 +77,7 @@ def test_memory(free: int, severity: str, tmp_path: Path) -> None:
     assert f"{free * 1024 / 1e6:.0f} of 448 MB are free" in found.sentence
 
 
-def test_memory_that_is_not_told(tmp_path: Path) -> None:
+def test_memory_that_is_not_reported(tmp_path: Path) -> None:
     assert [found.severity for found in check_memory(tmp_path)] == ["unknown"]
 
 
@@ -90,7 +90,7 @@ def test_no_room_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_temporary_files_that_cannot_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a full disk: a file can be made there, and nothing be written into it."""
+    """As on a full disk: a file can be created, but nothing written to it."""
     monkeypatch.setenv("HOME", str(tmp_path))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_res.engines import ENGINES, RunnerClass, TensorSpec
+from edge_res.choices import ENGINES
+from edge_res.engines import RunnerClass, TensorSpec
 from edge_res.errors import EngineError
 from edge_res.flow import Frames
 from edge_res.model import models

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_res.devices.profiles import Reads
+from edge_res.devices.files import Reads
 from edge_res.profiling.sensors import BoardSensors, Sensed
 
 

@@ -18,6 +18,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 def nothing_is_left(host: Sshd) -> Iterator[None]:
     yield
     until_s = time.monotonic() + 60
-    while host.left():  # the other side clears up behind one that was killed
+    while host.left():  # the other side cleans up after a process that was killed
         assert time.monotonic() < until_s, host.left()
         time.sleep(0.05)

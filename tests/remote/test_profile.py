@@ -33,15 +33,15 @@ def test_the_report_comes_back_and_nothing_is_left(host: Sshd, tmp_path: Path) -
     assert lines(edgeres("profile", "--compare", tmp_path / "a.json", tmp_path / "a.json", "--json"))[0]["pairs"]
 
 
-def test_an_ensemble_and_a_mistake_over_there_are_told(host: Sshd) -> None:
+def test_a_mistake_with_an_ensemble_is_reported_from_there(host: Sshd) -> None:
     run = edgeres(*ASKED[:1], "tiny+tiny", *SHORT[1:], "--device", "no-such-device", "--host", NAME, *host.options)
     assert run.returncode == 11
-    told = run.stderr.decode()
-    assert f"{NAME}: There is no device 'no-such-device'" in told  # what it said there
-    assert f"{NAME} has not profiled: `edgeres profile` ended there with 2." in told
+    printed = run.stderr.decode()
+    assert f"{NAME}: There is no device 'no-such-device'" in printed  # its own message
+    assert f"{NAME} has not profiled: `edgeres profile` ended there with 2." in printed
 
 
-def test_a_device_file_of_ones_own_goes_along(host: Sshd, tmp_path: Path) -> None:
+def test_a_users_own_device_file_is_sent_along(host: Sshd, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('title = "a machine of mine"\nrecognised_by = ["no such board"]\n')
     run = edgeres(*ASKED, *host.options, "--device", os.path.relpath(tmp_path / "mine.toml", CLIPS), "--json")
     assert lines(run)[0]["rows"][0]["verdict"] != "failed"
@@ -55,18 +55,18 @@ def test_what_is_missing_there_is_named(host: Sshd, tmp_path: Path) -> None:
     assert run.returncode == 11
     assert sentence(run) == (
         f"{NAME}: its {python} lacks numpy, typer, rich, soxr, soundfile, ai-edge-litert; install edge-res there and "
-        "name its Python with --host-python, or let --install make one for the while."
+        "give the path of its Python with --host-python, or use --install for a temporary environment."
     )
 
 
-def test_an_environment_for_the_while_is_made_and_removed(host: Sshd, tmp_path: Path) -> None:
-    """With the packages of the real index, into a Python that has none."""
+def test_a_temporary_environment_is_created_and_removed(host: Sshd, tmp_path: Path) -> None:
+    """With packages from the real index, for a Python that has none."""
     venv.create(tmp_path / "bare", with_pip=False)
     python = tmp_path / "bare" / "bin" / "python"
     run = edgeres(*ASKED, "--ssh", host.ssh, "--host-python", python, "--install")
     assert run.returncode == 0, run.stderr.decode()
     assert f"{NAME}: installing numpy" in run.stderr.decode()
-    assert "litert step 1" in run.stdout.decode()  # the tables of a person
+    assert "litert step 1" in run.stdout.decode()  # tables for people
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_an_environment_for_the_while_is_made_and_removed(host: Sshd, tmp_path: 
         (("--ssh", "no-such-ssh"), "'no-such-ssh' cannot be run"),
         (("--ssh", ""), "'' cannot be run (it is empty)"),
         (("--host-python", "python9"), f"{NAME} has no python9: "),
-        (("--host-python", "a b"), "--host-python 'a b' is no path"),
+        (("--host-python", "a b"), "--host-python 'a b' is not a path"),
     ],
 )
 def test_mistakes_are_one_sentence(host: Sshd, options: tuple[str, ...], part: str) -> None:
@@ -88,8 +88,8 @@ def test_mistakes_are_one_sentence(host: Sshd, options: tuple[str, ...], part: s
     assert part in sentence(run)
 
 
-def test_while_ssh_may_ask_for_a_password_the_terminal_is_left_alone(host: Sshd) -> None:
-    """A spinner would draw over the question, and whoever asked would wait for ever."""
+def test_nothing_is_drawn_while_ssh_may_ask_for_a_password(host: Sshd) -> None:
+    """A spinner would hide the question, and the user would wait forever."""
     shown = []
     for ssh in ("sh -c 'sleep 0.5; exit 255'", host.ssh):
         ours, theirs = os.openpty()
@@ -106,7 +106,7 @@ def test_while_ssh_may_ask_for_a_password_the_terminal_is_left_alone(host: Sshd)
 
 
 def all_of(terminal: int) -> bytes:
-    """What is written to a terminal until nobody has it open."""
+    """What is written to a terminal until the last process closes it."""
     found = b""
     with suppress(OSError), os.fdopen(terminal, "rb", buffering=0) as file:
         while read := file.read(4096):
@@ -114,7 +114,7 @@ def all_of(terminal: int) -> bytes:
     return found
 
 
-def test_a_key_that_is_not_known_is_one_sentence(host: Sshd, tmp_path: Path) -> None:
+def test_an_unknown_key_is_one_sentence(host: Sshd, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
     run = edgeres(*ASKED, "--ssh", host.ssh.replace(host.key, str(tmp_path / "other")))
     assert run.returncode == 11
@@ -123,17 +123,17 @@ def test_a_key_that_is_not_known_is_one_sentence(host: Sshd, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_in_the_middle_nothing_is_left(host: Sshd, number: signal.Signals) -> None:
+def test_nothing_is_left_after_an_interrupt(host: Sshd, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "edge_res.cli", *ASKED, "--seconds", "60", *host.options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
         wait_until(lambda: len(processes(host.temporary)) > 1)  # `edgeres profile`, and the loop that it measures
         process.send_signal(number)
-        _, told = process.communicate(timeout=20)
+        _, printed = process.communicate(timeout=20)
     if number == signal.SIGKILL:
         assert process.returncode == -number
     else:
         assert process.returncode == 130
-        assert told.decode().splitlines()[-1] == f"edgeres: ended; {NAME} clears up, and nothing is left there"
+        assert printed.decode().splitlines()[-1] == f"edgeres: ended; {NAME} clears up, and nothing is left there"
     wait_until(lambda: not processes(host.temporary))
     wait_until(lambda: not host.left())
 
@@ -146,10 +146,10 @@ def wait_until(done: Callable[[], bool], limit_s: float = 20.0) -> None:
 
 
 def processes(folder: Path) -> list[str]:
-    """Those that work in a folder: of the measured loop too."""
+    """The processes that work in a folder, including the measured loop."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # has ended
             if str(process.joinpath("cwd").readlink()).startswith(str(folder)):
                 found.append(process.name)
     return found

@@ -21,26 +21,26 @@ from tests.sshd import NAME, Sshd
 TINY = bundle_path("tiny").read_bytes()
 
 
-def test_a_bundle_is_verified_there_and_takes_the_place_of_another(host: Sshd, tmp_path: Path) -> None:
+def test_a_bundle_is_verified_there_and_replaces_another(host: Sshd, tmp_path: Path) -> None:
     place = tmp_path / "a model.edgeres"
     place.write_bytes(b"the one before")
     place.chmod(0o640)
-    (told,) = lines(edgeres("push", "tiny", f"{NAME}:{place}", *host.options, "--json"))
-    assert (told["host"], told["path"]) == (NAME, str(place))
-    assert told["verified"]["passed"]
+    (body,) = lines(edgeres("push", "tiny", f"{NAME}:{place}", *host.options, "--json"))
+    assert (body["host"], body["path"]) == (NAME, str(place))
+    assert body["verified"]["passed"]
     assert place.read_bytes() == TINY
     assert place.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [place]
 
 
-def test_a_folder_takes_its_name_and_what_was_not_verified_is_said(host: Sshd, tmp_path: Path) -> None:
+def test_in_a_folder_it_keeps_its_name_and_a_warning_says_that_it_was_not_verified(host: Sshd, tmp_path: Path) -> None:
     run = edgeres("push", "tiny", f"{NAME}:{tmp_path}/", *host.options, "--unverified")
     assert run.returncode == 0
     assert "NOT verified there" in run.stderr.decode()
     assert (tmp_path / "tiny.edgeres").read_bytes() == TINY
 
 
-def test_one_that_computes_something_else_there_replaces_nothing(host: Sshd, tmp_path: Path) -> None:
+def test_a_bundle_with_wrong_answers_there_replaces_nothing(host: Sshd, tmp_path: Path) -> None:
     place, wrong = tmp_path / "model.edgeres", tmp_path / "wrong.edgeres"
     place.write_bytes(b"the one before")
     bundle = read_bundle("tiny")
@@ -51,44 +51,44 @@ def test_one_that_computes_something_else_there_replaces_nothing(host: Sshd, tmp
     run = edgeres("push", wrong, f"{NAME}:{place}", *host.options)
     assert run.returncode == 11
     told = sentence(run)
-    assert told.startswith(f"{NAME}: {place} stays as it was: The bundle 'tiny' does not compute here what it must")
+    assert told.startswith(f"{NAME}: {place} was not replaced: The bundle 'tiny' does not compute here what it must")
     assert place.read_bytes() == b"the one before"
     assert sorted(tmp_path.iterdir()) == [place, wrong]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_interrupted_the_one_before_is_still_there(host: Sshd, tmp_path: Path, number: signal.Signals) -> None:
+def test_the_old_bundle_survives_an_interrupt(host: Sshd, tmp_path: Path, number: signal.Signals) -> None:
     place = tmp_path / "model.edgeres"
     place.write_bytes(b"the one before")
     command = [sys.executable, "-m", "edge_res.cli", "push", "default", f"{NAME}:{place}", *host.options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
         until_s = time.monotonic() + 20
-        while len(list(tmp_path.iterdir())) < 2:  # its draft has come
+        while len(list(tmp_path.iterdir())) < 2:  # its draft is there
             assert time.monotonic() < until_s
         process.send_signal(number)
-        _, told = process.communicate(timeout=20)
+        _, printed = process.communicate(timeout=20)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert told.decode().splitlines()[-1].startswith("edgeres: ended; ")
+        assert printed.decode().splitlines()[-1].startswith("edgeres: ended; ")
     while len(list(tmp_path.iterdir())) > 1:
         assert time.monotonic() < until_s
     assert place.read_bytes() == b"the one before"
 
 
-def test_a_folder_that_is_not_there_is_one_sentence(host: Sshd, tmp_path: Path) -> None:
+def test_a_missing_folder_is_one_sentence(host: Sshd, tmp_path: Path) -> None:
     told = sentence(edgeres("push", "tiny", f"{NAME}:{tmp_path}/none/x.edgeres", *host.options))
-    assert told == f"{NAME}: it has no folder {tmp_path}/none; make it first."
+    assert told == f"{NAME}: there is no folder {tmp_path}/none; create it first."
 
 
-def test_what_is_no_file_is_not_replaced(host: Sshd, tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_not_replaced(host: Sshd, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     told = sentence(edgeres("push", "tiny", f"{NAME}:{pipe}", *host.options, "--unverified"))
-    assert told == f"{NAME}: its {pipe} is no file, and the bundle would take its place; name another."
+    assert told == f"{NAME}: {pipe} is not a file and would be replaced by the bundle; choose another path."
     assert pipe.is_fifo()
 
 
-def test_what_is_no_bundle_is_not_sent(tmp_path: Path) -> None:
+def test_what_is_not_a_bundle_is_not_sent(tmp_path: Path) -> None:
     (tmp_path / "x.edgeres").write_bytes(b"no zip")
     assert edgeres("push", tmp_path / "x.edgeres", "nobody@127.0.0.1:x").returncode == 6
 
@@ -102,11 +102,11 @@ def test_what_is_no_bundle_is_not_sent(tmp_path: Path) -> None:
         ("pi:~/x y.edgeres", "pi", "~/x y.edgeres"),
     ],
 )
-def test_a_place_is_written_as_for_scp(target: str, name: str, path: str) -> None:
+def test_a_target_is_written_as_for_scp(target: str, name: str, path: str) -> None:
     assert split(target) == (name, path)
 
 
 @pytest.mark.parametrize("target", ["pi.local", "", ":x", "-oProxyCommand=x:y", "a@b@c:x"])
-def test_what_is_no_place_is_refused(target: str) -> None:
+def test_what_is_not_a_target_is_refused(target: str) -> None:
     with pytest.raises(ConfigError, match="names no place on another machine"):
         split(target)

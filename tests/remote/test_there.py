@@ -1,4 +1,4 @@
-"""What runs on the other machine, without ssh between."""
+"""The program that runs on the other machine, tried here without ssh."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASK = {"task": "profile", "arguments": ["info"], "install": False, "requirement
 
 
 def started(temporary: Path, files: Sequence[tuple[str, int]]) -> subprocess.Popen[bytes]:
-    """It has begun, and been told which files come."""
+    """The program, started and sent the task with a list of files."""
     process = subprocess.Popen(
         [sys.executable, str(there.__file__)],
         stdin=subprocess.PIPE,
@@ -46,7 +46,7 @@ def many_files() -> bytes:
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_cut_off_while_the_package_is_unpacked_nothing_is_left(tmp_path: Path, attempt: int) -> None:
+def test_nothing_is_left_if_cut_off_while_unpacking(tmp_path: Path, attempt: int) -> None:
     package = many_files()
     with started(tmp_path, [("package.zip", len(package))]) as process:
         assert process.stdin
@@ -61,13 +61,13 @@ def test_cut_off_while_the_package_is_unpacked_nothing_is_left(tmp_path: Path, a
 
 
 @pytest.mark.parametrize("sent", [0, 1000])
-def test_cut_off_before_all_has_come_nothing_is_left(tmp_path: Path, sent: int) -> None:
+def test_nothing_is_left_if_cut_off_before_all_has_arrived(tmp_path: Path, sent: int) -> None:
     with started(tmp_path, [("package.zip", 2000)]) as process:
         process.communicate(b"0" * sent, timeout=20)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_signal_while_something_is_made_ends_it(tmp_path: Path) -> None:
+def test_a_signal_while_a_file_is_created_ends_it(tmp_path: Path) -> None:
     """The handler runs in the thread that it interrupts, which holds the lock."""
     code = (
         "import os, signal, sys, threading, time\n"
@@ -95,7 +95,7 @@ def test_a_signal_while_something_is_made_ends_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_environment_is_made_on_a_disk_unless_the_user_names_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_is_created_on_a_disk_unless_the_user_names_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TMPDIR", raising=False)
     assert there.place(install=True) == "/var/tmp"
     assert there.place(install=False) is None
@@ -104,11 +104,11 @@ def test_an_environment_is_made_on_a_disk_unless_the_user_names_a_place(monkeypa
 
 
 @pytest.mark.parametrize("version", [(3, 10), (3, 11)])
-def test_all_that_the_runtime_needs_there_is_looked_for(version: tuple[int, int]) -> None:
-    """What it depends on, but for the microphone's package; tomli before Python 3.11."""
+def test_all_requirements_are_checked(version: tuple[int, int]) -> None:
+    """All requirements but the microphone's; tomli only before Python 3.11."""
     nothing = (
         f"import sys, importlib.util\nsys.version_info = {version}\nimportlib.util.find_spec = lambda name: None\n"
     )
-    told = subprocess.run([sys.executable, "-c", nothing + there.CHECK], capture_output=True, text=True).stdout.split()
+    done = subprocess.run([sys.executable, "-c", nothing + there.CHECK], capture_output=True, text=True)
     needed = {re.split("[><;]", text)[0] for text in requirements()} - {"sounddevice", "tomli"}
-    assert set(told) == needed | ({"tomli"} if version < (3, 11) else set())
+    assert set(done.stdout.split()) == needed | ({"tomli"} if version < (3, 11) else set())

@@ -43,8 +43,8 @@ ADDRESSES = {
     "serial:": "serial: names no device; give one as in serial:/dev/ttyUSB0?rate=1000&channels=3.",
     "serial:PATH": "serial:PATH does not say its sample rate; give it in Hz as in "
     "serial:/dev/ttyUSB0?rate=1000&channels=3, or use rate=measure.",
-    "serial:PATH?rate=1000&parity=even": "serial:PATH?rate=1000&parity=even has the unknown option 'parity'; its options "
-    "are channels, rate, unit, scale, alarm, baud, format, as in serial:/dev/ttyUSB0?rate=1000&channels=3.",
+    "serial:PATH?rate=1000&parity=even": "serial:PATH?rate=1000&parity=even has the unknown option 'parity'; its "
+    "options are channels, rate, unit, scale, alarm, baud, format, as in serial:/dev/ttyUSB0?rate=1000&channels=3.",
     "serial:PATH?rate=1000&baud=fast": "serial:PATH?rate=1000&baud=fast says baud=fast; expected an integer.",
     "serial:PATH?rate=1000&baud=-9600": "serial:PATH says baud=-9600; try 9600, 115200, 921600 or 1000000.",
     "serial:PATH?rate=1000&baud=99999999999": "PATH does not support baud=99999999999; try 9600, 115200, 921600 "
@@ -134,7 +134,7 @@ def unprivileged() -> Iterator[None]:
     ("mode", "group", "way_out"),
     [
         (0o060, 20, "join its group with `sudo usermod -aG dialout $USER` and log in again"),
-        (0o000, 20, "its group dialout may not either; give it one that may with a udev rule"),
+        (0o000, 20, "its group dialout has no access either; give it to a group that you are in with a udev rule"),
     ],
     ids=["group", "nobody"],
 )  # fmt: skip

@@ -33,7 +33,7 @@ def test_settings_survive_json() -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ("epoch = 3", "has ['epoch'], which mean nothing there; known are ['allowed_loss', 'batch'"),
+        ("epoch = 3", "has the unknown keys ['epoch']; the keys are ['allowed_loss', 'batch'"),
         ("epochs = 'many'", "epochs is 'many', expected a whole number"),
         ("optimizer = 'adam'", "optimizer is 'adam', expected one of adamw, sgd"),
         ("[net]\nwidths = [8, 16]", "net: widths is [8, 16], expected a list of 3, each a whole number"),

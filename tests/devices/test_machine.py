@@ -1,4 +1,4 @@
-"""Cores, systems and accelerators, by the files of real machines."""
+"""Board, system, cores and accelerators, read from the files of real machines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ flags\t\t: fpu vme de pse sse sse2 avx fma avx2 bmi2 avx_vnni
 
 
 def cpuinfo(root: Path, *cores: tuple[str, str, str]) -> None:
-    """Of cores with implementer, part and features, as Linux writes them on arm64; a Raspberry Pi adds lines."""
+    """/proc/cpuinfo of arm64 cores with implementer, part and features, and a Raspberry Pi's extra lines."""
     blocks = [
         CORE.format(number=number, implementer=implementer, part=part, features=features)
         for number, (implementer, part, features) in enumerate(cores)
@@ -123,7 +123,7 @@ def test_jetpack(tmp_path: Path, line: str, l4t: str, jetpack: str) -> None:
     assert (f"JetPack {jetpack} (L4T {l4t})" in str(found)) == bool(l4t)
 
 
-def test_a_system_that_tells_nothing(tmp_path: Path) -> None:
+def test_a_system_without_any_files(tmp_path: Path) -> None:
     found = read_system(tmp_path)
     assert (found.name, found.l4t, found.bits) == ("", "", 64)
     assert str(found).startswith("Linux, kernel ")
@@ -164,37 +164,37 @@ def test_accelerators(tmp_path: Path) -> None:
         Accelerator("Coral Edge TPU", "USB 2-1"),
         Accelerator("NVIDIA GPU of the SoC", "/dev/nvhost-gpu"),
     )
-    told = "Model: \t\t NVIDIA GeForce RTX 3060\nIRQ:   \t\t 16\n"
-    write_file(tmp_path / "proc/driver/nvidia/gpus/0000:01:00.0/information", told)
+    driver = "Model: \t\t NVIDIA GeForce RTX 3060\nIRQ:   \t\t 16\n"
+    write_file(tmp_path / "proc/driver/nvidia/gpus/0000:01:00.0/information", driver)
     assert read_accelerators(tmp_path)[0].name == "NVIDIA GeForce RTX 3060"
 
 
-def test_staying_on_cores_that_are_not_there_is_said() -> None:
+def test_cores_that_are_missing_are_reported() -> None:
     before = os.sched_getaffinity(0)
     assert stay_on(()) is None
     assert stay_on((max(before) + 1,)) == (
-        f"none of the cores {max(before) + 1}, which the device file names, can be used here: all others are"
+        f"none of the cores {max(before) + 1} named in the device file is available; using all cores"
     )
     assert os.sched_getaffinity(0) == before
 
 
-def test_threads_that_run_already_stay_as_well() -> None:
+def test_threads_that_run_already_are_moved_too() -> None:
     before = os.sched_getaffinity(0)
     found: list[set[int]] = []
-    told, done = threading.Event(), threading.Event()
+    moved, done = threading.Event(), threading.Event()
 
     def look() -> None:
-        told.wait(10)
+        moved.wait(10)
         found.append(os.sched_getaffinity(0))
         done.set()
 
     threading.Thread(target=look).start()
     try:
-        assert stay_on((max(before),)) == f"staying on the cores {max(before)}"
-        told.set()
+        assert stay_on((max(before),)) == f"running on the cores {max(before)} only"
+        moved.set()
         assert done.wait(10)
     finally:
-        told.set()
+        moved.set()
         for thread in Path("/proc/self/task").iterdir():
             os.sched_setaffinity(int(thread.name), before)
     assert found == [{max(before)}]
