@@ -1,4 +1,4 @@
-"""An MQTT broker, by paho-mqtt: its address, a connection to it, and why there is none.
+"""An MQTT broker, with paho-mqtt: its address, and a connection to it.
 
 The one module that imports paho, for sources, outputs and whatever else talks to a broker.
 """
@@ -75,8 +75,12 @@ def client_name(purpose: str) -> str:
 class Connection:
     """A connection to a broker, without a thread: callbacks run while `loop` is called.
 
-    Raises `SourceError` where the broker cannot be reached or refuses the connection. Without `clean`, the broker keeps
-    messages for a client of this name while it is away. `client` is paho's.
+    <<<<<<< HEAD
+        Raises `SourceError` where the broker cannot be reached or refuses the connection. Without `clean`, the broker keeps
+    =======
+        Raises `SourceError` if the broker cannot be reached or refuses the connection. Without `clean`, the broker keeps
+    >>>>>>> h-sources
+        messages for a client of this name while it is away. `client` is paho's.
     """
 
     def __init__(self, broker: Broker, name: str, clean: bool = True) -> None:
@@ -84,9 +88,9 @@ class Connection:
         self.broker = broker
         self.name = name
         self._topics: dict[str, int] = {}  # and their QoS
-        self._let_in = self._subscribed = False
+        self._accepted = self._subscribed = False
         self._refused = ""  # why the broker refuses
-        self._let_in_s = 0.0  # when it let us in
+        self._accepted_s = 0.0  # when the broker accepted the connection
         self._short = 0  # short connections in a row
         self._backoff_s = _LOOP_S
         self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, name, clean_session=clean)
@@ -104,7 +108,7 @@ class Connection:
             raise SourceError(
                 f"The broker {broker} cannot be reached: {reason}; check its name and port, and that it runs."
             ) from None
-        self._wait(lambda: self._let_in)
+        self._wait(lambda: self._accepted)
         if self._refused:
             self.close()
             raise SourceError(
@@ -118,7 +122,7 @@ class Connection:
         self.client.subscribe(topic, qos)
 
     def wait_until_subscribed(self) -> None:
-        """Wait for the first answer to `subscribe`; raises `SourceError` where the broker refuses."""
+        """Wait for the first answer to `subscribe`; raises `SourceError` if the broker refuses."""
         self._wait(lambda: self._subscribed)
         if self._refused:
             self.close()
@@ -131,7 +135,7 @@ class Connection:
         """Send and receive for a moment; False: the connection is lost."""
         if not self.client.loop(_LOOP_S):
             return True
-        self._short = self._short + 1 if self._let_in and monotonic() - self._let_in_s < _SHORT_S else 0
+        self._short = self._short + 1 if self._accepted and monotonic() - self._accepted_s < _SHORT_S else 0
         return False
 
     def why_lost(self) -> str:
@@ -149,7 +153,7 @@ class Connection:
         """Try once to connect again, after a pause that doubles from try to try; whether the broker was reached."""
         stopping.wait(self._backoff_s)
         self._backoff_s = min(_MOST_BACKOFF_S, 2 * self._backoff_s)
-        self._refused, self._let_in = "", False
+        self._refused, self._accepted = "", False
         try:
             self.client.reconnect()
         except OSError:
@@ -166,7 +170,7 @@ class Connection:
         self.client.disconnect()
 
     def _wait(self, done: Callable[[], bool]) -> None:
-        """Until that or a refusal; raises `SourceError` where no answer comes."""
+        """Wait for that or a refusal; raises `SourceError` if no answer comes."""
         until_s = monotonic() + _ANSWER_S
         while not (done() or self._refused):
             if (self.client.loop(_LOOP_S) and not self._refused) or monotonic() > until_s:
@@ -178,7 +182,7 @@ class Connection:
         if reason.is_failure:
             self._refused = str(reason).lower()
             return
-        self._let_in, self._let_in_s = True, monotonic()
+        self._accepted, self._accepted_s = True, monotonic()
         for topic, qos in self._topics.items():  # a broker that was restarted may have forgotten them
             client.subscribe(topic, qos)
 

@@ -158,7 +158,7 @@ def test_damaged_bundles_are_refused_in_one_sentence(tmp_path: Path) -> None:
         "text.edgeres": "not a whole .edgeres bundle",
         "tampered.edgeres": "window.tflite in the bundle is not what was exported",
         "schema.edgeres": "schema 99",
-        "lacks.edgeres": "lacks its member window.tflite",
+        "lacks.edgeres": "lacks its file window.tflite",
     }
     for name, path in broken_bundles(tmp_path).items():
         run = edgeres("listen", "demo:", "--model", path)

@@ -66,8 +66,8 @@ def test_the_same_words_are_heard_as_from_the_file(broker: Broker, tmp_path: Pat
         assert events(stdout, f"mqtt://localhost:{broker.port}/{topic}") == alone
 
 
-def test_the_sender_in_the_documentation_is_understood(broker: Broker) -> None:
-    text = (REPOSITORY / "docs" / "how-to" / "mqtt.md").read_text(encoding="utf-8")
+def test_the_sender_in_the_documentation_works(broker: Broker) -> None:
+    text = (REPOSITORY / "docs" / "mqtt-and-iio.md").read_text(encoding="utf-8")
     code: dict[str, Any] = {}
     exec(text.partition("<!-- mqtt -->\n```python\n")[2].partition("```")[0], code)
     address = broker.address("room/fan", "rate=1000&channels=3")
@@ -80,7 +80,7 @@ def test_the_sender_in_the_documentation_is_understood(broker: Broker) -> None:
     heard.check_signal()
 
 
-def test_a_frozen_broker_is_an_alarm_and_keeps_nobody_from_leaving(broker: Broker, tmp_path: Path) -> None:
+def test_a_frozen_broker_is_an_alarm_and_does_not_block_the_exit(broker: Broker, tmp_path: Path) -> None:
     with listener(tmp_path, broker.address("room/mic", "rate=16000")) as process:
         broker.freeze()
         assert process.stderr

@@ -66,7 +66,7 @@ class RunnerClass(Protocol):
 def load_engine(name: str) -> RunnerClass:
     """The class of an engine, with its package imported; raises an `EngineError` that says what to install."""
     if name not in ENGINES:
-        raise ConfigError(f"There is no engine {name!r}; known are {', '.join(ENGINES)}.")
+        raise ConfigError(f"There is no engine {name!r}; use one of {', '.join(ENGINES)}.")
     module, _, attribute = ENGINES[name].runner.partition(":")
     runner: RunnerClass = getattr(importlib.import_module(module), attribute)
     return runner

@@ -49,7 +49,7 @@ def choose_engine(name: str | None, order: Sequence[str] = tuple(ENGINES)) -> tu
     """The engine `name`, or without a name the first of `order` that can be imported here.
 
     Returns the engine and, where it is not the first, a sentence that says why. An engine given by name is never
-    replaced. Raises `EngineError` where none can be imported.
+    replaced. Raises `EngineError` if none can be imported.
     """
     if name is not None:
         return load_engine(name), None

@@ -14,7 +14,7 @@ Key = tuple[str, str, int]  # engine, mode, threads
 
 @dataclass(frozen=True)
 class Pair:
-    """A combination that both profiles have: figures by name, and how much larger the second is; None: not known."""
+    """A combination in both profiles: figures by name, None if unknown, and their ratio."""
 
     key: Key
     first: dict[str, float | None]
@@ -22,23 +22,24 @@ class Pair:
     verdicts: tuple[str, str]
 
     def ratio(self, figure: str) -> float | None:
+        """The second figure over the first; None if unknown."""
         one, two = self.first[figure], self.second[figure]
         return two / one if one and two is not None else None
 
 
 def differences(one: Report, two: Report) -> list[str]:
-    """What makes figures of the two not comparable: another model, another hop."""
+    """Why the two cannot be compared: different models, different hops; each to follow "are"."""
     found = []
     if one["bundle"].get("sha256") != two["bundle"].get("sha256"):
         names = one["bundle"].get("name"), two["bundle"].get("name")
-        found.append(f"of two bundles, {names[0]} and {names[1]}, whose models differ")
+        found.append(f"of the bundles {names[0]} and {names[1]} with different models")
     if one["bundle"].get("hop_ms") != two["bundle"].get("hop_ms"):
-        found.append(f"of hops of {one['bundle'].get('hop_ms')} and {two['bundle'].get('hop_ms')} ms")
+        found.append(f"with hops of {one['bundle'].get('hop_ms')} and {two['bundle'].get('hop_ms')} ms")
     return found
 
 
 def pairs(one: Report, two: Report) -> list[Pair]:
-    """The combinations that are in both, in the order of the first."""
+    """The combinations in both, in the order of the first."""
     others = {key_of(row): row for row in two["rows"]}
     return [
         Pair(

@@ -1,6 +1,6 @@
-"""What the machine does while a run is measured, seen from another process: load, limits, clocks, temperature, power.
+"""The machine while a run is measured, watched from another process: load, limits, clocks, temperature, power.
 
-Linux tells it all in files; `root` is `/`, or a tree of such files in a test. What a system does not tell is None.
+All of it is read from files of Linux; `root` is `/`, or a copy of such files in a test. What is unknown is None.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ _TICKS_HZ = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Instant:
-    """The machine at a time: counters in seconds and events since their start, and what its sensors say."""
+    """The machine at one time: counters of seconds and events since their start, and a reading of its sensors."""
 
     at_s: float
     busy_s: float | None  # of all cores
-    ours_s: float  # of it, the measured process and this one
+    ours_s: float  # of that, by the measured process and this one
     stopped: int
     sensed: Sensed
 
 
 class Observer:
-    """Looks at the machine; `ours` are the processes whose load is no disturbance."""
+    """Looks at the machine with its sensors."""
 
     def __init__(self, sensors: Sensors, root: Path = Path("/")) -> None:
         self._sensors = sensors
         self._root = root
 
     def look(self, ours: Sequence[int]) -> Instant:
+        """The machine now; `ours` are the processes whose load does not count as a disturbance."""
         return Instant(
             at_s=monotonic(),
             busy_s=busy_s(self._root),
@@ -46,14 +47,14 @@ class Observer:
 
 
 def conditions(seen: Sequence[Instant], wait_share: float | None, reference_us: float | None = None) -> Conditions:
-    """What happened between the first and the last of the instants of a phase."""
+    """What happened between the first and the last instant of a phase."""
     first, last = seen[0], seen[-1]
     wall_s = last.at_s - first.at_s
     others = None
     if first.busy_s is not None and last.busy_s is not None and wall_s > 0:
         others = max(0.0, round((last.busy_s - first.busy_s - (last.ours_s - first.ours_s)) / wall_s, 3))
     sensed = [instant.sensed for instant in seen]
-    within = [one for one in sensed if one is not sensed[0]] or sensed  # the first may be of the phase before
+    within = [one for one in sensed if one is not sensed[0]] or sensed  # the first may belong to the phase before
     powers = [one.power_w for one in within if one.power_w is not None]
     return Conditions(
         others_cores=others,
@@ -68,9 +69,9 @@ def conditions(seen: Sequence[Instant], wait_share: float | None, reference_us: 
 
 
 def busy_s(root: Path) -> float | None:
-    """Seconds that all cores were busy since the start (proc(5): all of the first line but idle, iowait and guests).
+    """Seconds that all cores were busy since the start (proc(5), the first line without idle, iowait and guests).
 
-    What the hypervisor gave to others (steal) counts as busy.
+    Time that the hypervisor gave to others (steal) counts as busy.
     """
     try:
         fields = (root / "proc/stat").read_text().splitlines()[0].split()
@@ -81,7 +82,7 @@ def busy_s(root: Path) -> float | None:
 
 
 def process_s(root: Path, pid: int) -> float:
-    """Seconds of CPU of a process and its threads (proc(5): utime and stime, behind the name); 0 if it has ended."""
+    """CPU seconds of a process and its threads (proc(5), utime and stime, after the name); 0 if it has ended."""
     try:
         fields = (root / "proc" / str(pid) / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_HZ
@@ -90,7 +91,7 @@ def process_s(root: Path, pid: int) -> float:
 
 
 def groups(root: Path, controller: str) -> list[Path]:
-    """The folders of this process's control group and those that it is in, of version 1 or 2 (cgroups(7))."""
+    """The folders of this process's control group and of its parents, version 1 or 2 (cgroups(7))."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -106,7 +107,7 @@ def groups(root: Path, controller: str) -> list[Path]:
 
 
 def stopped(root: Path) -> int:
-    """How often a control group's quota has stopped this process's group (`nr_throttled` of cpu.stat)."""
+    """How often a quota has stopped this process's control groups (`nr_throttled` in cpu.stat)."""
     count = 0
     for folder in groups(root, "cpu"):
         for line in _lines(folder / "cpu.stat"):
@@ -116,7 +117,7 @@ def stopped(root: Path) -> int:
 
 
 def limits(root: Path = Path("/")) -> dict[str, float | int]:
-    """What this process's control groups allow: `cores`, `memory_bytes`; what has no limit is left out."""
+    """The limits of this process's control groups: `cores`, `memory_bytes`; without a limit the key is missing."""
     cores, memory = [], []
     for folder in groups(root, "cpu"):
         quota, _, period = " ".join(_lines(folder / "cpu.max")).partition(" ")  # version 2
@@ -127,7 +128,7 @@ def limits(root: Path = Path("/")) -> dict[str, float | int]:
     for folder in groups(root, "memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             value = "".join(_lines(folder / name))
-            if value.isdecimal() and int(value) < 1 << 60:  # version 1 writes a huge number for none
+            if value.isdecimal() and int(value) < 1 << 60:  # version 1 writes a huge number if there is no limit
                 memory.append(int(value))
     return {**({"cores": min(cores)} if cores else {}), **({"memory_bytes": min(memory)} if memory else {})}
 

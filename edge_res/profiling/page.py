@@ -1,4 +1,4 @@
-"""A profile as a page with plots, in one file that needs nothing else."""
+"""A profile as a web page with tables and SVG plots, in one self-contained file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from edge_res.profiling import tables
 from edge_res.profiling.report import Report
 from edge_res.profiling.rows import Row
 
-_COLOURS = {"stable": "#3ca951", "noisy": "#efb118", "drifting": "#ff8c42", "throttled": "#d62728", "failed": "#d62728"}
+_VERDICTS = {
+    "stable": "#3ca951",
+    "noisy": "#efb118",
+    "drifting": "#ff8c42",
+    "throttled": "#d62728",
+    "failed": "#d62728",
+}
+_PARTS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5")  # colours of stacks
+_WIDTH, _LEFT, _RIGHT, _LINE = 860, 160, 120, 24  # of a plot, its margins and a line in it
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 900px; margin: 2em auto; padding: 0 1em; color: #222; }
 h1 { font-size: 1.5em; } h2 { font-size: 1.1em; margin: 2em 0 .5em; }
@@ -21,17 +29,17 @@ svg text { font-size: 11px; fill: #444; } .grid { stroke: #ddd; } table { border
 td, th { text-align: right; padding: .2em .5em; border-bottom: 1px solid #eee; font-variant-numeric: tabular-nums; }
 td:first-child, th:first-child { text-align: left; white-space: nowrap; }
 .wide { margin-bottom: 1em; overflow-x: auto; }
-.said { background: #f3f6fb; padding: .7em 1em; border-left: 4px solid #4269d0; }
+.recommended { background: #f3f6fb; padding: .7em 1em; border-left: 4px solid #4269d0; }
 ul { padding-left: 1.2em; } .small { color: #666; font-size: .85em; }
 @media (prefers-color-scheme: dark) {
   body { background: #16181c; color: #ddd; } svg text { fill: #bbb; } .grid { stroke: #383c44; }
-  td, th { border-color: #2a2d33; } .said { background: #20242c; } .small { color: #999; }
+  td, th { border-color: #2a2d33; } .recommended { background: #20242c; } .small { color: #999; }
 }
 """
 
 
 def page(report: Report) -> str:
-    """The page of a report, as `make_report` gives it."""
+    """The HTML page of a report, as `make_report` returns it."""
     rows = report["rows"]
     ran = [row for row in rows if row.get("paced")]
     measured = [Row.from_dict(row) for row in rows]
@@ -39,11 +47,11 @@ def page(report: Report) -> str:
     parts = [
         f"<h1>{escape(bundle['name'])} on {escape(device['name'])}</h1>",
         f"<p class=small>{escape(particulars(report))}</p>",
-        f"<p class=said>{escape(said(report))}</p>",
-        "<h2>The combinations</h2>",
+        f"<p class=recommended>{escape(recommended(report))}</p>",
+        "<h2>Combinations</h2>",
         *(table(head, lines) for head, lines in tables.all_of(measured)),
         f"<p class=small>{escape(tables.LEGEND)}</p>",
-        "<ul>" + "".join(f"<li>{escape(told)}" for told in tables.remarks(measured, device["rail"])) + "</ul>",
+        "<ul>" + "".join(f"<li>{escape(remark)}" for remark in tables.remarks(measured, device["rail"])) + "</ul>",
     ]
     if ran:
         bars = [(label(row), [row["p50_us"], row["p95_us"], row["p99_us"]], colour(row)) for row in ran]
@@ -54,14 +62,14 @@ def page(report: Report) -> str:
         parts += [
             "<h2>Paced, at the real hop: p50, p95 and p99</h2>",
             ranges(bars, "µs"),
-            "<h2>Unpaced, one hop after the other: p50, p95 and p99</h2>",
+            "<h2>Unpaced, one hop right after another: p50, p95 and p99</h2>",
             ranges(unpaced, "µs"),
             "<h2>Stages of a hop, unpaced</h2>",
             stacks([(label(row), row["stages_us"]) for row in ran], "µs"),
         ]
-    told = [(label(row), row["ops_us"]) for row in ran if row["ops_us"]]
-    if told:
-        parts += ["<h2>Operators, where the engine tells (its profiler slows them)</h2>", stacks(told, "µs")]
+    operators = [(label(row), row["ops_us"]) for row in ran if row["ops_us"]]
+    if operators:
+        parts += ["<h2>Operators, by the engine's profiler, which slows them</h2>", stacks(operators, "µs")]
     parts += [plot for row in ran for plot in over_time(row)]
     data = json.dumps(report).replace("</", "<\\/")
     return (
@@ -73,8 +81,8 @@ def page(report: Report) -> str:
     )
 
 
-def said(report: Report) -> str:
-    """What is recommended, or why nothing is."""
+def recommended(report: Report) -> str:
+    """The recommendation, or why there is none."""
     found = report["recommendation"]
     if found is None:
         return f"Nothing is recommended: {report['why_none']}."
@@ -82,6 +90,7 @@ def said(report: Report) -> str:
 
 
 def particulars(report: Report) -> str:
+    """The bundle, the system and the versions, in a line."""
     device, bundle = report["device"], report["bundle"]
     return (
         f"A hop of {bundle['hop_ms']:g} ms, a window of {bundle['window_ms']:g} ms; {device['system']}, Python "
@@ -90,7 +99,7 @@ def particulars(report: Report) -> str:
 
 
 def over_time(row: dict[str, Any]) -> list[str]:
-    """The paced hops of a row in their order, and what the sensors said meanwhile."""
+    """Plots of a row's paced hops in order, and of the sensors meanwhile."""
     seen = row["paced"]["conditions"]
     found = [f"<h2>{escape(label(row))}: {escape(row['verdict'])}, {escape(row['why'])}</h2>"]
     found.append(series(row["hops_us"], colour(row), "µs"))
@@ -101,12 +110,12 @@ def over_time(row: dict[str, Any]) -> list[str]:
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table of texts; a verdict has its colour."""
+    """An HTML table of texts; a verdict has its colour."""
     found = ["<div class=wide><table><tr>", *(f"<th>{escape(name)}" for name in head)]
     for line in lines:
         found.append("<tr>")
         for cell in line:
-            style = f" style='color:{_COLOURS[cell]}'" if cell in _COLOURS else ""
+            style = f" style='color:{_VERDICTS[cell]}'" if cell in _VERDICTS else ""
             found.append(f"<td{style}>{escape(cell)}")
     return "".join([*found, "</table></div>"])
 
@@ -116,16 +125,11 @@ def label(row: dict[str, Any]) -> str:
 
 
 def colour(row: dict[str, Any]) -> str:
-    return _COLOURS.get(row["verdict"], "#888")
-
-
-COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5")
-
-_WIDTH, _LEFT, _RIGHT, _LINE = 860, 160, 120, 24
+    return _VERDICTS.get(row["verdict"], "#888")
 
 
 def ranges(lines: Sequence[tuple[str, Sequence[float], str]], unit: str) -> str:
-    """A line each, of label, values and colour: a bar from first to last on a logarithmic axis, a dot at each."""
+    """A plot of lines `(label, values, colour)`: a bar from first to last value, log scale, with a dot at each."""
     values = [value for _, found, _ in lines for value in found if value > 0]
     low, high = 10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values)))
     high = high if high > low else 10 * low
@@ -152,9 +156,9 @@ def ranges(lines: Sequence[tuple[str, Sequence[float], str]], unit: str) -> str:
 
 
 def stacks(lines: Sequence[tuple[str, Mapping[str, float]]], unit: str) -> str:
-    """A line each: parts side by side, the same colour for the same part; below them what the colours are."""
+    """A plot of lines `(label, parts)`: parts side by side, each part in its own colour, with a legend below."""
     names = list(dict.fromkeys(name for _, found in lines for name in found))
-    colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    colour = {name: _PARTS[i % len(_PARTS)] for i, name in enumerate(names)}
     most = max(sum(found.values()) for _, found in lines)
     scale = (_WIDTH - _LEFT - _RIGHT) / most
     parts = []
@@ -178,7 +182,7 @@ def stacks(lines: Sequence[tuple[str, Mapping[str, float]]], unit: str) -> str:
 
 
 def series(values: Sequence[float], colour: str, unit: str) -> str:
-    """Values in their order, from 0 to the largest."""
+    """A plot of values in order, from 0 to the largest."""
     height, most = 70, max(values)
     step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(values) - 1)
     points = " ".join(

@@ -1,4 +1,4 @@
-"""Which engine, mode and threads to listen with, and why in a sentence."""
+"""Which engine, mode and number of threads to listen with, and why, in a sentence."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from edge_res.profiling.rows import Row
 
-_HOP_SHARE = 0.5  # of the hop that the slowest of 100 decisions may take: the rest is for what else happens
-_ALIKE = 0.05  # costs that are not further apart are the same
+_HOP_SHARE = 0.5  # the share of a hop that p99 may take; the rest is reserve
+_ALIKE = 0.05  # costs that differ by less count as equal
 
 
 @dataclass(frozen=True)
 class Recommendation:
+    """What to listen with; `reason` is a clause."""
+
     engine: str
     mode: str
     threads: int
@@ -20,47 +22,44 @@ class Recommendation:
 
 
 def recommend(rows: Sequence[Row], hop_s: float) -> tuple[Recommendation | None, str]:
-    """The row that takes least of the processor, of those whose figures can be trusted and that keep up; or why none.
+    """The row that uses least of the processor among those that are stable and keep up; or None, and why.
 
-    Of rows that take as much, to 5 %, the one with fewer threads, then the one with less memory. None where a row that
-    cannot be trusted took less than all that can: what disturbs a run only makes it slower.
+    Among rows within 5 % of that, the one with the fewest threads, then the least memory. None if an unstable row used
+    less than every stable one, since disturbances only make a run slower.
     """
     ran = [row for row in rows if row.paced is not None]
     if not ran:
         return None, "no combination could be measured"
     trusted = [row for row in ran if row.verdict == "stable"]
     if not trusted:
-        told = ", ".join(sorted({row.verdict for row in ran}))
-        return None, (
-            f"no run was stable, they were {told}; end what else runs, let the device cool, and profile again"
-        )
+        verdicts = ", ".join(sorted({row.verdict for row in ran}))
+        return None, (f"no run was stable ({verdicts}); stop other programs, let the device cool, and profile again")
     able = [row for row in trusted if not misses(row) and p99_us(row) <= _HOP_SHARE * 1e6 * hop_s]
     if not able:
         best = min(trusted, key=p99_us)
         return None, (
-            f"none keeps up; the nearest, {best.name}, takes {p99_us(best):.0f} µs at p99 of a "
-            f"hop of {1e6 * hop_s:.0f} µs, and at most {_HOP_SHARE:.0%} of it leaves room: choose a smaller model or a "
-            "longer hop"
+            f"none keeps up; the fastest, {best.name}, takes {p99_us(best):.0f} µs at p99, more than {_HOP_SHARE:.0%} "
+            f"of a hop of {1e6 * hop_s:.0f} µs: choose a smaller model or a longer hop"
         )
     least = min(share(row) for row in able)
     less = [row for row in ran if row.verdict != "stable" and share(row) * (1 + _ALIKE) < least]
     if less:
-        seemed = min(less, key=share)
+        disturbed = min(less, key=share)
         return None, (
-            f"{seemed.name} took {share(seemed):.2%} of a core though it was {seemed.verdict}, and what could be "
-            f"judged at least {least:.2%}; end what else runs, let the device cool, and profile again"
+            f"{disturbed.name} used {share(disturbed):.2%} of a core although it was {disturbed.verdict}, less than "
+            f"any stable run ({least:.2%}); stop other programs, let the device cool, and profile again"
         )
     alike = [row for row in able if share(row) <= least * (1 + _ALIKE)]
     best = min(alike, key=lambda row: (row.threads, row.rss_bytes or 0, share(row)))
     others = sorted((row for row in able if row is not best), key=share)
     reason = (
-        f"it takes {share(best):.2%} of a core"
+        f"it uses {share(best):.2%} of a core"
         + (f", {others[0].name} {share(others[0]):.2%}" if others else "")
-        + f"; the slowest of 100 decisions is there after {p99_us(best) / 1000:.2f} of {1000 * hop_s:g} ms"
+        + f"; p99 is {p99_us(best) / 1000:.2f} ms of a hop of {1000 * hop_s:g} ms"
     )
     doubtful = [row.name for row in ran if row.verdict != "stable"]
     if doubtful:
-        reason += f" ({len(doubtful)} of {len(ran)} combinations could not be judged: {'; '.join(doubtful)})"
+        reason += f" ({len(doubtful)} of {len(ran)} combinations were not stable: {'; '.join(doubtful)})"
     return Recommendation(best.engine, best.mode, best.threads, reason), ""
 
 

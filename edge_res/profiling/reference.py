@@ -1,7 +1,7 @@
-"""How fast the processor is right now, by a piece of work that never changes.
+"""How fast the processor is right now, by a fixed piece of work.
 
-A virtual machine's host, a governor or heat can slow all that runs on a processor, evenly and for minutes, and no
-counter tells. Only the comparison with other times does, so the best time of the last days is kept in the user's cache.
+A virtual machine's host, a governor or heat can slow a processor evenly and for minutes, and no counter shows it. Only
+a comparison with other times does, so the best time of the last days is kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from edge_res.devices.machine import machine_name
 from edge_res.errors import OutputError
 from edge_res.writing import replace_file
 
-_SPIN_S = 0.03  # long enough for a governor to have raised the clock
+_SPIN_S = 0.03  # long enough for a governor to raise the clock
 _STEPS = 1000
 _KEPT_S = 7 * 86400.0
 
 
 def reference_us() -> float:
-    """The shortest time of some integer arithmetic in Python, which fits the first cache, over `_SPIN_S`."""
+    """The shortest time, in `_SPIN_S`, of some integer arithmetic in Python that fits into the first cache."""
     best, until = 1 << 62, perf_counter() + _SPIN_S
     while perf_counter() < until:
         started, value = perf_counter_ns(), 1
@@ -35,7 +35,7 @@ def reference_us() -> float:
 
 
 def best_known_us(root: Path = Path("/")) -> float | None:
-    """The best of the last days on this machine, with the clocks that it is set to now."""
+    """The best time of the last days on this machine with its present clock settings; None if unknown."""
     entry = _read().get(_key(root))
     if isinstance(entry, list) and len(entry) == 2 and all(isinstance(value, (int, float)) for value in entry):
         best_us, at_s = entry
@@ -45,7 +45,7 @@ def best_known_us(root: Path = Path("/")) -> float | None:
 
 
 def keep_best(us: float, root: Path = Path("/")) -> None:
-    """Keep a time, where it is the best; a cache that cannot be written is none."""
+    """Save a time if it is the best; does nothing if the cache cannot be written."""
     known = best_known_us(root)
     if known is None or us < known:
         path = cache()
@@ -55,14 +55,14 @@ def keep_best(us: float, root: Path = Path("/")) -> None:
 
 
 def cache() -> Path:
-    """`$XDG_CACHE_HOME/edgeres/reference.json`, by default below `~/.cache` (XDG Base Directory Specification)."""
+    """`edgeres/reference.json` in `$XDG_CACHE_HOME`, by default `~/.cache` (XDG Base Directory Specification)."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(home) if Path(home).is_absolute() else Path(os.path.expanduser("~/.cache"))  # noqa: PTH111
     return base / "edgeres" / "reference.json"
 
 
 def _key(root: Path) -> str:
-    """The machine, Python, and what the clocks are set to: another power mode is another machine."""
+    """The machine, Python and the clock settings, since another power mode is like another machine."""
     folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
     settings = []
     for name in ("scaling_governor", "scaling_max_freq"):

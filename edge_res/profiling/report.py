@@ -1,4 +1,4 @@
-"""A profile as JSON: written, and read again. `docs/reference/json-reports.md` documents it."""
+"""A profile as JSON: made, and read again. `docs/explanation/profile.md` documents it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,25 @@ SCHEMA = 1
 Report = dict[str, Any]
 
 
+def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
+    """What a profile keeps about the machine; `file` is the device file that fits it, at worst a generic one."""
+    return {
+        "name": machine_name(root),
+        "file": detect(root).name,
+        "board": read_board(root).model,
+        "processor": processor(root),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "memory_bytes": read_memory_bytes(root),
+        "limits": limits(root),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
 def describe_bundle(bundles: Sequence[Bundle]) -> dict[str, Any]:
-    """What decides on the cost of a model, and whether two profiles are of the same."""
+    """What determines the cost of a model, and whether two profiles are of the same model."""
     manifest = merged([bundle.manifest for bundle in bundles])
     params = manifest.front_end
     frame_ms = 1000 * params.hop_length / params.sample_rate_hz
@@ -46,7 +63,7 @@ def describe_bundle(bundles: Sequence[Bundle]) -> dict[str, Any]:
 
 
 def described_work(bundles: Sequence[Bundle]) -> dict[str, Any]:
-    """What an estimate of the same bundles starts from; nothing where it cannot be counted."""
+    """The work of the bundles by mode, for estimates; empty if it cannot be counted."""
     try:
         return {mode: asdict(work) for mode, work in work_of(bundles).items()}
     except (EngineError, ModelError):
@@ -62,6 +79,8 @@ def make_report(
     rail: str,
     settings: dict[str, Any],
 ) -> Report:
+    """A report of the rows; `device` as from `describe_machine`, `bundle` as from `describe_bundle`, `found` as from
+    `recommend`, `sensed` before and after, `rail` as in `Sensors`."""
     recommendation, why_none = found
     return {
         "edgeres_profile": SCHEMA,
@@ -77,7 +96,7 @@ def make_report(
 
 
 def read_report(path: Path) -> Report:
-    """A report that `edgeres profile --json` wrote; anything else is a `ConfigError`."""
+    """A report that `edgeres profile --json` wrote; raises `ConfigError` for anything else."""
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -87,18 +106,18 @@ def read_report(path: Path) -> Report:
     except (ValueError, RecursionError):
         body = None
     if not is_report(body):
-        raise ConfigError(f"{path} is no profile; write one with `edgeres profile --json > {path}`.")
+        raise ConfigError(f"{path} is not a profile; write one with `edgeres profile --json > {path}`.")
     report: Report = body
     if report["edgeres_profile"] != SCHEMA:
         raise ConfigError(
-            f"The profile {path} has schema {report['edgeres_profile']!r} and this edge_res reads schema {SCHEMA}; "
-            "update edge_res or profile again."
+            f"The profile {path} has schema {report['edgeres_profile']!r}, and this edge_res reads schema {SCHEMA}; "
+            "update edge_res, or profile again."
         )
     return report
 
 
 def is_report(body: object) -> bool:
-    """Whether a JSON value has the parts of a report that others rely on."""
+    """Whether a JSON value has the parts of a report that its readers rely on."""
     return (
         isinstance(body, dict)
         and "edgeres_profile" in body
@@ -110,23 +129,6 @@ def is_report(body: object) -> bool:
 
 
 def _is_row(row: dict[str, Any]) -> bool:
-    """Whether it tells which combination it is of."""
+    """Whether it names its combination and has a verdict."""
     names = row.get("engine"), row.get("mode"), row.get("verdict")
     return all(isinstance(name, str) for name in names) and type(row.get("threads")) is int
-
-
-def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
-    """All that a profile keeps of it; `file` is the device file that it is recognised by, at worst a generic one."""
-    return {
-        "name": machine_name(root),
-        "file": detect(root).name,
-        "board": read_board(root).model,
-        "processor": processor(root),
-        "architecture": platform.machine(),
-        "cores": os.cpu_count() or 1,
-        "memory_bytes": read_memory_bytes(root),
-        "limits": limits(root),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }

@@ -1,4 +1,4 @@
-"""A row of a profile: one combination of engine, mode and threads, measured in a process of its own and judged."""
+"""A row of a profile: one combination of engine, mode and threads, measured in a separate process and judged."""
 
 from __future__ import annotations
 
@@ -20,21 +20,19 @@ from edge_res.profiling.judge import Conditions, Verdict, block_medians, judge
 from edge_res.profiling.observe import Instant, Observer, conditions
 from edge_res.profiling.worker import Task
 
-COMMAND = (sys.executable, "-m", "edge_res.cli", "profile-row")  # as `listen` is started: so is its memory
-
-AGREE = 0.05  # how far the medians of two runs may be apart, for either to be believed
-
+COMMAND = (sys.executable, "-m", "edge_res.cli", "profile-row")  # started like `listen`, so that its memory is the same
+AGREE = 0.05  # the most that the medians of two runs may differ to confirm each other
 _LOOK_S = 1.0
-_END_S = 30.0  # that a process may take to end once it has told all
+_END_S = 30.0  # the longest that a process may take to end after its last line
 _SERIES = 2  # decimals of a microsecond
 
 
 @dataclass(frozen=True)
 class Phase:
-    """The hops of one pace: their times, what they cost, and whether that can be trusted.
+    """The hops of one phase, paced or unpaced: their times, their cost, and the verdict on them.
 
-    `real_time_factor` is the time that the loop was at work, over the length of the audio; `cpu_share` the processor
-    time of the whole process, over the same: 1 is one core.
+    `real_time_factor` is the loop's working time over the length of the audio, `cpu_share` the processor time of the
+    whole process over the same; 1 is one core.
     """
 
     hops: int
@@ -54,7 +52,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Row:
-    """All that is known of a combination; without figures where it failed, and `why` says so."""
+    """The figures of a combination; none if it failed, and `why` says why."""
 
     engine: str
     mode: str
@@ -84,7 +82,7 @@ class Row:
         return f"{self.engine} {self.mode} {self.threads}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it: the figures of the paced run, which are the device's, stand at the row itself too."""
+        """The row as JSON; the figures of the paced run, which are the device's, are repeated in the row itself."""
         body = asdict(self)
         paced = body["paced"] or {}
         head = {key: body.pop(key) for key in ("engine", "mode", "threads", "verdict", "why")}
@@ -93,7 +91,7 @@ class Row:
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> Row:
-        """What `to_dict` gave."""
+        """The row from what `to_dict` returned."""
         phases = {name: body[name] and _phase(body[name]) for name in ("paced", "unpaced")}
         return cls(**{field.name: body[field.name] for field in fields(cls)} | phases)
 
@@ -102,12 +100,11 @@ def _phase(body: Mapping[str, Any]) -> Phase:
     return Phase(**{**body, "conditions": Conditions(**body["conditions"])})
 
 
-def measure_row(task: Task, observer: Observer, idle_w: float | None, tell: Callable[[str, float], None]) -> Row:
-    """Measure a combination; `tell` is given the phase and the seconds since it began, about once a second.
+def measure_row(task: Task, observer: Observer, idle_w: float | None, progress: Callable[[str, float], None]) -> Row:
+    """Measure a combination; `progress` is called with the phase and the seconds since it began, about once a second.
 
-    It is judged by itself: `judged_again` compares it with other times.
-
-    The process is ended with this one's exception, and ends itself when this one is no more: nothing runs on.
+    The row is judged by itself; `judged_again` compares it with other times. The process is killed if this one raises,
+    and ends itself if this one dies, so that nothing is left running.
     """
     command = [*COMMAND, json.dumps(asdict(task))]
     environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
@@ -118,53 +115,56 @@ def measure_row(task: Task, observer: Observer, idle_w: float | None, tell: Call
         ) as worker,
     ):
         try:
-            seen, told = follow(worker, observer, tell)
-            with suppress(subprocess.TimeoutExpired):  # it has told all
+            seen, answer = follow(worker, observer, progress)
+            with suppress(subprocess.TimeoutExpired):  # it has printed everything
                 worker.wait(_END_S)
         finally:
-            worker.kill()  # where it has not ended by itself
+            worker.kill()  # if it has not ended by itself
         errors.seek(0)
         faults = errors.read().decode(errors="replace").strip().splitlines()
-    if "result" not in told:
-        why = told.get("error") or f"its process ended with {ended(worker.returncode)}" + "".join(
+    if "result" not in answer:
+        why = answer.get("error") or f"its process ended with {ended(worker.returncode)}" + "".join(
             f": {line}" for line in faults[-1:]
         )
         return Row(task.engine, task.mode, task.threads, "failed", why)
-    return judged(task, told["result"], seen, idle_w)
+    return judged(task, answer["result"], seen, idle_w)
 
 
 def ended(code: int | None) -> str:
-    """A process's end in words."""
+    """How a process ended, in words."""
     return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
 def follow(
-    worker: subprocess.Popen[bytes], observer: Observer, tell: Callable[[str, float], None]
+    worker: subprocess.Popen[bytes], observer: Observer, progress: Callable[[str, float], None]
 ) -> tuple[dict[str, list[Instant]], dict[str, Any]]:
-    """Read what a worker tells until it ends, and look at the machine meanwhile; the instants of each phase."""
+    """Read what a worker prints until it ends, and look at the machine meanwhile.
+
+    Returns the instants of each phase, and all that the worker printed.
+    """
     assert worker.stdout is not None
     ours = (worker.pid, os.getpid())
     seen: dict[str, list[Instant]] = {}
-    told: dict[str, Any] = {}
+    printed: dict[str, Any] = {}
     phase, rest = "load", b""
     with selectors.DefaultSelector() as ready:
         ready.register(worker.stdout, selectors.EVENT_READ)
         while True:
             read = os.read(worker.stdout.fileno(), 1 << 16) if ready.select(_LOOK_S) else None
             if read == b"":
-                return seen, told
+                return seen, printed
             now = observer.look(ours)
             seen.setdefault(phase, []).append(now)
             *lines, rest = (rest + (read or b"")).split(b"\n")
             for line in lines:
-                told |= json.loads(line)
-                phase = told["phase"]
+                printed |= json.loads(line)
+                phase = printed["phase"]
                 seen.setdefault(phase, []).append(now)
-            tell(phase, now.at_s - seen[phase][0].at_s)
+            progress(phase, now.at_s - seen[phase][0].at_s)
 
 
 def judged(task: Task, result: dict[str, Any], seen: dict[str, list[Instant]], idle_w: float | None) -> Row:
-    """A worker's figures, with what was seen of the machine meanwhile."""
+    """The row from a worker's measurements and what was seen of the machine meanwhile."""
     paced = phase_of(result["paced"], seen["paced"])
     unpaced = phase_of(result["unpaced"], seen["unpaced"])
     return Row(
@@ -207,7 +207,7 @@ def phase_of(run: dict[str, Any], seen: Sequence[Instant]) -> Phase:
 
 
 def judged_again(row: Row, best_us: float) -> Row:
-    """A row as it is judged when the shortest time of the reference is known."""
+    """The row judged again, with the shortest time of the reference."""
     if row.paced is None or row.unpaced is None:
         return row
     paced = judge(row.hops_us, row.paced.conditions, best_us)
@@ -222,9 +222,9 @@ def judged_again(row: Row, best_us: float) -> Row:
 
 
 def agreeing(runs: Sequence[Row]) -> bool:
-    """Whether the last of several runs is stable, so was one before it that took as long, and none was quicker.
+    """Whether the last run is stable, agrees with an earlier stable one, and none was faster.
 
-    Two that agree on being slow, where a third was quick, were both disturbed.
+    Two runs that agree but are slower than a third were both disturbed.
     """
     stable = [row.paced.p50_us for row in runs if row.paced and row.verdict == "stable"]
     if runs[-1].verdict != "stable":
@@ -235,10 +235,10 @@ def agreeing(runs: Sequence[Row]) -> bool:
 
 
 def together(runs: Sequence[Row]) -> Row:
-    """The last of several runs of a combination, each in a process of its own, as all of them make it look.
+    """The last of several runs of a combination, each in a separate process, with a verdict by all of them.
 
-    What is stable within a process may differ in the next one, by where its memory lies and by what the host does.
-    One run alone is judged by itself.
+    What is stable within one process may differ in the next, because of memory placement or the host. A single run is
+    judged by itself.
     """
     last = runs[-1]
     found = replace(last, attempts=len(runs), p50s_us=tuple(row.paced.p50_us for row in runs if row.paced))
@@ -252,18 +252,18 @@ def together(runs: Sequence[Row]) -> Row:
         found,
         verdict="noisy",
         why=f"{len(stable)} of {len(runs)} runs {'was' if len(stable) == 1 else 'were'} stable (p50 {times} µs): "
-        f"the last is not within {AGREE:.0%} of another and of the quickest",
+        f"the last is not within {AGREE:.0%} of another and of the fastest",
     )
 
 
 def reference_of(row: Row) -> float:
-    """The shortest time that the reference took around its runs."""
+    """The shortest time of the reference around the runs of a row."""
     found = [phase.conditions.reference_us for phase in (row.paced, row.unpaced) if phase]
     return min((us for us in found if us), default=math.inf)
 
 
 def energy(paced: Phase, unpaced: Phase, idle_w: float | None, hop_s: float) -> dict[str, float] | None:
-    """Where a rail tells the power: what a decision takes beyond the idle device, from the unpaced run, and with it."""
+    """Energy per decision: beyond the idle device, from the unpaced run, and in all; None if no power rail is known."""
     if idle_w is None or paced.conditions.power_w is None or unpaced.conditions.power_w is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""What a device's own sensors say, in the form that a profile keeps."""
+"""A device's own sensors, read in the form that a profile keeps."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from edge_res.devices.power import Counter, Rail, read_counters, read_rails, spe
 from edge_res.devices.readings import Flag, hottest_c, mean_clock_mhz, read_flags
 from edge_res.devices.schema import RAPL
 
-_AGAIN_S = 0.9  # a reading may start programs (vcgencmd), and what is measured must not feel it
+_AGAIN_S = 0.9  # a reading may start programs (vcgencmd), which must not disturb the measurement
 
 
 @dataclass(frozen=True)
 class Sensed:
-    """One reading: the hottest zone, the mean clock of the cores, what slows them now, the power of all rails."""
+    """A reading: the hottest zone, the cores' mean clock, what slows them now, the power of all rails; or None."""
 
     temperature_c: float | None = None
     clock_mhz: float | None = None
@@ -27,13 +27,15 @@ class Sensed:
 
 
 class Sensors(Protocol):
-    rail: str  # what the power is that of, "" where there is no rail
+    """What an `Observer` reads."""
+
+    rail: str  # what `power_w` is measured at, "" without a rail
 
     def read(self) -> Sensed: ...
 
 
 class NoSensors:
-    """A machine that tells nothing of itself."""
+    """A machine without sensors."""
 
     rail = ""
 
@@ -42,7 +44,7 @@ class NoSensors:
 
 
 class BoardSensors:
-    """The sensors that a device file names, asked about once a second at most: in between the last reading holds."""
+    """The sensors that a device file names, read about once a second at most; in between the last reading holds."""
 
     def __init__(self, reads: Reads, root: Path = Path("/"), clock: Callable[[], float] = monotonic) -> None:
         self._reads, self._root, self._now_s = reads, root, clock
@@ -64,19 +66,21 @@ class BoardSensors:
         return self._last
 
     def _throttled(self) -> tuple[str, ...]:
-        """What slows the processor now, or has since the last reading: of things since the start, what is new."""
+        """What slows the processor now or did since the last reading; older flags since the start do not count."""
         before, self._flags = self._flags, read_flags(self._root, self._reads.throttling)
         return tuple(dict.fromkeys(flag.what for flag in self._flags if flag.now or flag not in before))
 
 
 class PowerMeter(Protocol):
+    """Power in W at a `rail`, None if unknown."""
+
     rail: str
 
     def read_w(self) -> float | None: ...
 
 
 class RailMeter:
-    """The sum of the rails of these names, of all where there are no names."""
+    """The sum of the rails with these names; without names, of all."""
 
     def __init__(self, read: Callable[[], Sequence[Rail]], names: Sequence[str], way: str) -> None:
         self._read, self._names = read, names
@@ -92,7 +96,7 @@ class RailMeter:
 
 
 class CounterMeter:
-    """The mean power since the last reading, of processors that count their energy."""
+    """The mean power since the last reading, for processors that count their energy."""
 
     def __init__(self, read: Callable[[], Sequence[Counter]], clock: Callable[[], float]) -> None:
         self._read, self._now_s = read, clock
@@ -108,12 +112,12 @@ class CounterMeter:
 
 
 def power_meter(reads: Reads, root: Path, clock: Callable[[], float]) -> PowerMeter:
-    """By the way that the device file names; one that finds no rail has none."""
+    """The power meter that the device file names; it may find no rail."""
     if reads.power == RAPL:
         return CounterMeter(lambda: read_counters(root), clock)
     return RailMeter(lambda: read_rails(root, reads.power), reads.rails, reads.power)
 
 
 def open_sensors(reads: Reads, root: Path = Path("/")) -> Sensors:
-    """What this machine can be asked, in the ways of a device file."""
+    """The sensors of this machine that a device file names."""
     return BoardSensors(reads, root)

@@ -1,4 +1,4 @@
-"""Profiles for people: rows of texts, which the command prints as tables and the page shows."""
+"""Profiles for people: tables of texts and sentences, which the page shows, and printing them in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_res.errors import ConfigError
-from edge_res.profiling import tables
 from edge_res.profiling.compare import FIGURES, Pair, differences, pairs
 from edge_res.profiling.judge import Conditions
 from edge_res.profiling.report import Report, read_report
@@ -24,17 +23,25 @@ from edge_res.writing import writing
 Texts = list[str]
 
 LEGEND = (
-    "A line is an engine, a mode and its threads. p50 to missed are paced, at the real hop, as on the device; unpaced: "
-    "one hop after the other, warm; first: the first run of the model alone, cold, when it is loaded. Stages are "
-    "medians, unpaced; whole: without what times the stages. core: processor time over audio time."
+    "Each line is an engine, a mode and its threads. p50 to missed: paced, at the real hop, as in use; unpaced: one "
+    "hop right after another, warm; first: the model's first run alone, cold, while loading. Stages are unpaced "
+    "medians; total: without the timers of the stages. core: processor time over audio time."
 )
-HOPS = ("µs a hop", "p50", "p95", "p99", "max", "missed", "unpaced", "first", "verdict")
+HOPS = ("µs per hop", "p50", "p95", "p99", "max", "missed", "unpaced", "first", "verdict")
 COSTS = ("cost", "core", "unpaced", "real time", "RSS", "load", "warm-up")
-STAGE_TIMES = ("µs of the stages", *(name.removesuffix("_end").removesuffix("ize") for name in STAGES), "sum", "whole")
+STAGE_TIMES = ("µs per stage", *(name.removesuffix("_end").removesuffix("ize") for name in STAGES), "sum", "total")
+_STYLES = {"stable": "green", "noisy": "yellow", "drifting": "yellow", "throttled": "red", "failed": "red"}
+# Figures of the comparison: title, and the factor to its unit.
+_FIGURES = {
+    "p50_us": ("p50 µs", 1.0),
+    "p99_us": ("p99 µs", 1.0),
+    "cpu_share": ("core %", 100.0),
+    "rss_bytes": ("RSS MB", 1e-6),
+}
 
 
 def hops(rows: Sequence[Row]) -> list[Texts]:
-    """A line a row: the paced hops, deadlines missed, the median unpaced, the model's first run, cold."""
+    """Lines for `HOPS`: the paced hops, missed deadlines, the unpaced median, the model's first run."""
     found = []
     for row in rows:
         if row.paced and row.unpaced and row.cold:
@@ -48,7 +55,7 @@ def hops(rows: Sequence[Row]) -> list[Texts]:
 
 
 def costs(rows: Sequence[Row]) -> list[Texts]:
-    """A line a row: shares of a core, the real-time factor, memory, the time to load, hops until it was warm."""
+    """Lines for `COSTS`: shares of a core, the real-time factor, memory, the time to load, hops until warm."""
     return [
         [
             row.label,
@@ -65,7 +72,7 @@ def costs(rows: Sequence[Row]) -> list[Texts]:
 
 
 def stage_times(rows: Sequence[Row]) -> list[Texts]:
-    """A line a row: the stages' median µs, their sum, and the whole without what times them."""
+    """Lines for `STAGE_TIMES`: the stages' median µs, their sum, and the total without their timers."""
     found = []
     for row in rows:
         if row.stages_us and row.stages_whole_us:
@@ -75,92 +82,85 @@ def stage_times(rows: Sequence[Row]) -> list[Texts]:
 
 
 def all_of(rows: Sequence[Row]) -> list[tuple[Sequence[str], list[Texts]]]:
-    """The tables, heads and lines, that have a line: of rows that all failed only the first has any."""
+    """The tables, as head and lines, that have any line; if all rows failed, only the first has."""
     found = ((HOPS, hops(rows)), (COSTS, costs(rows)), (STAGE_TIMES, stage_times(rows)))
     return [(head, lines) for head, lines in found if lines]
 
 
 def whole(us: float) -> str:
+    """Whole microseconds."""
     return f"{us:.0f}"
 
 
 def stages_sentence(rows: Sequence[Row]) -> str:
-    """How far the stages' sum is from the whole, and what is outside front-end and engine."""
+    """How far the stages' sum is from the total, and the time outside front-end and engine."""
     known = [(row.stages_us, row.stages_whole_us) for row in rows if row.stages_us and row.stages_whole_us]
     if not known:
         return ""
     apart = max(abs(sum(stages.values()) / total - 1) for stages, total in known)
     outside = [sum(us for name, us in stages.items() if name not in ("front_end", "engine")) for stages, _ in known]
-    between = " to ".join(dict.fromkeys(f"{us:.0f}" for us in (min(outside), max(outside))))
-    return f"The stages' sum is at most {apart:.1%} from the whole; outside front-end and engine are {between} µs."
+    between = "–".join(dict.fromkeys(f"{us:.0f}" for us in (min(outside), max(outside))))
+    return f"Stage times add up to within {apart:.1%} of the total; {between} µs are outside front-end and engine."
 
 
 def remarks(rows: Sequence[Row], rail: str) -> list[str]:
-    """Sentences on what a table has no room for: verdicts, operators, energy, clocks and temperature."""
-    told = [sentence] if (sentence := stages_sentence(rows)) else []
-    told += [f"{row.name}: {row.verdict}: {row.why.rstrip('.')}." for row in rows if row.verdict != "stable"]
+    """Sentences on what the tables leave out: verdicts, operators, energy, clocks and temperature."""
+    found = [sentence] if (sentence := stages_sentence(rows)) else []
+    found += [f"{row.name}: {row.verdict}: {row.why.rstrip('.')}." for row in rows if row.verdict != "stable"]
     for row in rows:
         if row.unpaced and row.unpaced.verdict not in ("stable", row.verdict):
-            told.append(f"{row.name}, unpaced: {row.unpaced.verdict}: {row.unpaced.why}.")
+            found.append(f"{row.name}, unpaced: {row.unpaced.verdict}: {row.unpaced.why}.")
     for row in rows:
         if row.ops_us:
             most, total = sorted(row.ops_us.items(), key=lambda item: -item[1])[:6], sum(row.ops_us.values())
             shares = ", ".join(f"{name} {us / total:.0%}" for name, us in most)
-            told.append(f"{row.name}, per operator, as the engine's own profiler tells: {shares}.")
+            found.append(f"{row.name}, per operator, by the engine's profiler: {shares}.")
     silent = sorted({row.engine for row in rows if row.paced and not row.ops_us})
     if silent:
-        told.append(f"Per operator: not told by {' and '.join(silent)}.")
-    told += [energy_sentence(row, rail) for row in rows if row.energy]
+        found.append(f"Per operator: unknown for {' and '.join(silent)}.")
+    found += [energy_sentence(row, rail) for row in rows if row.energy]
     if not any(row.energy for row in rows):
-        told.append("Energy a decision: not measurable here, no power rail is known.")
+        found.append("Energy per decision: unknown, no power rail can be read here.")
     seen = [phase.conditions for row in rows for phase in (row.unpaced, row.paced) if phase]
-    return [*told, temperature(seen), clock(seen), throttling(seen)] if seen else told
+    return [*found, temperature(seen), clock(seen), throttling(seen)] if seen else found
 
 
 def energy_sentence(row: Row, rail: str) -> str:
     energy = row.energy or {}
     return (
-        f"{row.name}: {energy['decision_mj']:.3f} mJ a decision beyond the idle device ({energy['idle_w']:.2f} W idle, "
-        f"{energy['unpaced_w']:.2f} W unpaced, {energy['paced_w']:.2f} W paced; {rail})."
+        f"{row.name}: {energy['decision_mj']:.3f} mJ per decision beyond the idle device "
+        f"({energy['idle_w']:.2f} W idle, {energy['unpaced_w']:.2f} W unpaced, {energy['paced_w']:.2f} W paced; "
+        f"{rail})."
     )
 
 
 def temperature(seen: Sequence[Conditions]) -> str:
     values = [value for conditions in seen for value in conditions.temperatures_c]
     if not values:
-        return "Temperature: not measurable here."
-    return f"Temperature: {values[0]:.1f} °C at the start, {max(values):.1f} at most."
+        return "Temperature: unknown."
+    return f"Temperature: {values[0]:.1f} °C at the start, at most {max(values):.1f} °C."
 
 
 def clock(seen: Sequence[Conditions]) -> str:
     values = [value for conditions in seen for value in conditions.clocks_mhz]
-    return f"Clock: {min(values):.0f} to {max(values):.0f} MHz." if values else "Clock: not measurable here."
+    return f"Clock: {min(values):.0f} to {max(values):.0f} MHz." if values else "Clock: unknown."
 
 
 def throttling(seen: Sequence[Conditions]) -> str:
     causes = dict.fromkeys(cause for conditions in seen for cause in conditions.throttled)
-    return f"Throttling: {'; '.join(causes) if causes else 'none that this machine tells of'}."
-
-
-_COLOURS = {"stable": "green", "noisy": "yellow", "drifting": "yellow", "throttled": "red", "failed": "red"}
-_FIGURES = {
-    "p50_us": ("p50 µs", 1.0),
-    "p99_us": ("p99 µs", 1.0),
-    "cpu_share": ("core %", 100.0),
-    "rss_bytes": ("RSS MB", 1e-6),
-}
+    return f"Throttling: {'; '.join(causes) if causes else 'none reported'}."
 
 
 def print_profile(report: Report, console: Console) -> None:
-    """The tables, and in sentences what they have no room for."""
+    """Print the tables of a profile and the remarks on it."""
     rows = [Row.from_dict(row) for row in report["rows"]]
     bundle, recommendation = report["bundle"], report["recommendation"]
     console.print(f"{bundle['name']} on {report['device']['name']}, a hop of {bundle['hop_ms']:g} ms", markup=False)
-    for head, lines in tables.all_of(rows):
+    for head, lines in all_of(rows):
         console.print(table(head, lines))
         console.print()
-    console.print(tables.LEGEND, style="dim", highlight=False)
-    for sentence in tables.remarks(rows, report["device"]["rail"]):
+    console.print(LEGEND, style="dim", highlight=False)
+    for sentence in remarks(rows, report["device"]["rail"]):
         console.print(sentence, markup=False, highlight=False)
     if recommendation:
         name = f"{recommendation['engine']}, {recommendation['mode']}, threads: {recommendation['threads']}"
@@ -170,13 +170,16 @@ def print_profile(report: Report, console: Console) -> None:
 
 
 def compare(first: Path, second: Path, anyway: bool, as_json: bool) -> None:
-    """Print what two profiles have in common, with ratios; a `ConfigError` where they are of different things."""
+    """Print the combinations that two profiles share, with ratios.
+
+    Raises `ConfigError` if their bundles or hops differ, except with `anyway`.
+    """
     one, two = read_report(first), read_report(second)
     if apart := differences(one, two):
-        told = f"{first} and {second} are {' and '.join(apart)}"
+        mismatch = f"{first} and {second} are {' and '.join(apart)}"
         if not anyway:
-            raise ConfigError(f"{told}; profile the same bundle, or compare them all the same with --anyway.")
-        say(f"{told}: their ratios are not those of the devices")
+            raise ConfigError(f"{mismatch}; profile the same bundle, or compare them nevertheless with --anyway.")
+        say(f"{mismatch}: the ratios are not those of the devices alone")
     both = pairs(one, two)
     if not both:
         raise ConfigError(f"{first} and {second} have no combination of engine, mode and threads in common.")
@@ -193,7 +196,7 @@ def compare(first: Path, second: Path, anyway: bool, as_json: bool) -> None:
 
 
 def pair_texts(pair: Pair) -> list[str]:
-    """A line of the comparison: both figures and their ratio."""
+    """A line of the comparison: the figures of both profiles and their ratio."""
     cells = []
     for name, (_, scale) in _FIGURES.items():
         both, ratio = (pair.first[name], pair.second[name]), pair.ratio(name)
@@ -203,12 +206,12 @@ def pair_texts(pair: Pair) -> list[str]:
 
 
 def short(value: float) -> str:
-    """Three digits, and all of a larger whole number."""
+    """Three significant digits, or all digits of a larger whole number."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> Table:
-    """A table of texts, which are never markup; a verdict, the last cell, has its colour."""
+    """A table of plain texts; a verdict in the last cell has its colour."""
     first, *others = head
     rows = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False, header_style="bold underline")
     rows.add_column(first, no_wrap=True)
@@ -216,5 +219,5 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> Table:
         rows.add_column(name, justify="left" if name.startswith("verdict") else "right")
     for line in lines:
         *cells, last = line
-        rows.add_row(*map(Text, cells), Text(last, style=_COLOURS.get(last, "")))
+        rows.add_row(*map(Text, cells), Text(last, style=_STYLES.get(last, "")))
     return rows

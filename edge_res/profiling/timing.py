@@ -1,8 +1,8 @@
-"""What times the loop of `listen`, which stays as it is: a source before it, and wrappers around its parts.
+"""Timing the unchanged loop of `listen`, with a source in front of it and wrappers around its parts.
 
-The whole is timed by the source, from the moment that a hop's samples have come until the loop asks for the next ones:
-ring, level, front-end, model, decide and sinks, as a microphone would have it. The parts are timed by wrappers, put
-around them for some hops and taken away again.
+The source times the whole, from the arrival of a hop's samples until the loop asks for the next ones: ring, level,
+front-end, model, decide and sinks, as with a microphone. Wrappers time the parts; they are put around them for some
+hops and removed again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from edge_res.sources import Source
 
 STAGES = ("ring", "level", "front_end", "quantize", "engine", "decide", "rest")
 
-_MADE = 64  # blocks of noise that are made, and then repeated
+_MADE = 64  # blocks of noise, generated once and then repeated
 
 
 class Synthetic:
-    """Noise at -20 dB, made beforehand, in blocks of float32 `(length, channels)`: `hops` of them at each iteration."""
+    """Noise at -20 dB, generated beforehand: an iteration gives `hops` blocks, float32 `(length, channels)`."""
 
     name = "synthetic"
     unit = ""
@@ -55,10 +55,10 @@ class Synthetic:
 
 
 class Clocked:
-    """Puts what another source gives through a ring, and keeps how long the loop works on each block.
+    """Passes another source's blocks through a ring, and records how long the loop works on each.
 
-    `spent_ns` are these times, `ring_ns` what of them the ring took, `done_ns` when each block was done, counted from
-    the start of the iteration.
+    `spent_ns` holds these times, `ring_ns` the ring's part of them, and `done_ns` when each block was done, counted
+    from the start of the iteration.
     """
 
     unit = ""
@@ -67,7 +67,7 @@ class Clocked:
         self.name = source.name
         self.rate_hz = source.rate_hz
         self.channels = source.channels
-        self.spent_ns, self.ring_ns, self.done_ns = array("q"), array("q"), array("q")  # in 8 bytes each
+        self.spent_ns, self.ring_ns, self.done_ns = array("q"), array("q"), array("q")  # 8 bytes each
         self._source = source
         self._ring = Ring(8 * length, source.channels, length)
 
@@ -83,7 +83,7 @@ class Clocked:
         self.spent_ns, self.ring_ns, self.done_ns = array("q"), array("q"), array("q")
 
     def missed(self, hop_s: float) -> int:
-        """Of a paced source: how many blocks were not done when the samples of the one after were there."""
+        """For a paced source: how many blocks were not done when the samples of the next one arrived."""
         return sum(done > 1e9 * hop_s * (i + 2) for i, done in enumerate(self.done_ns))
 
     def __iter__(self) -> Iterator[Block]:
@@ -103,11 +103,11 @@ class Clocked:
             self.done_ns.append(ended - begun)
 
 
-Parts = Mapping[str, Sequence[tuple[object, str]]]  # stage: objects and which of their methods is to be timed
+Parts = Mapping[str, Sequence[tuple[object, str]]]  # stage: objects, and the method of each to time
 
 
 def parts_of(stream: Stream, chains: Sequence[Chain], models: Sequence[StepModel | WindowModel]) -> Parts:
-    """What `timed` is to time of a stream; `model` is the quantization and softmax and, within it, `engine`."""
+    """The parts of a stream for `timed`; `model` is quantization, softmax and, inside it, `engine`."""
     return {
         "level": [(stream.level, "push")],
         "front_end": [(chain.front_end, "push") for chain in chains],
@@ -119,7 +119,7 @@ def parts_of(stream: Stream, chains: Sequence[Chain], models: Sequence[StepModel
 
 @contextmanager
 def timed(parts: Parts) -> Iterator[dict[str, list[int]]]:
-    """Time methods while inside; gives the nanoseconds of each call, by the name of the part."""
+    """Time methods inside the context; yields the nanoseconds of each call by name of the part."""
     spent: dict[str, list[int]] = {name: [] for name in parts}
     for name, methods in parts.items():
         for owner, method in methods:
@@ -129,14 +129,14 @@ def timed(parts: Parts) -> Iterator[dict[str, list[int]]]:
     finally:
         for methods in parts.values():
             for owner, method in methods:
-                delattr(owner, method)  # the class's own is found again
+                delattr(owner, method)  # uncovers the class's own
 
 
 def _timing(method: Callable[..., Any], spent: list[int]) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         started = perf_counter_ns()
         result = method(*arguments)
-        if type(result) is GeneratorType:  # a generator does its work only when it is asked
+        if type(result) is GeneratorType:  # a generator works only when it is iterated
             result = list(result)
         spent.append(perf_counter_ns() - started)
         return result
@@ -145,9 +145,9 @@ def _timing(method: Callable[..., Any], spent: list[int]) -> Callable[..., Any]:
 
 
 def stages(spent: Mapping[str, Sequence[int]], ring_ns: Sequence[int], whole_ns: Sequence[int]) -> dict[str, float]:
-    """Median microseconds a hop of each of `STAGES`; `rest` is what the whole took beyond them: loop, glue, sinks.
+    """Median microseconds per hop of each of `STAGES`; `rest` is the whole without the others: loop, glue, sinks.
 
-    `spent` holds one time a hop of each part, or as many as an ensemble has members, one after the other.
+    For each part, `spent` holds one time per hop, or in an ensemble one per model, hop by hop.
     """
     hops = len(whole_ns)
     parts = {name: np.reshape(np.array(times), (hops, -1)).sum(axis=1) for name, times in spent.items()}

@@ -1,7 +1,7 @@
-"""Measures one combination of engine, mode and threads, in a process of its own: its memory and cold run are its own.
+"""Measures one combination of engine, mode and threads in a separate process, whose memory and cold start are its own.
 
-The process is started by `rows`, told its `Task` on the command line, and tells on stdout, a JSON object a line, which
-phase begins, and at the end all that was measured, as `Measured` has it, or the error that ended it.
+`rows` starts the process with a `Task` on the command line. It prints JSON objects on stdout, one per line: the phase
+that begins, and at the end all measurements, a `Measured`, or the error that ended it.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from edge_res.sources.adapters import Paced
 PHASES = ("load", "warm-up", "unpaced", "stages", "paced", "ops")
 
 _UNPACED_S = 2.0
-_FEWEST, _MOST = 100, 5000  # hops unpaced
+_FEWEST, _MOST = 100, 5000  # unpaced hops
 _FEWEST_PACED = 40
-_SETTLING_S = 1.0  # at the start of the paced phase, in which clocks fall
-_BLOCK_S = 0.1  # of the warm-up and of the stages, after which is looked: 10 to 50 hops
+_SETTLING_S = 1.0  # at the start of the paced phase, while clocks fall
+_BLOCK_S = 0.1  # a block of the warm-up and of the stages: 10 to 50 hops
 _WARM_UP_S = 5.0
-_WARM = 0.05  # how far the last three blocks of a warm-up may be apart
+_WARM = 0.05  # how much the last three blocks of a settled warm-up may differ
 _STAGE_ROUNDS = 12
 _OP_RUNS = 200
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to measure: a bundle or ensemble as `listen` names it, and for how long it is paced."""
+    """What to measure: a bundle or ensemble as `listen` takes it, and how many seconds to run it paced."""
 
     model: str
     engine: str
@@ -56,11 +56,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Run:
-    """A phase as it was measured: the time of each hop, and what the process took meanwhile.
+    """The measurements of a phase: the time of each hop, and what the process used.
 
-    `hops` have run in all, of which `hops_us` leaves out the first ones of a paced run. `misses` are hops that were not
-    done when the next one's samples had come; `wait_s` is how long the process could have run and had to wait for a
-    core, None where the system does not tell. `reference_us` is the slower of the times of `reference` around the run.
+    `hops` counts all; `hops_us` leaves out the first ones of a paced run. `misses` are hops that were not done when the
+    samples of the next one arrived; `wait_s` is how long the process was ready and waited for a core, None if
+    unknown. `reference_us` is the longer of the times of `reference` before and after the run.
     """
 
     hops: int
@@ -75,9 +75,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Measured:
-    """All of one combination; times of hops in order, `ops_us` per operator and hop, None where the engine cannot tell.
+    """The measurements of one combination; `ops_us` is per operator and hop, None if the engine has no profiler.
 
-    `stages_whole_us` is the median hop of the same minutes without the wrappers that time the stages.
+    `stages_whole_us` is the median hop without the wrappers that time the stages, measured alternately with them.
     """
 
     engine: str
@@ -92,33 +92,33 @@ class Measured:
 
 
 def main(text: str, out: TextIO) -> None:
-    """Measure a task given as JSON, and tell of it on `out`."""
+    """Measure a task given as JSON, and print progress and result to `out`."""
 
-    def tell(**body: Any) -> None:
+    def send(**body: Any) -> None:
         print(json.dumps(body), file=out, flush=True)
 
     try:
-        tell(result=asdict(measure(Task(**json.loads(text)), lambda phase: tell(phase=phase))))
+        send(result=asdict(measure(Task(**json.loads(text)), lambda phase: send(phase=phase))))
     except EdgeResError as error:
-        tell(error=str(error))
+        send(error=str(error))
 
 
 def measure(task: Task, begin: Callable[[str], None]) -> Measured:
-    """Measure one combination; `begin` is told each of `PHASES` before it starts."""
+    """Measure one combination; `begin` is called with each of `PHASES` as it begins."""
     begin("load")
     started = perf_counter()
     plain: Any = load_engine(task.engine)
-    engine: Any = type("Engine", (plain,), {})  # a class of its own, so that its runs can be timed
+    engine: Any = type("Engine", (plain,), {})  # a subclass, so that its runs can be timed
     imported = perf_counter()
     ensemble = read_ensemble(task.model)
-    with timed({"run": [(engine, "run")]}) as calls:  # an engine runs a model once when it loads it
+    with timed({"run": [(engine, "run")]}) as calls:  # an engine runs a model once while loading it
         models = ensemble.load(engine, task.mode, task.threads)
     loaded = perf_counter()
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         loop = Loop(ensemble, models, nowhere)
         decided = loop.run(loop.filling).hops_us[-1]
         for bundle, model in zip(ensemble.bundles, models, strict=True):
-            prove(bundle, model)  # figures of a model that computes wrongly here are of no use
+            prove(bundle, model)  # figures of a model that gives wrong answers are useless
         begin("warm-up")
         block = round(max(10, min(50, _BLOCK_S * 1e6 / decided)))
         warm_up = warm(lambda: loop.run(block).hops_us)
@@ -151,7 +151,7 @@ def measure(task: Task, begin: Callable[[str], None]) -> Measured:
 
 
 class Loop:
-    """The loop of `listen`, with a source, a stream and sinks, for as many hops as are asked for at a time."""
+    """The loop of `listen` with a source, a stream and sinks, run for some hops at a time."""
 
     def __init__(self, ensemble: Ensemble, models: Sequence[StepModel | WindowModel], out: TextIO) -> None:
         manifest = ensemble.manifest
@@ -168,7 +168,7 @@ class Loop:
         self._sink.start([self._source], manifest)
 
     def run(self, hops: int, paced: bool = False) -> Run:
-        """The next hops, at the pace of the signal, or one after the other."""
+        """Run the next hops, at the pace of the signal or one right after another."""
         source = self._source
         self._noise.hops = hops
         source.start(Paced(self._noise) if paced else self._noise)
@@ -182,8 +182,8 @@ class Loop:
         )
 
     def stages(self, block: int) -> tuple[dict[str, float], float]:
-        """Median µs of each stage, and of the whole without what times the stages, in turn: noise meets both alike."""
-        skipped = block // 5  # hops, with what the other half left in the caches
+        """Median µs of each stage, and of the whole without wrappers; alternating, so that noise affects both alike."""
+        skipped = block // 5  # hops, affected by what the other half left in the caches
         spent: dict[str, list[int]] = {}
         rings: list[int] = []
         wholes: list[int] = []
@@ -201,7 +201,7 @@ class Loop:
 
 
 def operators(task: Task, bundles: Sequence[Bundle]) -> dict[str, float] | None:
-    """Microseconds a hop of each kind of operator, of the engine that tells."""
+    """Microseconds per hop of each kind of operator; None for an engine without a profiler."""
     if task.engine != "onnxruntime":
         return None
     from edge_res.engines.onnxruntime import op_times
@@ -213,14 +213,14 @@ def operators(task: Task, bundles: Sequence[Bundle]) -> dict[str, float] | None:
 
 
 def referred(run: Callable[[], Run]) -> Run:
-    """A run, with how fast the processor was before and after it."""
+    """A run, with the reference time around it."""
     before_us = reference_us()
     done = run()
     return replace(done, reference_us=max(before_us, reference_us()))
 
 
 def warm(block: Callable[[], list[float]]) -> dict[str, Any]:
-    """Run blocks of hops until the medians of the last three are alike, or time is up."""
+    """Run blocks of hops until the medians of the last three agree, or for `_WARM_UP_S` at most."""
     started, times = perf_counter(), block()
     hops, medians = len(times), [median(times)]
     while perf_counter() - started < _WARM_UP_S:
@@ -232,7 +232,7 @@ def warm(block: Callable[[], list[float]]) -> dict[str, Any]:
 
 
 def waited_s(path: Path = Path("/proc/self/schedstat")) -> float | None:
-    """How long this process was ready to run and waited for a core (proc(5): the second field, in ns)."""
+    """How long this process was ready and waited for a core (proc(5): the second field, in ns); None if unknown."""
     try:
         return int(path.read_text().split()[1]) / 1e9
     except (OSError, ValueError, IndexError):

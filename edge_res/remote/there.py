@@ -78,6 +78,7 @@ class Work:
             with suppress(OSError):
                 self.draft.unlink()
         until_s = time.monotonic() + _CLEARING_S
+        # A process that is being killed may still create a file.
         while self.folder.exists() and time.monotonic() < until_s:
             shutil.rmtree(self.folder, ignore_errors=True)
 

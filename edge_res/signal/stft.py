@@ -26,7 +26,7 @@ def hann(win_length: int) -> NDArray[np.float32]:
 class Stft:
     """Turns pushed samples into spectra; each frame is computed once, whatever blocks the samples arrive in.
 
-    It holds what `most_frames` frames look at, twice.
+    Its buffer holds twice the samples that `most_frames` frames span.
 
     >>> stft = Stft(n_fft=512, win_length=400, hop_length=160)
     >>> stft.push(np.zeros((1000, 1), np.float32))  # how many fit

@@ -22,7 +22,7 @@ from edge_res.sources.checks import check_channels
 from edge_res.sources.feed import BUFFER_S, Feed
 from edge_res.sources.framing import MOST_CHANNELS
 
-RAW = "raw"  # the unit of samples whose unit is not declared
+RAW = "raw"  # the unit if none is declared
 GUESS_HZ = 1000  # the rate assumed while it is measured
 FIRST_S = 10.0  # longest wait for samples then: boards take a while to start
 _MEASURED_S = 2.0
@@ -69,9 +69,9 @@ class Declared:
 class Sensor:
     """Base of the sensors: a thread receives samples, and iteration gives them as blocks, as a `Source` does.
 
-    A subclass opens its device, calls this constructor with the rate that was declared or measured, and writes
-    `_receive`, which runs in the thread until `_feed.stopping` is set and passes on what came with `_put`; `_close`;
-    and, where samples can wait in the device, `_discard`.
+    A subclass opens its device, calls this constructor with the declared or measured rate, and defines `_receive`,
+    which runs in the thread until `_feed.stopping` is set and passes on samples with `_put`; `_close`; and `_discard`,
+    if samples can wait in the device.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Sensor:
 
     def __enter__(self: AnySensor) -> AnySensor:
         with suppress(OSError):  # a device that is gone is noticed when it is read
-            self._discard()  # samples that came while other sources were opened
+            self._discard()  # samples that arrived while other sources were opened
         self._feed.start(self._receive)
         return self
 
@@ -105,7 +105,7 @@ class Sensor:
         return iter(self._feed)
 
     def _put(self, pieces: Pieces, patience_s: float = 0.0) -> None:
-        """Pass on what has come, scaled; warn once where it comes at another rate than it should."""
+        """Pass on samples, scaled; warn once if they arrive at another rate than declared."""
         for lost, samples in pieces:
             self._feed.put(scaled(samples, self._scale), lost, patience_s)
             for warning in self._watch.push(lost + len(samples)):
@@ -115,16 +115,16 @@ class Sensor:
         raise NotImplementedError
 
     def _discard(self) -> None:
-        """Forget what has come and was not read."""
+        """Forget what has arrived and was not read."""
 
     def _close(self) -> None:
         raise NotImplementedError
 
 
 def read_declared(name: str, options: SensorOptions, want: Wanted, example: str) -> Declared:
-    """What the address of a sensor declares, or else the command line or the model.
+    """What the address of a sensor declares, completed from the command line and the model.
 
-    Raises `ConfigError`, and `SignalError` where the model expects another number of channels.
+    Raises `ConfigError`, and `SignalError` if the model expects another number of channels.
     """
     channels = _read_channels(name, options.channels, want, example)
     return Declared(
@@ -148,14 +148,14 @@ def _read_channels(name: str, channels: int | None, want: Wanted, example: str) 
 
 
 def read_unit(unit: str) -> str:
-    """The unit of the scaled samples; `audio`, whose full scale is ±1, has none, see `Source`."""
+    """The unit of the scaled samples; empty for `audio`, whose full scale is ±1, see `Source`."""
     return "" if unit == "audio" else unit or RAW
 
 
 def read_rate(name: str, rate: str | None, want: Wanted, example: str) -> int | None:
     """The declared rate in Hz, of the address or else of the command line; None: it is to be measured.
 
-    Raises `ConfigError` where neither gives it: a model does not know at what rate a sensor runs.
+    Raises `ConfigError` if neither gives it: a model does not know at what rate a sensor runs.
     """
     if rate == "measure":
         return None
@@ -176,7 +176,7 @@ def read_scale(name: str, scale: float) -> float:
 
 
 def read_alarm(name: str, alarm_s: float | None) -> float | None:
-    """Seconds without a sample that are an alarm, where they are declared; raises `ConfigError`."""
+    """The declared seconds without a sample that are an alarm, or None; raises `ConfigError`."""
     if alarm_s is not None and not 0 < alarm_s < math.inf:
         raise ConfigError(f"{name} says alarm={alarm_s:g}; expected a number of seconds above 0.")
     return alarm_s
@@ -188,7 +188,7 @@ def alarm_after(alarm_s: float | None, rate_hz: int) -> float:
 
 
 def check_width(name: str, found: int, declared: int) -> None:
-    """Raise a `SignalError` where intact samples have another number of channels than declared."""
+    """Raise a `SignalError` if intact samples have another number of channels than declared."""
     if found != declared:
         raise SignalError(
             f"{name} sends {found} channel{'s' * (found != 1)}, expected {declared}; set channels={found}, and pick "
@@ -197,22 +197,22 @@ def check_width(name: str, found: int, declared: int) -> None:
 
 
 def scaled(samples: Samples, scale: float) -> Samples:
-    """Float32 `samples` times `scale`; what becomes too large is infinite, and counts as lost later."""
+    """Float32 `samples` times `scale`; values that become too large are infinite, and count as lost later."""
     with np.errstate(over="ignore"):
         product: Samples = samples * np.float32(scale)
         return product
 
 
 def settle_rate(name: str, receive: Callable[[], Pieces], fix: str) -> int:
-    """The rate of a sensor, measured: `receive` waits for a moment and gives what has come.
+    """Measure the rate of a sensor; `receive` waits for a moment and returns what has arrived.
 
-    Raises `SourceError` where too little comes to measure it.
+    Raises `SourceError` if too little arrives.
     """
     return take_rate(name, measure_rate(_arrivals(receive)), fix)
 
 
 def _arrivals(receive: Callable[[], Pieces]) -> Iterator[tuple[float, int]]:
-    """The second at which samples came, and how many; ends when none has come for `FIRST_S`."""
+    """The second at which samples arrived, and how many; ends when none has arrived for `FIRST_S`."""
     last_s = monotonic()
     while monotonic() - last_s < FIRST_S:
         for lost, samples in receive():
@@ -221,12 +221,12 @@ def _arrivals(receive: Callable[[], Pieces]) -> Iterator[tuple[float, int]]:
 
 
 def measure_rate(arrivals: Iterable[tuple[float, int]]) -> float | None:
-    """The rate in Hz of samples that come in pieces, (second, samples) each, over `_MEASURED_S`; None: too few came."""
+    """The rate in Hz of samples that arrive in pieces (second, samples), over `_MEASURED_S`; None: too few."""
     began_s: float | None = None
     samples = 0
     for now_s, count in arrivals:
         if began_s is None:
-            began_s = now_s  # nobody knows how long the first piece took to come
+            began_s = now_s  # how long the first piece took to arrive is unknown
             continue
         samples += count
         if now_s - began_s >= _MEASURED_S:
@@ -235,7 +235,7 @@ def measure_rate(arrivals: Iterable[tuple[float, int]]) -> float | None:
 
 
 def take_rate(name: str, measured_hz: float | None, fix: str) -> int:
-    """The rate that a measured one stands for, reported; raises `SourceError` where none was measured."""
+    """The rate that a measured one stands for, which is logged; raises `SourceError` if none was measured."""
     if measured_hz is None or measured_hz < 1:
         raise SourceError(f"{name} sends too little to measure its rate; {fix}, or give rate= in Hz.")
     rate_hz = round_rate(measured_hz)
@@ -254,7 +254,7 @@ def round_rate(rate_hz: float) -> int:
 
 
 class RateWatch:
-    """Compares the rate at which samples come with the declared one, and warns once where they differ.
+    """Compares the rate at which samples arrive with the declared one, and warns once if they differ.
 
     It judges by two stretches of `_WATCHED_S` in a row that agree, since one alone may be a stall of this machine. A
     pause of more than `pause_s` is part of neither.
@@ -281,7 +281,7 @@ class RateWatch:
         self._warned = False
 
     def push(self, count: int) -> Iterator[str]:
-        """`count` samples have come, or are known to be lost; yields the warning."""
+        """`count` samples have arrived, or are known to be lost; yields the warning."""
         now_s = self._clock()
         paused, self._last_s = now_s - self._last_s > self._pause_s, now_s
         if paused:

@@ -134,7 +134,7 @@ def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
     refused = edgeres("profile", "--compare", path, path)
     assert refused.returncode == 2
-    assert "is no profile" in sentence(refused)
+    assert "is not a profile" in sentence(refused)
 
 
 @pytest.mark.parametrize(

@@ -39,32 +39,32 @@ def test_a_board_is_recognised_as_itself_and_nothing_else(tmp_path: Path, name: 
 
 @pytest.mark.parametrize(("name", "board"), IN_FAMILIES)
 def test_a_family_resolves_to_the_device_and_reports_it(tmp_path: Path, name: str, board: tuple[str, str]) -> None:
-    device, said = find_device(family_of(name), device_tree(tmp_path, *board))
+    device, sentence = find_device(family_of(name), device_tree(tmp_path, *board))
     assert device.name == name
-    assert said == f"this is {device.title}: device {name}"
+    assert sentence == f"this is {device.title}: device {name}"
     assert find_device(name, tmp_path) == (device, None)
 
 
 @pytest.mark.parametrize("name", ["jetson", "raspberry-pi"])
 def test_a_board_without_a_file_gets_the_general_settings_of_its_family(tmp_path: Path, name: str) -> None:
     ((model, compatible),) = BOARDS[name]
-    device, said = find_device(name, device_tree(tmp_path, model, compatible))
+    device, sentence = find_device(name, device_tree(tmp_path, model, compatible))
     assert device.name == name
-    assert said == f"no device file describes {model!r}; using the general {name} settings"
+    assert sentence == f"no device file describes {model!r}; using the general {name} settings"
 
 
 @pytest.mark.parametrize("board", OTHERS)
 @pytest.mark.parametrize("name", BOARDS)
 def test_another_board_is_reported_in_one_sentence(tmp_path: Path, name: str, board: tuple[str, str]) -> None:
     root = device_tree(tmp_path, *board)
-    device, said = find_device(name, root)
+    device, sentence = find_device(name, root)
     assert device.name == name
-    assert said is not None
-    assert said.startswith(f"This machine is not recognised as {device.title}: its device tree says {board[0]!r};")
-    assert f"using the {name} settings anyway, " in said
-    assert said.endswith(".")
-    assert ". " not in said
-    assert "\0" not in said
+    assert sentence is not None
+    assert sentence.startswith(f"This machine is not recognised as {device.title}: its device tree says {board[0]!r};")
+    assert f"using the {name} settings anyway, " in sentence
+    assert sentence.endswith(".")
+    assert ". " not in sentence
+    assert "\0" not in sentence
     assert detect(root, "aarch64").name == "generic-arm64"
 
 
@@ -72,9 +72,9 @@ def test_another_board_is_reported_in_one_sentence(tmp_path: Path, name: str, bo
 def test_a_machine_without_names_is_generic(tmp_path: Path, machine: str, name: str) -> None:
     assert detect(tmp_path, machine).name == name
     assert find_device("generic", tmp_path, machine) == (load_device(name), None)
-    said = find_device("jetson", tmp_path, machine)[1]
-    assert said is not None
-    assert "it has no device tree" in said
+    sentence = find_device("jetson", tmp_path, machine)[1]
+    assert sentence is not None
+    assert "it has no device tree" in sentence
 
 
 def test_an_architecture_without_a_file_gets_the_family(tmp_path: Path) -> None:
@@ -101,9 +101,9 @@ def test_dmi_names_a_board_without_a_device_tree(tmp_path: Path) -> None:
     names = {"sys_vendor": "NVIDIA\n", "product_name": "NVIDIA Jetson AGX Orin Developer Kit\n"}
     write(tmp_path, **{f"sys__class__dmi__id__{name}": value for name, value in names.items()})
     assert detect(tmp_path).name == "jetson-agx-orin"
-    said = describe_mismatch(load_device("raspberry-pi-5"), tmp_path)
-    assert said is not None
-    assert "it is 'NVIDIA NVIDIA Jetson AGX Orin Developer Kit'" in said
+    sentence = describe_mismatch(load_device("raspberry-pi-5"), tmp_path)
+    assert sentence is not None
+    assert "it is 'NVIDIA NVIDIA Jetson AGX Orin Developer Kit'" in sentence
 
 
 def test_a_users_own_file_comes_first(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_an_unknown_name_lists_the_known(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "message"),
     [
         ('recognised_by = ["Some Board"]', 'recognised_by = [""]', "line 3: "),
         ('title = "a board"', "title = 7", "line 2: the key 'title' is 7, expected a non-empty string."),
@@ -200,10 +200,10 @@ def test_an_unknown_name_lists_the_known(name: str) -> None:
     ],
 )  # fmt: skip
 def test_a_mistake_is_reported_with_its_line_and_what_is_expected(
-    tmp_path: Path, before: str, after: str, said: str
+    tmp_path: Path, before: str, after: str, message: str
 ) -> None:
     assert before in FILE
-    assert said in refusal(tmp_path, FILE.replace(before, after, 1))
+    assert message in refusal(tmp_path, FILE.replace(before, after, 1))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_line_inside_a_long_text_is_not_a_key(tmp_path: Path, quotes: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('\nreads.clock = "cpufreq"\nreads.power = "meter"', "line 3: the key 'power' of [reads] is 'meter'"),
         ('\n"reads" . "power" = 5\n', "line 2: the key 'power' of [reads] is 5"),
@@ -231,8 +231,8 @@ def test_a_line_inside_a_long_text_is_not_a_key(tmp_path: Path, quotes: str) -> 
         ("\ntitle = 1", "line 2: the key 'title' is 1"),
     ],
 )  # fmt: skip
-def test_the_line_of_a_key_however_it_is_written(tmp_path: Path, text: str, said: str) -> None:
-    assert refusal(tmp_path, text).startswith(said)
+def test_the_line_of_a_key_however_it_is_written(tmp_path: Path, text: str, message: str) -> None:
+    assert refusal(tmp_path, text).startswith(message)
 
 
 @pytest.mark.parametrize("content", [b"title = ", b"\xff\xfe"])

@@ -1,4 +1,4 @@
-"""Rows of figures that nobody measured."""
+"""Rows with invented figures."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ def test_the_same_bundle_can_be_compared() -> None:
     assert differences(report(row()), report(row())) == []
 
 
-def test_other_models_and_hops_are_named() -> None:
+def test_different_models_and_hops_are_named() -> None:
     (models,) = differences(report(row()), report(row(), name="mine", sha256="cd"))
     assert "default and mine" in models
     _, hops = differences(report(row()), report(row(), sha256="cd", hop_ms=40.0))
     assert "80.0 and 40.0 ms" in hops
 
 
-def test_ratios_are_of_the_second_to_the_first() -> None:
+def test_ratios_are_the_second_over_the_first() -> None:
     one = report(row(p50_us=100.0, cpu_share=0.002), row(threads=2), FAILED)
     two = report(row(mode="window"), row(p50_us=250.0, cpu_share=0.001, verdict="noisy"), FAILED)
     first, failed = pairs(one, two)

@@ -26,7 +26,7 @@ PEAKS = Peaks("a-board", 1.5e9, 12e9, 12e9, 4e9)
 WORK = Work(macs=3_000_000, ops=100, moved_bytes=400_000, front_end_flops=250_000)
 
 
-def test_the_interval_is_that_of_the_shares_by_hand() -> None:
+def test_the_interval_is_that_of_the_shares() -> None:
     found = estimate(WORK, PEAKS, "step")
     low = 100_000 / 1.5e9 + 250_000 / (0.4 * 12e9) + 100 * 150 / 1.5e9 + 3e6 / (0.85 * 12e9)
     high = 2_000_000 / 1.5e9 + 250_000 / (0.03 * 12e9) + 100 * 3000 / 1.5e9 + 3e6 / (0.10 * 12e9)
@@ -36,7 +36,7 @@ def test_the_interval_is_that_of_the_shares_by_hand() -> None:
     assert found.calibrated == ""
 
 
-def test_where_memory_is_slow_it_counts_instead_of_the_computing() -> None:
+def test_slow_memory_counts_instead_of_computing() -> None:
     slow = estimate(WORK, replace(PEAKS, memory_bytes_s=4e6), "step")
     assert slow.low_us == pytest.approx(estimate(WORK, PEAKS, "step").low_us - 294 + 125_000, rel=0.01)
 
@@ -55,16 +55,16 @@ def test_the_work_of_a_bundle() -> None:
     network = bundle.manifest.network
     assert found["step"].macs == network["macs_hop"]
     assert found["window"].macs == network["macs_window"]
-    assert found["step"].ops > found["window"].ops > 20  # a step also cuts and joins its states
+    assert found["step"].ops > found["window"].ops > 20  # a step also splits and joins its states
     assert found["window"].moved_bytes > found["step"].moved_bytes > network["parameters"]
     assert found["step"].front_end_flops == found["window"].front_end_flops > 0
     twice = work_of([bundle, bundle])
     assert asdict(twice["step"]) == {name: 2 * value for name, value in asdict(found["step"]).items()}
 
 
-def test_a_bundle_that_does_not_tell_its_macs() -> None:
+def test_a_bundle_without_its_macs() -> None:
     bundle = read_bundle("tiny")
-    with pytest.raises(ModelError, match="does not tell its macs_hop"):
+    with pytest.raises(ModelError, match="lacks macs_hop, which an estimate requires"):
         work_of([Bundle(replace(bundle.manifest, network={}), bundle.members)])
 
 
@@ -85,14 +85,14 @@ def test_calibration_moves_and_narrows() -> None:
     assert other.calibrated == "2 measured on a third, another"
 
 
-def test_one_other_device_moves_and_does_not_narrow() -> None:
+def test_a_single_other_device_moves_without_narrowing() -> None:
     expected = Estimate("a-board", "step", 100, 400, 1600)
     for found in ([measured(0.5, "another")], [measured(0.5, "another"), measured(0.5, "another")]):
         moved = calibrated(expected, found)
         assert (moved.low_us, moved.likely_us, moved.high_us) == (50, 200, 800)
 
 
-def test_calibration_by_figures_that_disagree_is_not_narrow() -> None:
+def test_disagreeing_figures_do_not_narrow() -> None:
     expected = Estimate("a-board", "step", 100, 400, 1600)
     found = calibrated(expected, [measured(0.5), measured(2.0)])
     assert found.high_us / found.low_us == pytest.approx(4.0, rel=0.01)
@@ -100,7 +100,7 @@ def test_calibration_by_figures_that_disagree_is_not_narrow() -> None:
     assert found.high_us / found.low_us == pytest.approx(16.0, rel=0.01)
 
 
-def test_only_trustworthy_figures_of_known_devices_count() -> None:
+def test_only_stable_figures_of_known_devices_count() -> None:
     body = report(
         row(p50_us=500.0),
         row(mode="window", verdict="noisy"),
@@ -131,7 +131,7 @@ def test_a_saved_profile_without_its_work_does_not_count(works: object) -> None:
     assert measurements([body], {"a-board": PEAKS}) == []
 
 
-def test_a_saved_profile_of_a_later_version_tells_more_and_counts() -> None:
+def test_a_saved_profile_of_a_later_version_counts_despite_more_fields() -> None:
     body = report(row(), work={"step": {**asdict(WORK), "states": 14}})
     body["device"]["file"] = "a-board"
     assert len(measurements([body], {"a-board": PEAKS})) == 1
@@ -157,7 +157,7 @@ def tree(root: Path, cpuinfo: str, **mhz: int) -> Path:
         (X86, {}, 2300, 128, 64),
         (X86, {"policy0": 3500}, 3500, 128, 64),
         (X86.replace(" avx512_vnni", ""), {}, 2300, 32, 32),
-        (ARM, {"policy0": 1500, "policy1": 2000}, 2000, 32, 16),  # the fastest cores of both kinds
+        (ARM, {"policy0": 1500, "policy1": 2000}, 2000, 32, 16),  # the fastest of both kinds of cores
         (ARM.replace(" asimddp", ""), {"policy0": 1500}, 1500, 8, 8),
     ],
 )
@@ -172,7 +172,7 @@ def test_features_times_clock(
 
 
 @pytest.mark.parametrize("cpuinfo", ["", X86.replace("avx", "x"), ARM, X86.replace("cpu MHz", "")])
-def test_a_machine_that_does_not_tell(tmp_path: Path, cpuinfo: str) -> None:
+def test_a_machine_with_unknown_features_or_clock(tmp_path: Path, cpuinfo: str) -> None:
     assert peaks_here("generic", tree(tmp_path, cpuinfo)) is None
     assert peaks_here("generic", tmp_path / "nothing") is None
 

@@ -1,4 +1,4 @@
-"""Readings of trees of files as Linux has them."""
+"""Readings from trees of files like those of Linux."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ intr 1
 
 
 def write(root: Path, **files: str) -> Path:
-    """Files by their path, in which `__` stands for a slash and `_dot_` for a point."""
+    """Write files by path, where `__` stands for a slash and `_dot_` for a dot."""
     for name, text in files.items():
         path = root / name.replace("__", "/").replace("_dot_", ".")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,12 +27,12 @@ def write(root: Path, **files: str) -> Path:
     return root
 
 
-def test_busy_is_all_but_idle_and_guests_which_are_counted_in_user(tmp_path: Path) -> None:
+def test_busy_is_all_but_idle_and_guests_which_count_as_user(tmp_path: Path) -> None:
     assert busy_s(write(tmp_path, proc__stat=STAT)) == (1000 + 200 + 300 + 10 + 20 + 30) / TICKS_HZ
 
 
 @pytest.mark.parametrize("text", ["", "cpu 1 2\n", "cpu a b c d e f g h\n"])
-def test_a_stat_that_is_none_tells_nothing(tmp_path: Path, text: str) -> None:
+def test_a_damaged_stat_gives_nothing(tmp_path: Path, text: str) -> None:
     assert busy_s(write(tmp_path, proc__stat=text)) is None
 
 
@@ -42,7 +42,7 @@ def test_the_time_of_a_process_whatever_its_name(tmp_path: Path) -> None:
     assert process_s(tmp_path, 8) == 0
 
 
-def test_no_control_group_no_limits(tmp_path: Path) -> None:
+def test_without_a_control_group_there_are_no_limits(tmp_path: Path) -> None:
     assert limits(tmp_path) == {}
     assert stopped(tmp_path) == 0
 

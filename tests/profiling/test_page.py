@@ -10,7 +10,7 @@ from edge_res.profiling.page import page, ranges, stacks
 from tests.profiling.rows import FAILED, report, row
 
 
-def test_the_page_needs_nothing_else_and_holds_the_figures() -> None:
+def test_the_page_is_self_contained_and_holds_the_figures() -> None:
     body = report(row(), row("onnxruntime", "window", 2, verdict="noisy"), FAILED)
     text = page(body)
     assert not re.search(r'(src|href)="|url\(|@import', text)
@@ -19,7 +19,7 @@ def test_the_page_needs_nothing_else_and_holds_the_figures() -> None:
     assert json.loads(text.partition('id="profile">')[2].partition("</script>")[0]) == json.loads(json.dumps(body))
 
 
-def test_the_page_tells_what_the_terminal_tells() -> None:
+def test_the_page_shows_what_the_terminal_shows() -> None:
     rows = row(verdict="noisy"), row("onnxruntime"), FAILED
     text = page(report(*rows))
     for found in (tables.hops(rows), tables.costs(rows), tables.stage_times(rows)):
@@ -36,14 +36,14 @@ def test_its_plots_are_well_formed() -> None:
             assert not any("nan" in value or "inf" in value for value in element.attrib.values())
 
 
-def test_words_in_a_plot_are_no_markup() -> None:
+def test_texts_in_a_plot_are_escaped() -> None:
     label = "a<b> & 'c'"
     for plot in (ranges([(label, [1.0, 2.0], "red")], label), stacks([(label, {label: 1.0})], label)):
         texts = [element.text for element in ElementTree.fromstring(plot)]
         assert label in texts
 
 
-def test_a_page_of_nothing_but_failures() -> None:
+def test_a_page_of_failures_only() -> None:
     text = page(report(FAILED))
     assert "Nothing is recommended" in text
     assert "<svg" not in text

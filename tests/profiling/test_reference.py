@@ -42,7 +42,7 @@ def test_another_power_mode_is_another_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("age_s", [8 * 86400, -100])
-def test_what_is_old_or_of_a_wrong_clock_is_forgotten(age_s: float) -> None:
+def test_an_old_time_or_one_from_a_wrong_clock_is_forgotten(age_s: float) -> None:
     keep_best(50.0)
     ((key, _),) = json.loads(cache().read_text()).items()
     cache().write_text(json.dumps({key: [50.0, time.time() - age_s]}))
@@ -50,7 +50,7 @@ def test_what_is_old_or_of_a_wrong_clock_is_forgotten(age_s: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "\xff"])
-def test_a_damaged_cache_is_none(text: str) -> None:
+def test_a_damaged_cache_is_ignored(text: str) -> None:
     cache().parent.mkdir()
     cache().write_bytes(text.encode("latin-1"))
     assert best_known_us() is None
@@ -58,13 +58,13 @@ def test_a_damaged_cache_is_none(text: str) -> None:
     assert best_known_us() == 60.0
 
 
-def test_a_cache_that_cannot_be_written_is_none(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "edgeres").write_text("in the way")
     keep_best(60.0)
     assert best_known_us() is None
 
 
-def test_a_row_is_judged_by_the_best_of_all() -> None:
+def test_a_row_is_judged_by_the_best_time() -> None:
     slow = replace(PHASE.conditions, clocks_mhz=(), reference_us=90.0)
     quick = replace(slow, reference_us=61.0)
     row = replace(ROW, paced=replace(PHASE, conditions=slow), unpaced=replace(PHASE, conditions=quick))

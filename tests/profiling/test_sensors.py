@@ -1,4 +1,4 @@
-"""Sensors that are read again and again: how often, what is new, and the power of a counter."""
+"""Sensors that are read repeatedly: how often, what is new, and the power from a counter."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def time() -> Time:
     return Time()
 
 
-def test_a_machine_that_tells_nothing(tmp_path: Path, time: Time) -> None:
+def test_a_machine_without_sensors(tmp_path: Path, time: Time) -> None:
     for power in ("none", "ina3221", "pmic", "rapl"):
         sensors = BoardSensors(Reads(power=power), tmp_path, time)
         assert sensors.rail == ""
@@ -51,7 +51,7 @@ def test_within_a_second_nothing_is_read_again(tmp_path: Path, time: Time) -> No
     assert sensors.read().temperature_c == 60
 
 
-def test_what_throttled_before_is_no_fault_of_this_run(tmp_path: Path, time: Time) -> None:
+def test_throttling_before_the_run_does_not_count(tmp_path: Path, time: Time) -> None:
     folder = tmp_path / "sys/class/hwmon/hwmon0"
     write(folder / "name", "soctherm_oc")
     write(folder / "oc1_event_cnt", "5")
@@ -69,7 +69,7 @@ def test_what_throttled_before_is_no_fault_of_this_run(tmp_path: Path, time: Tim
     assert sensors.read().throttled == ("the firmware throttles the processor",)
 
 
-def test_the_power_of_a_counter_is_its_mean_since_the_last_reading(tmp_path: Path, time: Time) -> None:
+def test_the_power_from_a_counter_is_its_mean_since_the_last_reading(tmp_path: Path, time: Time) -> None:
     folder = tmp_path / "sys/class/powercap/intel-rapl:0"
     for name, value in (("name", "package-0"), ("max_energy_range_uj", "100000000"), ("energy_uj", "90000000")):
         write(folder / name, value)
@@ -87,7 +87,7 @@ def test_the_power_of_a_counter_is_its_mean_since_the_last_reading(tmp_path: Pat
     assert sensors.read().power_w is None
 
 
-def test_only_the_rails_that_the_file_names_count(tmp_path: Path, time: Time) -> None:
+def test_only_the_rails_named_in_the_file_count(tmp_path: Path, time: Time) -> None:
     folder = tmp_path / "sys/class/hwmon/hwmon3"
     values = {"name": "ina3221", "in1_label": "A", "in1_input": "5000", "curr1_input": "200"}
     for name, value in {**values, "in2_label": "B", "in2_input": "5000", "curr2_input": "100"}.items():

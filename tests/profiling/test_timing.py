@@ -1,4 +1,4 @@
-"""What times the loop changes nothing of what it computes, and is gone afterwards."""
+"""Timing changes nothing of what the loop computes, and is removed afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_res.model.models import load_model
 from edge_res.profiling.timing import STAGES, Clocked, Synthetic, parts_of, stages, timed
 
 
-def test_noise_is_the_same_each_time_and_as_loud_as_it_says() -> None:
+def test_noise_is_the_same_each_time_and_as_loud_as_stated() -> None:
     noise = Synthetic(16000, 2, 100)
     noise.hops = 70
     first, again = list(noise), list(noise)
@@ -29,7 +29,7 @@ def test_noise_is_the_same_each_time_and_as_loud_as_it_says() -> None:
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.1, rel=0.05)
 
 
-def test_blocks_come_through_the_ring_as_they_were_and_are_timed() -> None:
+def test_blocks_pass_the_ring_unchanged_and_are_timed() -> None:
     noise = Synthetic(1000, 1, 30)
     noise.hops = 40
     source = Clocked(noise, 30)
@@ -43,13 +43,13 @@ def test_blocks_come_through_the_ring_as_they_were_and_are_timed() -> None:
     assert not source.spent_ns
 
 
-def test_a_deadline_is_missed_when_the_next_hop_is_there_first() -> None:
+def test_a_deadline_is_missed_if_the_next_hop_arrives_first() -> None:
     source = Clocked(Synthetic(1000, 1, 10), 10)
     source.done_ns.extend([19_000_000, 29_000_000, 41_000_000])  # due after 20, 30 and 40 ms
     assert source.missed(0.010) == 1
 
 
-def test_wrappers_change_nothing_and_are_taken_away() -> None:
+def test_wrappers_change_nothing_and_are_removed() -> None:
     bundle = read_bundle("tiny")
     params = bundle.manifest.front_end
     length = bundle.manifest.hop * params.hop_length
@@ -91,7 +91,7 @@ def test_wrappers_change_nothing_and_are_taken_away() -> None:
     }
 
 
-def test_a_generator_is_timed_as_it_works_not_as_it_is_made() -> None:
+def test_a_generator_is_timed_while_it_works() -> None:
     class Part:
         done = 0
 
@@ -130,7 +130,7 @@ def test_the_stages_add_up() -> None:
     }
 
 
-def test_members_of_an_ensemble_are_added_hop_by_hop() -> None:
+def test_the_models_of_an_ensemble_are_added_hop_by_hop() -> None:
     spent = {"level": [1000, 1000], "decide": [1000, 1000]}
     both = {"front_end": [1000, 2000, 3000, 4000], "model": [5000] * 4, "engine": [4000] * 4}
     found = stages({**spent, **both}, [0, 0], [100_000, 100_000])

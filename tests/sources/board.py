@@ -1,4 +1,4 @@
-"""A board on a serial line: a pseudo-terminal, behind a link as those in /dev/serial/by-id."""
+"""A board on a serial line: a pseudo-terminal with a link to it, as in /dev/serial/by-id."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Heard:
             end = at + len(samples)
 
     def check_signal(self, offset: int = 0) -> None:
-        """Each sample is that of its position, `offset` behind the board's: none is wrong."""
+        """Each sample is that of its position, `offset` after the board's."""
         for at, _, samples in self.blocks:
             np.testing.assert_array_equal(samples, signal(at + offset, len(samples), samples.shape[1]))
 

@@ -48,7 +48,7 @@ def test_numpy_of_any_real_dtype(tmp_path: Path, dtype: str) -> None:
             np.testing.assert_array_equal(samples, values.reshape(len(values), -1))
 
 
-def test_a_large_file_is_never_whole_in_memory(tmp_path: Path) -> None:
+def test_a_large_file_is_never_loaded_whole(tmp_path: Path) -> None:
     np.save(tmp_path / "sensor.npy", np.zeros((1_000_000, 1)))
     np.savetxt(tmp_path / "sensor.csv", np.zeros(100_000), fmt="%.18e")
     for name, length in (("sensor.npy", 1_000_000), ("sensor.csv", 100_000)):
@@ -73,7 +73,7 @@ CSV = {
 
 
 @pytest.mark.parametrize("text", CSV.values(), ids=CSV)
-def test_csv_in_its_dialects(tmp_path: Path, text: str) -> None:
+def test_csv_dialects(tmp_path: Path, text: str) -> None:
     (tmp_path / "sensor.csv").write_bytes(text.encode())
     np.testing.assert_array_equal(everything(tmp_path / "sensor.csv", 2), [[1, 2.5], [-3, 40], [5, 6]])
 
@@ -101,7 +101,7 @@ def test_the_rate_must_be_given(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sensor.npy", "sensor.csv"])
-def test_channels_are_the_files_own(tmp_path: Path, name: str) -> None:
+def test_channels_are_those_of_the_file(tmp_path: Path, name: str) -> None:
     np.save(tmp_path / "sensor.npy", np.zeros(100))
     (tmp_path / "sensor.csv").write_text("1.5\n" * 100)
     with pytest.raises(ConfigError, match="has 1 channel, but --channels says 2; leave --channels out"):
@@ -111,7 +111,7 @@ def test_channels_are_the_files_own(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["none.npy", "none.csv"])
-def test_no_such_file_and_a_folder_of_that_name(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_and_a_folder_of_that_name(tmp_path: Path, name: str) -> None:
     error = refused(tmp_path / name)
     assert (type(error), str(error)) == (SourceError, f"There is no file {tmp_path / name}; check the path.")
     (tmp_path / name).mkdir()
@@ -142,7 +142,7 @@ ARRAYS: dict[str, tuple[NDArray[Any], type[EdgeResError], str]] = {
 
 
 @pytest.mark.parametrize("case", ARRAYS)
-def test_arrays_that_are_no_signal(tmp_path: Path, case: str) -> None:
+def test_arrays_that_are_not_a_signal(tmp_path: Path, case: str) -> None:
     values, kind, sentence = ARRAYS[case]
     path = tmp_path / "sensor.npy"
     np.save(path, values)
@@ -152,7 +152,7 @@ def test_arrays_that_are_no_signal(tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"\x80\x04K\x01."])
-def test_what_is_no_array(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_arrays(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "sensor.npy"
     path.write_bytes(content)
     error = refused(path)
@@ -195,7 +195,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("case", LINES)
-def test_lines_that_are_no_signal(tmp_path: Path, case: str) -> None:
+def test_lines_that_are_not_a_signal(tmp_path: Path, case: str) -> None:
     text, channels, sentence = LINES[case]
     path = tmp_path / "sensor.csv"
     path.write_bytes(text.encode(errors="surrogateescape"))
@@ -205,7 +205,7 @@ def test_lines_that_are_no_signal(tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("last", ["5", "5,", "5,-", "5,1.5e", "5,1e+"])
-def test_a_last_line_that_breaks_off_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, last: str) -> None:
+def test_an_incomplete_last_line_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture, last: str) -> None:
     path = tmp_path / "sensor.csv"
     path.write_text(f"1,2\n3,4\n{last}")
     np.testing.assert_array_equal(everything(path, 2), [[1, 2], [3, 4]])

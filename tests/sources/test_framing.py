@@ -1,4 +1,4 @@
-"""Frames: every one that is whole is found, whatever lies between and however it is split; none other is."""
+"""Exactly the complete frames are found, whatever lies between them and however the bytes are split."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ BEGINNINGS = st.sampled_from([b"\xa5", b"\xa5\xa5", b"\xa5\x5a", b"\xa5\x5ah\x03
     st.lists(st.binary(max_size=40) | BEGINNINGS, min_size=6, max_size=6),
     st.lists(st.integers(0, 10_000), max_size=20),
 )
-def test_each_frame_is_found_between_garbage_and_under_any_split(
+def test_each_frame_is_found_among_garbage_however_the_bytes_are_split(
     channels: int, seed: int, kind: str, garbage: list[bytes], cuts: list[int]
 ) -> None:
     frames = stream(5, channels, seed, kind)
@@ -68,7 +68,7 @@ def test_each_frame_is_found_between_garbage_and_under_any_split(
 
 
 @given(st.integers(0, 99), st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), min_size=1, max_size=12))
-def test_of_damaged_frames_none_is_found_and_of_the_others_all(seed: int, damage: list[tuple[int, int]]) -> None:
+def test_no_damaged_frame_is_found_and_all_others_are(seed: int, damage: list[tuple[int, int]]) -> None:
     frames = stream(12, 3, seed)
     size = len(frames[0])
     data = bytearray(b"".join(frames))
@@ -83,7 +83,7 @@ def test_of_damaged_frames_none_is_found_and_of_the_others_all(seed: int, damage
 
 @given(st.integers(0, 99), st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 30)), max_size=5))
 @example(26, [(330, 11)])
-def test_bytes_that_are_left_out_cost_their_frames_only(seed: int, cuts: list[tuple[int, int]]) -> None:
+def test_missing_bytes_cost_only_their_own_frames(seed: int, cuts: list[tuple[int, int]]) -> None:
     frames = stream(12, 2, seed)
     kept = np.ones(12 * len(frames[0]), bool)
     for place, length in cuts:
@@ -96,7 +96,7 @@ def test_bytes_that_are_left_out_cost_their_frames_only(seed: int, cuts: list[tu
 @pytest.mark.parametrize(
     "change", [(2, ord("d")), (3, 0), (3, 9), (4, 0), (5, 255)], ids=["type", "none", "nine", "empty", "long"]
 )
-def test_what_no_header_says_is_not_waited_for(change: tuple[int, int]) -> None:
+def test_an_impossible_header_is_not_waited_for(change: tuple[int, int]) -> None:
     first, second = stream(2, 3, 1)
     damaged = bytearray(first)
     damaged[change[0]] = change[1]
@@ -104,7 +104,7 @@ def test_what_no_header_says_is_not_waited_for(change: tuple[int, int]) -> None:
     assert read_frame(damaged) == (None, 0)
 
 
-def test_a_whole_frame_ends_the_wait_for_one_with_a_damaged_length() -> None:
+def test_a_complete_frame_ends_the_wait_for_one_with_a_damaged_length() -> None:
     first, second = stream(2, 3, 1)
     damaged = first[:4] + struct.pack("<H", 1000) + first[6:]
     decoder = Decoder()

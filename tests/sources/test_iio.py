@@ -32,7 +32,7 @@ def open_iio(device: FakeIio, text: str = "iio:bmi160", want: Wanted = WANT) -> 
     return Iio(text, want, root=device.root)
 
 
-def test_the_buffer_is_set_up_read_and_switched_off(device: FakeIio) -> None:
+def test_the_buffer_is_set_up_read_and_disabled(device: FakeIio) -> None:
     device.set("buffer/enable", "1")  # left so by a program that was killed
     with open_iio(device, "iio:bmi160?alarm=0.3") as source:
         assert (source.name, source.rate_hz, source.channels, source.unit) == ("iio:bmi160", 1000, 3, "m/s²")
@@ -51,7 +51,7 @@ def test_the_buffer_is_set_up_read_and_switched_off(device: FakeIio) -> None:
     assert device.get("buffer/enable") == "0"
 
 
-def test_it_is_set_up_in_the_order_that_the_kernel_wants(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_set_up_in_the_order_that_the_kernel_requires(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
     set_up: list[str] = []
 
     def note(path: Path, text: str, way_out: str = "") -> None:
@@ -66,7 +66,7 @@ def test_it_is_set_up_in_the_order_that_the_kernel_wants(device: FakeIio, monkey
     assert {"in_accel_x_en 1", "in_timestamp_en 1", "length 2000"} < set(set_up[1:-2])
 
 
-def test_what_came_before_it_was_entered_is_not_heard(device: FakeIio) -> None:
+def test_samples_from_before_the_start_are_dropped(device: FakeIio) -> None:
     source = open_iio(device)
     device.send(0, 100)
     with source:
@@ -86,7 +86,7 @@ def test_channels_are_in_the_order_of_the_scan(device: FakeIio) -> None:
     assert heard.blocks[0][2].tolist() == [[7, -8, 9]]
 
 
-def test_scans_that_are_split_anywhere_are_read_whole(device: FakeIio) -> None:
+def test_scans_may_be_split_anywhere(device: FakeIio) -> None:
     with open_iio(device) as source:
         heard = Heard(source)
         whole = os.dup(device.fd)
@@ -104,7 +104,7 @@ def test_scans_that_are_split_anywhere_are_read_whole(device: FakeIio) -> None:
     heard.check_signal()
 
 
-def test_what_the_kernel_dropped_is_told_by_the_times(device: FakeIio) -> None:
+def test_the_times_show_what_the_kernel_dropped(device: FakeIio) -> None:
     with open_iio(device) as source:
         heard = Heard(source)
         for first in range(0, 2000, 100):
@@ -116,7 +116,7 @@ def test_what_the_kernel_dropped_is_told_by_the_times(device: FakeIio) -> None:
     heard.check_signal()
 
 
-def test_a_device_that_is_gone_and_back_elsewhere_goes_on(device: FakeIio) -> None:
+def test_a_device_that_comes_back_under_another_number_continues(device: FakeIio) -> None:
     with open_iio(device) as source:
         heard = Heard(source)
         device.send(0, 500)
@@ -134,7 +134,7 @@ def test_a_device_that_is_gone_and_back_elsewhere_goes_on(device: FakeIio) -> No
     heard.check_signal()
 
 
-def test_without_times_an_outage_is_told_by_the_clock(tmp_path: Path) -> None:
+def test_without_times_the_clock_shows_an_outage(tmp_path: Path) -> None:
     device = FakeIio(tmp_path, stamped=False)
     with open_iio(device) as source:
         heard = Heard(source)
@@ -163,7 +163,7 @@ def test_a_device_that_stays_away_is_given_up(device: FakeIio) -> None:
             heard.listen(20)
 
 
-def test_a_live_source_says_something_each_tick(device: FakeIio) -> None:
+def test_a_live_source_yields_at_each_tick(device: FakeIio) -> None:
     with open_iio(device) as source:
         items = iter(source)
         began_s = time.monotonic()
@@ -171,7 +171,7 @@ def test_a_live_source_says_something_each_tick(device: FakeIio) -> None:
         assert time.monotonic() - began_s < 2 * TICK_S + 1
 
 
-def test_offset_scale_and_channels_in_the_order_asked_for(device: FakeIio) -> None:
+def test_offset_scale_and_channels_in_the_requested_order(device: FakeIio) -> None:
     device.set("in_accel_scale", "0.5")
     device.set("in_accel_z_scale", "0.25")
     device.set("in_accel_z_offset", "-100")
@@ -187,7 +187,7 @@ def test_offset_scale_and_channels_in_the_order_asked_for(device: FakeIio) -> No
     assert heard.blocks[0][2].tolist() == [[2 * 0.25 * (z - 100), 2 * 0.5 * x]]
 
 
-def test_channels_that_the_device_cannot_leave_out_are_skipped(device: FakeIio) -> None:
+def test_channels_that_the_device_cannot_disable_are_skipped(device: FakeIio) -> None:
     (device.folder / "scan_elements/in_accel_x_en").unlink()
     (device.folder / "scan_elements/in_accel_x_en").symlink_to("/dev/null")  # takes a 0
     device.set("scan_elements/in_accel_y_en", "1")
@@ -218,7 +218,7 @@ def test_an_element_of_four_values_is_four_channels(device: FakeIio) -> None:
     assert heard.blocks[0][2].tolist() == [[1, 2, -3, 4]]
 
 
-def test_the_rate_is_the_one_asked_for_or_the_models_if_it_is_offered(device: FakeIio) -> None:
+def test_the_rate_is_the_requested_one_or_the_models_if_offered(device: FakeIio) -> None:
     with open_iio(device, "iio:0?rate=100") as source:
         assert (source.rate_hz, device.get("sampling_frequency")) == (100, "100")
     with open_iio(device) as source:
@@ -244,7 +244,7 @@ def test_the_rate_may_be_the_triggers(device: FakeIio) -> None:
         assert source.rate_hz == 200
 
 
-def test_without_a_buffer_values_are_read_one_by_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_buffer_values_are_polled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     device = FakeIio(tmp_path)
     device.unplug()
     device.plug(buffered=False)
@@ -266,9 +266,7 @@ def test_without_a_buffer_values_are_read_one_by_one(tmp_path: Path, caplog: pyt
     assert "iio:bmi160 is polled 100 times a second; changes in between are missed." in caplog.text
 
 
-def test_a_value_that_cannot_be_read_now_and_then_is_a_lost_sample(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_value_that_cannot_be_read_is_a_lost_sample(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     device = FakeIio(tmp_path)
     with open_iio(device, "iio:bmi160?rate=100&poll=yes") as source:
         heard = Heard(source)

@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[type[EdgeResError], str]] = {
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_cannot_be_is_refused_in_a_sentence(text: str, device: FakeIio) -> None:
+def test_invalid_addresses_are_refused_in_a_sentence(text: str, device: FakeIio) -> None:
     kind, message = REFUSED[text]
     with pytest.raises(EdgeResError) as caught:
         open_iio(device, text)
@@ -55,18 +55,22 @@ def test_what_cannot_be_is_refused_in_a_sentence(text: str, device: FakeIio) -> 
     assert device.get("buffer/enable") == "0"
 
 
+<<<<<<< HEAD
 def test_other_channels_than_the_command_line_says(device: FakeIio) -> None:
+=======
+def test_channels_that_contradict_the_command_line(device: FakeIio) -> None:
+>>>>>>> h-sources
     with pytest.raises(ConfigError, match=r"iio:0 has 3 channels, but --channels says 2; leave --channels out"):
         open_iio(device, "iio:0", Wanted(1000, 3, 0.08, given_channels=2))
     assert device.get("buffer/enable") == "0"
 
 
-def test_where_there_is_no_industrial_io() -> None:
+def test_a_machine_without_industrial_io() -> None:
     with pytest.raises(SourceError, match=r"There is no IIO device bmi160; there (is none in .*dmesg|are)"):
         open_source("iio:bmi160", WANT)
 
 
-def test_two_of_a_name_are_listed(device: FakeIio) -> None:
+def test_two_devices_of_the_same_name_are_listed(device: FakeIio) -> None:
     other = FakeIio(device.root, 1)
     with pytest.raises(SourceError, match=r"2 IIO devices are called bmi160; give the path of one: .*0, .*1\."):
         open_iio(device)
@@ -79,7 +83,7 @@ def test_two_of_a_name_are_listed(device: FakeIio) -> None:
     other.close()
 
 
-def test_a_rate_that_is_no_whole_number(device: FakeIio) -> None:
+def test_a_rate_that_is_not_a_whole_number(device: FakeIio) -> None:
     device.set("sampling_frequency", "12.5")
     with pytest.raises(
         ConfigError, match=r"runs at 12\.5 Hz, but a rate must be a whole number; .* it offers 12\.5 100"
@@ -87,7 +91,7 @@ def test_a_rate_that_is_no_whole_number(device: FakeIio) -> None:
         open_iio(device, want=Wanted(16000, 3, 0.08))
 
 
-def test_a_rate_that_the_driver_does_not_take(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rate_that_the_driver_rejects(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_writing(monkeypatch, "sampling_frequency", errno.EINVAL)
     with pytest.raises(
         SourceError, match=r"sampling_frequency cannot be set to 99: Invalid argument; it offers 12\.5 100 833"
@@ -101,7 +105,7 @@ def test_a_type_that_cannot_be_read(device: FakeIio) -> None:
         open_iio(device)
 
 
-def test_channels_that_do_not_go_together(device: FakeIio) -> None:
+def test_channels_that_cannot_be_combined(device: FakeIio) -> None:
     enabled = device.folder / "scan_elements/in_accel_x_en"
     enabled.unlink()
     enabled.symlink_to("/dev/null")  # stays as it is
@@ -109,7 +113,7 @@ def test_channels_that_do_not_go_together(device: FakeIio) -> None:
         open_iio(device)
 
 
-def test_a_buffer_that_needs_a_trigger(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_buffer_that_requires_a_trigger(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_writing(monkeypatch, "enable", errno.EINVAL)
     with pytest.raises(
         SourceError, match=r"buffer/enable cannot be set to 1: Invalid argument; .* trigger= .* poll=yes"
@@ -117,7 +121,7 @@ def test_a_buffer_that_needs_a_trigger(device: FakeIio, monkeypatch: pytest.Monk
         open_iio(device)
 
 
-def test_what_we_may_not_set(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attribute_without_permission(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_writing(monkeypatch, "in_accel_x_en", errno.EACCES)
     with pytest.raises(SourceError, match=r"in_accel_x_en cannot be set to 1: Permission denied; run as root"):
         open_iio(device)
@@ -129,7 +133,7 @@ def test_a_device_that_another_program_reads(device: FakeIio, monkeypatch: pytes
         open_iio(device)
 
 
-def test_a_device_that_we_may_not_open(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_without_permission(device: FakeIio, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_opening(monkeypatch, errno.EACCES)
     device.node.chmod(0o660)
     os.chown(device.node, -1, os.getgid())

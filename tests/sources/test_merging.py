@@ -1,4 +1,4 @@
-"""Several sources as one stream: nothing is mixed up, nobody waits for a slow one, errors and ends are told."""
+"""Several sources as one stream: no mix-ups, no waiting for a slow one, errors and ends are reported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Counting:
 
 
 @pytest.mark.parametrize("count", [1, 2, 8])
-def test_each_sources_blocks_come_whole_and_in_order(count: int) -> None:
+def test_the_blocks_of_each_source_come_complete_and_in_order(count: int) -> None:
     sources = [Counting(f"s{i}", 300) for i in range(count)]
     found: dict[str, list[float]] = {source.name: [] for source in sources}
     ended = []
@@ -61,7 +61,7 @@ def test_each_sources_blocks_come_whole_and_in_order(count: int) -> None:
         assert values == list(range(300))
 
 
-def test_a_block_holds_until_the_next_item_is_asked_for() -> None:
+def test_a_block_is_valid_until_the_next_item_is_requested() -> None:
     sources = [Counting("a", 50), Counting("b", 50)]
     for item in merged(sources):
         if isinstance(item, Block):
@@ -76,7 +76,7 @@ def test_a_slow_source_does_not_hold_up_the_others() -> None:
     assert order == ["quick", "slow"]
 
 
-def test_a_source_that_fails_is_told_and_the_others_go_on() -> None:
+def test_a_failed_source_is_reported_and_the_others_continue() -> None:
     failure = SourceError("gone")
     sources = [Counting("a", 5, failure=failure), Counting("b", 100, every_s=0.001)]
     items = list(merged(sources))
@@ -91,7 +91,7 @@ def test_a_fault_of_the_program_is_not_hidden(count: int) -> None:
         list(merged(sources))
 
 
-def test_nobody_is_read_any_more_when_the_reader_has_gone() -> None:
+def test_no_source_is_read_after_the_reader_has_gone() -> None:
     before = threading.active_count()
     sources = [Counting(f"s{i}", 10**9) for i in range(4)]
     with closing(merged(sources)) as items:

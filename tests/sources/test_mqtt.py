@@ -43,7 +43,7 @@ def refuse() -> None:
     raise OSError("unreachable")
 
 
-def test_what_is_sent_comes(broker: Broker) -> None:
+def test_samples_arrive(broker: Broker) -> None:
     with open_mqtt(broker) as source, sender(broker) as board:
         assert (source.rate_hz, source.channels, source.unit) == (1000, 3, "raw")
         heard = Heard(source)
@@ -85,7 +85,7 @@ def test_one_channel_needs_no_inner_brackets(broker: Broker) -> None:
     assert np.concatenate([block for _, _, block in heard.blocks]).ravel().tolist() == [1, 2.5, -3, 4, 5]
 
 
-def test_numbered_messages_that_are_missing_or_come_twice_are_counted_exactly(broker: Broker) -> None:
+def test_missing_and_repeated_numbered_messages_are_counted_exactly(broker: Broker) -> None:
     with open_mqtt(broker) as source, sender(broker) as board:
         heard = Heard(source)
         for first in range(0, 3000, 50):
@@ -99,7 +99,7 @@ def test_numbered_messages_that_are_missing_or_come_twice_are_counted_exactly(br
     heard.check_signal()
 
 
-def test_a_broker_that_is_killed_and_comes_back_loses_only_what_the_gap_says(broker: Broker) -> None:
+def test_a_killed_and_restarted_broker_loses_only_what_the_gap_reports(broker: Broker) -> None:
     with open_mqtt(broker) as source, sender(broker) as board:
         heard = Heard(source)
         for first in range(0, 500, 50):
@@ -122,7 +122,7 @@ def test_a_broker_that_is_killed_and_comes_back_loses_only_what_the_gap_says(bro
     heard.check_signal()
 
 
-def test_what_the_broker_kept_for_us_comes_afterwards(broker: Broker) -> None:
+def test_messages_that_the_broker_kept_arrive_afterwards(broker: Broker) -> None:
     with open_mqtt(broker) as source, sender(broker) as board:
         heard = Heard(source)
         send(board, numbered(0))
@@ -136,7 +136,7 @@ def test_what_the_broker_kept_for_us_comes_afterwards(broker: Broker) -> None:
     heard.check_signal()
 
 
-def test_what_a_broker_could_not_keep_is_counted_exactly(small_broker: Broker) -> None:
+def test_messages_that_the_broker_could_not_keep_are_counted_exactly(small_broker: Broker) -> None:
     with open_mqtt(small_broker) as source, sender(small_broker) as board:
         heard = Heard(source)
         send(board, numbered(0, 500))
@@ -153,7 +153,7 @@ def test_what_a_broker_could_not_keep_is_counted_exactly(small_broker: Broker) -
     heard.check_signal()
 
 
-def test_what_was_sent_before_we_listened_is_not_heard(broker: Broker) -> None:
+def test_messages_from_before_the_start_are_dropped(broker: Broker) -> None:
     with sender(broker) as board:
         with open_mqtt(broker) as source:
             heard = Heard(source)
@@ -196,7 +196,7 @@ def test_unnumbered_messages_are_not_kept(broker: Broker) -> None:
     assert 1000 <= lost <= 1000 * (elapsed_s + 0.5)
 
 
-def test_unnumbered_messages_are_missed_by_the_clock(broker: Broker) -> None:
+def test_the_clock_shows_missing_unnumbered_messages(broker: Broker) -> None:
     with open_mqtt(broker, "rate=1000&channels=3&format=int16&alarm=0.5") as source, sender(broker) as board:
         heard = Heard(source)
         send(board, signal(0, 100, 3).astype("<i2").tobytes())
@@ -233,7 +233,7 @@ def test_a_rate_is_measured(broker: Broker, caplog: pytest.LogCaptureFixture) ->
     assert "using a rate of" in caplog.text
 
 
-def test_a_broker_that_does_not_let_us_in_again_says_why(broker: Broker) -> None:
+def test_a_broker_that_refuses_a_reconnection_says_why(broker: Broker) -> None:
     with open_mqtt(broker, want=Wanted(1000, 3, 0.08, give_up_s=2.0)) as source:
         heard = Heard(source)
         broker.kill()
@@ -244,7 +244,7 @@ def test_a_broker_that_does_not_let_us_in_again_says_why(broker: Broker) -> None
             heard.listen(20)
 
 
-def test_two_clients_of_one_name_are_told_of_it(broker: Broker) -> None:
+def test_two_clients_of_the_same_name_are_reported(broker: Broker) -> None:
     want = Wanted(1000, 3, 0.08, give_up_s=3.0)
     options = "rate=1000&channels=3&client=ear"
     with (

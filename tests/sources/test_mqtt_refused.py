@@ -18,7 +18,7 @@ __all__ = ["broker", "tls_broker"]  # the fixtures
 WANT = Wanted(1000, 3, 0.08, give_up_s=30.0)
 
 
-def test_what_cannot_be_read_is_lost_and_said_once(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_messages_are_lost_and_reported_once(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     bad = [
         b"",
         b"{",
@@ -43,7 +43,7 @@ def test_what_cannot_be_read_is_lost_and_said_once(broker: Broker, caplog: pytes
     assert "a message cannot be read as json" in told
 
 
-def test_a_retained_message_is_of_no_known_age(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_retained_message_is_left_out(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     with sender(broker) as board:
         send(board, numbered(7000), retain=True)
         with open_mqtt(broker) as source:
@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[type[EdgeResError], str]] = {
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_cannot_be_is_refused_without_a_password_in_the_sentence(text: str) -> None:
+def test_errors_do_not_show_the_password(text: str) -> None:
     kind, message = REFUSED[text]
     with pytest.raises(EdgeResError) as caught:
         open_source(text, WANT)
@@ -119,7 +119,7 @@ def test_what_cannot_be_is_refused_without_a_password_in_the_sentence(text: str)
     assert "secret" not in str(caught.value)
 
 
-def test_without_the_package_the_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     with pytest.raises(SourceError, match=r"pip install 'edge-res\[mqtt\]'"):
         open_source("mqtt://host/t?rate=1", WANT)

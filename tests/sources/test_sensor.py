@@ -35,11 +35,11 @@ def test_a_slow_sensor_has_time_for_five_samples() -> None:
             read_alarm("x", alarm_s)
 
 
-def test_only_what_is_said_to_be_audio_is_judged_as_audio() -> None:
+def test_only_samples_declared_as_audio_have_no_unit() -> None:
     assert [read_unit(unit) for unit in ("audio", "raw", "", "g")] == ["", "raw", "raw", "g"]
 
 
-def test_what_is_too_large_when_scaled_is_infinite() -> None:
+def test_scaled_values_that_are_too_large_are_infinite() -> None:
     samples = scaled(np.array([[3e38], [2.0]], np.float32), 10.0)
     assert samples.dtype == np.float32
     assert samples.ravel().tolist() == [np.inf, 20.0]
@@ -52,7 +52,7 @@ class Clock:
         return self.now_s
 
 
-def test_the_address_says_the_rate_or_else_the_command_line() -> None:
+def test_the_rate_is_the_addresss_or_else_the_command_lines() -> None:
     none, given = Wanted(16000, 1, 0.08), Wanted(16000, 1, 0.08, given_rate_hz=500)
     assert read_rate("x", "1000", given, "e") == 1000
     assert read_rate("x", None, given, "e") == 500
@@ -78,11 +78,11 @@ def test_a_rate_is_measured_between_the_first_and_the_last_piece() -> None:
     [(1003.2, 1000), (991.0, 1000), (416.9, 416), (831.0, 833), (16100.0, 16000), (6640.0, 6660), (1100.4, 1100),
      (1234.5, 1230), (97.0, 97), (1.004, 1), (70543.0, 70500)],
 )  # fmt: skip
-def test_a_measured_rate_is_rounded_to_what_is_meant(measured_hz: float, meant_hz: int) -> None:
+def test_a_measured_rate_is_rounded_to_a_common_one(measured_hz: float, meant_hz: int) -> None:
     assert round_rate(measured_hz) == meant_hz
 
 
-def test_a_measured_rate_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_measured_rate_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     assert take_rate("x", 998.6, "check it") == 1000
     assert caplog.messages == ["x delivers 998.6 samples a second; using a rate of 1000 Hz."]
     for hz in (None, 0.5):
@@ -99,7 +99,7 @@ def watched(rate_hz: float, seconds: float, clock: Clock, watch: RateWatch) -> l
 
 
 @pytest.mark.parametrize(("rate_hz", "wrong"), [(1000, False), (1010, False), (990, False), (1030, True), (500, True)])
-def test_a_rate_that_is_not_as_declared_is_told_once(rate_hz: int, wrong: bool) -> None:
+def test_a_rate_that_is_not_as_declared_is_reported_once(rate_hz: int, wrong: bool) -> None:
     clock = Clock()
     watch = RateWatch("x", 1000, 1.0, clock)
     assert watched(rate_hz, 9, clock, watch) == []
@@ -108,7 +108,7 @@ def test_a_rate_that_is_not_as_declared_is_told_once(rate_hz: int, wrong: bool) 
     assert told == ([f"{sentence} rate=measure."] if wrong else [])
 
 
-def test_pauses_and_stalls_are_no_wrong_rate() -> None:
+def test_pauses_are_not_a_wrong_rate() -> None:
     clock = Clock()
     watch = RateWatch("x", 1000, 1.0, clock)
     for _ in range(30):
@@ -117,7 +117,7 @@ def test_pauses_and_stalls_are_no_wrong_rate() -> None:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["lost", "late"])
-def test_a_stall_of_this_machine_is_no_wrong_rate(late: bool) -> None:
+def test_a_stall_of_this_machine_is_not_a_wrong_rate(late: bool) -> None:
     clock = Clock()
     watch = RateWatch("x", 1000, 1.0, clock)
     for _ in range(20):
@@ -145,7 +145,7 @@ class Toy(Sensor):
         self.closed = True
 
 
-def test_a_sensor_needs_to_say_only_what_it_receives() -> None:
+def test_a_new_sensor_only_writes_how_it_receives() -> None:
     with Toy(Wanted(16000, 1, 0.08)) as source:
         assert (source.name, source.rate_hz, source.channels, source.unit) == ("toy:", 50, 1, "g")
         heard = Heard(source)

@@ -30,7 +30,7 @@ def test_what_is_missing_is_exact_across_the_wrap(first: int, pieces: list[tuple
         at += count
 
 
-def test_the_wrap_is_no_gap_and_a_gap_may_span_it() -> None:
+def test_the_wrap_is_not_a_gap_and_a_gap_may_span_it() -> None:
     sequence = Sequence("x", RATE_HZ)
     assert sequence.lost_before(NUMBERS - 10, 10, 0.0) == 0
     assert sequence.lost_before(0, 10, 0.01) == 0
@@ -40,7 +40,7 @@ def test_the_wrap_is_no_gap_and_a_gap_may_span_it() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 4_000_000_000, 1_000_000])
-def test_a_new_beginning_is_a_gap_by_the_clock(number: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_restart_is_a_gap_by_the_clock(number: int, caplog: pytest.LogCaptureFixture) -> None:
     sequence = Sequence("x", RATE_HZ)
     assert sequence.lost_before(50_000, 10, 50.01) == 0
     assert sequence.lost_before(number, 10, 52.5) == 2480
@@ -51,20 +51,20 @@ def test_a_new_beginning_is_a_gap_by_the_clock(number: int, caplog: pytest.LogCa
     )
 
 
-def test_a_new_beginning_loses_at_least_one() -> None:
+def test_a_restart_loses_at_least_one_sample() -> None:
     sequence = Sequence("x", RATE_HZ)
     sequence.lost_before(50_000, 10, 50.0)
     assert sequence.lost_before(0, 10, 50.001) == 1
 
 
-def test_what_buffers_hold_back_is_no_new_beginning() -> None:
+def test_samples_held_in_buffers_are_not_a_restart() -> None:
     sequence = Sequence("x", RATE_HZ)
     sequence.lost_before(0, 10, 0.0)
     assert sequence.lost_before(10, 10, 9.0) == 0  # this process stood still: what had come before is read first
     assert sequence.lost_before(8000, 10, 9.001) == 7980
 
 
-def test_a_long_gap_may_be_as_far_off_as_a_clock_and_a_rate_are() -> None:
+def test_a_long_gap_may_deviate_as_much_as_clocks_and_rates_do() -> None:
     sequence = Sequence("x", RATE_HZ)
     sequence.lost_before(0, 10, 0.0)
     assert sequence.lost_before(950_000, 10, 1000.0) == 949_990
@@ -80,12 +80,17 @@ def test_after_an_outage_numbers_count_if_the_clock_agrees(caplog: pytest.LogCap
         caplog.clear()
 
 
-def test_a_sender_that_numbers_its_frames_is_told() -> None:
+def test_a_sender_that_numbers_frames_is_reported() -> None:
     sequence = Sequence("serial:x", RATE_HZ)
     sequence.lost_before(7, 10, 0.0)
     with pytest.raises(SignalError) as caught:
         sequence.lost_before(8, 10, 0.01)
     assert str(caught.value) == (
+<<<<<<< HEAD
         "serial:x sends overlapping frames: one of 10 samples has the number 7, and the next one 8; a frame must have "
         "the number of its first sample."
+=======
+        "serial:x sends overlapping frames: one of 10 samples has the number 7, the next one 8; the number must be the "
+        "index of the frame's first sample."
+>>>>>>> h-sources
     )

@@ -75,7 +75,7 @@ def test_at_its_own_pace_nothing_is_lost_but_what_is_damaged(board: Board) -> No
     assert heard.named == []
 
 
-def test_what_came_before_it_is_entered_is_old(board: Board) -> None:
+def test_samples_from_before_the_start_are_dropped(board: Board) -> None:
     source = open_line(board)
     board.send(b"".join(frames(0, 100, 3)))
     sleep(0.1)  # a pseudo-terminal takes a moment
@@ -125,7 +125,7 @@ def test_unplugged_and_back(board: Board, back: str) -> None:
     heard.check_places()
 
 
-def test_a_path_that_means_another_device_is_followed(board: Board) -> None:
+def test_a_path_that_leads_to_another_device_is_followed(board: Board) -> None:
     with open_line(board, "&alarm=0.2") as source:
         heard = Heard(source)
         board.send(b"".join(frames(0, 500, 3)))
@@ -154,7 +154,7 @@ def test_a_board_that_restarts_leaves_a_gap_by_the_clock(board: Board) -> None:
     heard.check_places()
 
 
-def test_silence_is_an_alarm_and_the_end_of_it_costs_what_was_not_sent(board: Board) -> None:
+def test_silence_is_an_alarm_and_then_a_gap(board: Board) -> None:
     with open_line(board, "&alarm=0.3") as source:
         heard = Heard(source)
         board.send(b"".join(frames(0, 500, 3)))
@@ -167,7 +167,7 @@ def test_silence_is_an_alarm_and_the_end_of_it_costs_what_was_not_sent(board: Bo
     heard.check_signal()
 
 
-def test_what_keeps_it_from_being_opened_again_is_told_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_to_reopen_is_reported_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     with open_line(board) as source:
         heard = Heard(source)
         board.send(b"".join(frames(0, 10, 3)))
@@ -185,7 +185,7 @@ def test_what_keeps_it_from_being_opened_again_is_told_once(board: Board, caplog
     assert [" has restarted with number " in told for told in caplog.messages[1:]] == [True]
 
 
-def test_who_does_not_come_back_is_given_up(board: Board) -> None:
+def test_a_device_that_does_not_come_back_is_given_up(board: Board) -> None:
     with open_line(board, want=Wanted(1000, 3, 0.08, give_up_s=0.6)) as source:
         heard = Heard(source)
         board.send(b"".join(frames(0, 10, 3)))
@@ -198,7 +198,7 @@ def test_who_does_not_come_back_is_given_up(board: Board) -> None:
 
 
 @pytest.mark.parametrize(("buffer_s", "lost"), [(3.0, 0), (0.5, 1500)])
-def test_a_reader_that_stalls_loses_what_the_ring_cannot_hold(board: Board, buffer_s: float, lost: int) -> None:
+def test_a_stalled_reader_loses_what_the_ring_cannot_hold(board: Board, buffer_s: float, lost: int) -> None:
     with open_line(board, buffer_s=buffer_s) as source:
         heard = Heard(source)
         board.send(b"".join(frames(0, 2000, 3)))  # 15 kB, four times what the kernel holds: the thread reads them
@@ -212,7 +212,7 @@ def test_a_reader_that_stalls_loses_what_the_ring_cannot_hold(board: Board, buff
     heard.check_signal()
 
 
-def test_floats_scale_unit_and_what_is_no_number(board: Board) -> None:
+def test_floats_scale_unit_and_values_that_are_not_finite(board: Board) -> None:
     values = np.arange(30, dtype=np.float32).reshape(10, 3)
     values[4, 1], values[5, 0], values[9, 2] = np.nan, np.inf, -np.inf
     with open_line(board, "&scale=0.25&unit=m/s%C2%B2") as source:
@@ -238,7 +238,7 @@ def test_a_frame_of_other_channels_ends_it(board: Board) -> None:
     )
 
 
-def test_bytes_without_a_frame_are_told_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+def test_bytes_without_a_frame_are_reported_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     with open_line(board, "&alarm=0.2") as source:
         heard = Heard(source)
         board.send(text(0, 6000, 3))
@@ -252,7 +252,7 @@ def test_bytes_without_a_frame_are_told_once(board: Board, caplog: pytest.LogCap
     assert told.endswith("; check baud= and format=.")
 
 
-def test_the_rate_is_measured_and_told(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_rate_is_measured_and_reported(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     ended = threading.Event()
 
     def play() -> None:

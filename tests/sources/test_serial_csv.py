@@ -28,7 +28,7 @@ def open_line(board: Board, options: str = "") -> SerialLine:
     return SerialLine(f"serial:{board.path}?rate=1000&channels=3{options}", WANT, buffer_s=70.0)
 
 
-def test_a_greeting_is_left_out_and_bad_lines_are_lost_samples(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_greeting_is_ignored_and_bad_lines_are_lost_samples(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     sent = text(0, 2000, 3).split(b"\n")
     for i, line in enumerate([b"12,", b"x,y,z", b"3,,3", b"1,2,3,4", b"\xff\x00,1,2", b"nan,1,2", b""]):
         sent[100 * (i + 1)] = line

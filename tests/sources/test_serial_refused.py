@@ -59,12 +59,12 @@ ADDRESSES = {
 
 
 @pytest.mark.parametrize("text", ADDRESSES)
-def test_what_cannot_be_meant_is_refused(board: Board, text: str) -> None:
+def test_invalid_addresses_are_refused(board: Board, text: str) -> None:
     path = str(board.path)
     assert refusal(ConfigError, text.replace("PATH", path)) == ADDRESSES[text].replace("PATH", path)
 
 
-def test_channels_are_the_models_or_somebody_picks(board: Board) -> None:
+def test_channels_are_the_models_unless_some_are_picked(board: Board) -> None:
     text = f"serial:{board.path}?rate=1000"
     assert refusal(SignalError, text + "&channels=2") == (
         f"serial:{board.path} has 2 channels, but the model expects 3; pick some with --channel, or use a "
@@ -78,7 +78,7 @@ def test_channels_are_the_models_or_somebody_picks(board: Board) -> None:
     source.__exit__(None, None, None)
 
 
-def test_a_device_that_is_not_there_or_is_none(tmp_path: Path) -> None:
+def test_a_missing_device_and_files_that_are_not_devices(tmp_path: Path) -> None:
     told = refusal(SourceError, f"serial:{tmp_path}/ttyUSB7?rate=1000")
     assert told.startswith(f"There is no device {tmp_path}/ttyUSB7; ")
     (tmp_path / "file").write_bytes(b"1,2,3\n")
@@ -87,7 +87,7 @@ def test_a_device_that_is_not_there_or_is_none(tmp_path: Path) -> None:
         assert told == f"{path} is not a serial port; give one as in serial:/dev/ttyUSB0?rate=1000."
 
 
-def test_a_device_in_use_says_by_whom(board: Board) -> None:
+def test_a_device_in_use_is_reported_with_its_user(board: Board) -> None:
     code = "import fcntl, sys, time; f = open(sys.argv[1], 'rb+', buffering=0); fcntl.flock(f, fcntl.LOCK_EX)"
     code += "; print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(board.path)], stdout=subprocess.PIPE)
@@ -102,7 +102,7 @@ def test_a_device_in_use_says_by_whom(board: Board) -> None:
     assert told.endswith(f" (process {holder.pid}); stop that first.")
 
 
-def test_who_reads_along_without_a_lock_is_told(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_reader_without_a_lock_is_reported(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     code = "import sys, time; f = open(sys.argv[1], 'rb+', buffering=0); print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(board.path)], stdout=subprocess.PIPE)
     try:

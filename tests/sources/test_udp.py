@@ -69,7 +69,7 @@ def test_five_percent_lost_and_reordered_is_accounted_for_exactly(port: int) -> 
     assert heard.named == []
 
 
-def test_what_the_kernel_drops_is_told(port: int) -> None:
+def test_datagrams_dropped_by_the_kernel_are_counted(port: int) -> None:
     sent = frames(0, 300_000, 3)
     with open_udp(port, "&alarm=0.3") as source, sender(port) as out:
         source._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -88,7 +88,7 @@ def test_what_the_kernel_drops_is_told(port: int) -> None:
     heard.check_signal()
 
 
-def test_what_comes_later_than_the_window_is_lost(port: int) -> None:
+def test_frames_later_than_the_window_are_lost(port: int) -> None:
     sent = frames(0, 200, 3)
     with open_udp(port, "&window=2") as source, sender(port) as out:
         heard = Heard(source)
@@ -100,7 +100,7 @@ def test_what_comes_later_than_the_window_is_lost(port: int) -> None:
     heard.check_signal()
 
 
-def test_what_is_held_back_is_given_on_in_a_silence(port: int) -> None:
+def test_frames_held_back_are_passed_on_after_a_silence(port: int) -> None:
     sent = frames(0, 200, 3)
     with open_udp(port, "&alarm=0.3") as source, sender(port) as out:
         heard = Heard(source)
@@ -110,7 +110,7 @@ def test_what_is_held_back_is_given_on_in_a_silence(port: int) -> None:
     assert heard.gaps == [10]
 
 
-def test_what_is_held_back_is_given_on_before_the_source_is_given_up(port: int) -> None:
+def test_frames_held_back_are_passed_on_before_the_source_is_given_up(port: int) -> None:
     sent = frames(0, 200, 3)
     with open_udp(port, want=Wanted(1000, 3, 0.08, give_up_s=0.8)) as source, sender(port) as out:
         heard = Heard(source)
@@ -138,7 +138,7 @@ def test_a_sender_that_restarts_leaves_a_gap_by_the_clock(port: int) -> None:
     heard.check_places()
 
 
-def test_another_sender_is_refused_until_the_first_is_silent(port: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_sender_is_ignored_until_the_first_is_silent(port: int, caplog: pytest.LogCaptureFixture) -> None:
     with open_udp(port, "&alarm=0.8") as source, sender(port) as first, sender(port) as second:
         heard = Heard(source)
         for ours, theirs in zip(frames(0, 300, 3), frames(5000, 300, 3), strict=True):
@@ -167,7 +167,7 @@ def test_another_sender_is_heard_from_its_first_frame_on() -> None:
     assert [(lost, samples[0, 0]) for lost, samples in told] == [(0, 500), (0, 510), (10, 530), (1470, 10)]
 
 
-def test_another_sender_of_other_channels_is_refused_however_long_it_was_silent(
+def test_another_sender_with_other_channels_is_always_ignored(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     datagrams = Datagrams("udp:", 3, 1000, 8, 1.0)
@@ -180,7 +180,7 @@ def test_another_sender_of_other_channels_is_refused_however_long_it_was_silent(
 
 
 @pytest.mark.parametrize(("host", "to"), [("", "127.0.0.1"), ("", "::1"), ("[::1]", "::1"), ("localhost", "127.0.0.1")])
-def test_it_listens_where_it_is_told_to(port: int, host: str, to: str) -> None:
+def test_it_listens_on_the_given_address(port: int, host: str, to: str) -> None:
     if host == "localhost":
         to = str(socket.getaddrinfo("localhost", port)[0][4][0])
     with open_udp(port, host=host) as source, sender(port, to) as out:
@@ -190,7 +190,7 @@ def test_it_listens_where_it_is_told_to(port: int, host: str, to: str) -> None:
         heard.check_signal()
 
 
-def test_datagrams_that_are_no_frame_are_told_once(port: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_datagrams_that_are_not_frames_are_reported_once(port: int, caplog: pytest.LogCaptureFixture) -> None:
     whole = frames(0, 20, 3)
     with open_udp(port, "&scale=0.5&unit=g") as source, sender(port) as out:
         heard = Heard(source)
@@ -205,7 +205,7 @@ def test_datagrams_that_are_no_frame_are_told_once(port: int, caplog: pytest.Log
     ]
 
 
-def test_a_sender_by_ipv4_is_named_so_by_a_socket_of_both(port: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_ipv4_sender_to_a_dual_stack_socket_has_its_ipv4_name(port: int, caplog: pytest.LogCaptureFixture) -> None:
     with open_udp(port, host="") as source, sender(port) as out:
         heard = Heard(source)
         out.send(b"hello")
@@ -259,7 +259,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_cannot_be_meant_is_refused(text: str) -> None:
+def test_invalid_addresses_are_refused(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         open_source(text, WANT)
     told = str(caught.value)
@@ -267,7 +267,7 @@ def test_what_cannot_be_meant_is_refused(text: str) -> None:
     assert told.count(". ") == 0
 
 
-def test_a_port_that_is_bound_and_an_address_that_is_not_ours(port: int) -> None:
+def test_a_port_in_use_and_an_address_of_another_machine(port: int) -> None:
     with ExitStack() as opened:
         opened.enter_context(open_udp(port))
         for host in ("127.0.0.1", ""):

@@ -33,7 +33,7 @@ def test_a_source_goes_through_its_states_and_back() -> None:
     assert dog.given_up
 
 
-def test_who_never_gives_up_does_not() -> None:
+def test_without_a_limit_it_never_gives_up() -> None:
     clock = Clock()
     dog = Watchdog("mic:", 1.0, give_up_s=None, clock=clock)
     clock.now_s += 1e9

@@ -47,7 +47,7 @@ class Mqtt(Sensor):
 
     A lost connection is made again, with at most two seconds between tries. Messages that the broker kept meanwhile
     (QoS 1, a persistent session) arrive then; what is missing is a gap, by the sender's numbers or else by the clock.
-    Messages that it kept from before the start are of unknown age and are left out. Raises `SourceError` where the
+    Messages that it kept from before the start are of unknown age and are left out. Raises `SourceError` if the
     broker refuses at the start.
     """
 

@@ -58,7 +58,11 @@ def test_each_element_begins_at_a_multiple_of_its_size() -> None:
 @pytest.mark.parametrize(
     "text", ["", "s12/16", "le:x12/16>>4", "le:s12/16>>5", "le:s0/8", "le:s12/12", "le:s9/8", "le:s65/128", "le:f24/32"]
 )
+<<<<<<< HEAD
 def test_what_is_no_type(text: str) -> None:
+=======
+def test_invalid_types(text: str) -> None:
+>>>>>>> h-sources
     with pytest.raises(ValueError, match="is not a type"):
         read_element(text)
 
@@ -72,7 +76,7 @@ def kinds(draw: st.DrawFn) -> Element:
 
 
 @given(st.lists(kinds(), min_size=1, max_size=5), st.data())
-def test_any_elements_come_back(elements: list[Element], data: st.DataObject) -> None:
+def test_any_elements_are_read_back(elements: list[Element], data: st.DataObject) -> None:
     begins, size = lay_out(elements)
     for element, begin in zip(elements, begins, strict=True):
         assert begin % element.size == 0

@@ -33,12 +33,12 @@ def test_times_without_a_step_lose_nothing() -> None:
     assert losses([i * MS for i in range(1000)]) == {}
 
 
-def test_a_step_is_what_is_missing_there() -> None:
+def test_a_step_is_a_loss() -> None:
     times = [i * MS for i in range(1000) if i not in (100, 313, 314, 315)]
     assert losses(times) == {100: 1, 312: 3}
 
 
-def test_a_sample_taken_late_is_none_missing() -> None:
+def test_a_late_sample_is_not_a_loss() -> None:
     rng = np.random.default_rng(1)
     late = np.where(rng.random(2000) < 0.05, rng.uniform(0.5, 3.0, 2000), 0)  # of a busy machine's timer
     times = np.maximum.accumulate((np.arange(2000) + late) * MS).astype(int)
@@ -47,7 +47,7 @@ def test_a_sample_taken_late_is_none_missing() -> None:
     assert losses(kept.tolist()) == {700: 5}
 
 
-def test_a_sample_missing_behind_late_ones() -> None:
+def test_a_sample_missing_after_late_ones() -> None:
     late = {97: 200_000, 98: 400_000, 99: 600_000}
     times = [i * MS + late.get(i, 0) for i in range(200) if i != 100]
     assert losses(times) == {100: 1}
@@ -59,7 +59,7 @@ def test_the_true_rate_need_not_be_the_declared_one() -> None:
     assert losses(true[:5000] + true[6000:]) == {5000: 1000}
 
 
-def test_samples_that_come_in_batches_with_one_time_each_batch() -> None:
+def test_batches_with_one_time_each() -> None:
     times = [(i // 16) * 16 * MS for i in range(1600)]
     assert losses(times, batch=16) == {}
     assert losses(times[:800] + times[880:], batch=16) == {800: 80}
@@ -71,14 +71,14 @@ def test_a_clock_that_is_set_loses_nothing() -> None:
         assert losses(times, elapsed_s=0.001) == {700: 1}
 
 
-def test_times_that_stand_still_tell_nothing_and_a_silence_does() -> None:
+def test_times_that_stand_still_are_ignored_but_a_silence_is_not() -> None:
     timeline = Timeline(100, 1.0)
     zeros, samples = np.zeros(5, np.int64), np.zeros((5, 1), np.float32)
     found = [lost for now_s in (0.0, 0.05, 0.1, 3.0, 3.05, 6.0) for lost, _ in timeline.push(samples, zeros, now_s)]
     assert found == [0, 0, 0, 285, 0, 290]
 
 
-def test_behind_an_interruption_at_least_one_sample_is_missing() -> None:
+def test_after_an_interruption_at_least_one_sample_is_missing() -> None:
     timeline = Timeline(1000, 1.0)
     samples, times = np.zeros((10, 1), np.float32), np.arange(10) * MS
     assert [lost for lost, _ in timeline.push(samples, times, 0.0)] == [0]
@@ -90,7 +90,7 @@ def test_behind_an_interruption_at_least_one_sample_is_missing() -> None:
     assert [lost for lost, _ in timeline.push(samples, None, 1.1)] == [490]
 
 
-def test_a_late_sample_is_held_back_until_others_tell_whether_some_are_missing() -> None:
+def test_a_late_sample_is_held_back_until_later_ones_show_whether_any_are_missing() -> None:
     timeline = Timeline(1000, 1.0)
     samples, times = np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) * MS
     times[8:] += 2 * MS
@@ -110,7 +110,7 @@ def test_a_late_sample_is_held_back_until_others_tell_whether_some_are_missing()
     st.integers(1, 50),
     st.integers(0, 2**32),
 )
-def test_any_samples_missing_are_found_under_jitter(missing: set[int], batch: int, seed: int) -> None:
+def test_any_missing_samples_are_found_despite_jitter(missing: set[int], batch: int, seed: int) -> None:
     jitter = np.random.default_rng(seed).uniform(0, 0.2, 300)
     kept = [i for i in range(300) if i not in missing]
     times = [round((i + jitter[i]) * MS) for i in kept]

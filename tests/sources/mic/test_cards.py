@@ -71,7 +71,7 @@ def test_no_cards(tmp_path: Path) -> None:
     assert why_not(None, tmp_path) is None
 
 
-def test_who_holds_a_card_is_told(root: Path) -> None:
+def test_the_program_that_holds_a_card_is_named(root: Path) -> None:
     onboard, first, _ = read_cards(root)
     (root / "proc/asound/card1/pcm0c/sub0/status").write_text(RUNNING)
     (root / "proc/4711").mkdir()
@@ -84,7 +84,7 @@ def test_who_holds_a_card_is_told(root: Path) -> None:
     assert why_not(first, root) == "it is in use by another program (process 4711); stop that first"
 
 
-def test_the_process_is_told_not_the_thread_that_opened_the_card(root: Path) -> None:
+def test_the_process_is_named_instead_of_the_thread_that_opened_the_card(root: Path) -> None:
     _, first, _ = read_cards(root)
     capture = root / "proc/asound/card1/pcm0c/sub0/status"
     capture.write_text(RUNNING)
@@ -98,7 +98,7 @@ def test_the_process_is_told_not_the_thread_that_opened_the_card(root: Path) -> 
     assert why_not(None, root) is None
 
 
-def test_linux_says_which_process_a_thread_is_of() -> None:
+def test_linux_reports_the_process_of_a_thread() -> None:
     told: list[str] = []
 
     def look() -> None:
@@ -110,7 +110,7 @@ def test_linux_says_which_process_a_thread_is_of() -> None:
     assert told == [str(os.getpid())]
 
 
-def test_the_group_that_may_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_permission_is_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = root / "dev/snd/pcmC1D0c"
     monkeypatch.setattr(os, "access", lambda path, mode: path != closed)  # the superuser may always
     monkeypatch.setattr("edge_res.sources.mic.cards.way_in", lambda path: f"see who may open {path}")

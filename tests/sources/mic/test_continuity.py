@@ -53,7 +53,7 @@ def test_neither_drift_nor_jitter_is_a_loss(ppm: float, longest_s: float) -> Non
     assert watch.sure > 599 * RATE_HZ
 
 
-def test_a_callback_that_is_only_late_is_waited_for() -> None:
+def test_a_callback_that_is_only_late_is_not_a_loss() -> None:
     watch = Continuity(RATE_HZ)
     for came_s, start, end, broken in callbacks(10):
         stalled = 5 <= came_s - 1000 < 5.4  # a stall of 0.4 s, then all at once
@@ -62,7 +62,7 @@ def test_a_callback_that_is_only_late_is_waited_for() -> None:
     assert not watch.losses
 
 
-def test_a_delay_that_is_caught_up_slowly_is_no_loss() -> None:
+def test_a_delay_that_is_caught_up_slowly_is_not_a_loss() -> None:
     watch = Continuity(RATE_HZ)
     for came_s, start, end, broken in callbacks(10):
         behind_s = max(0.0, 0.4 - 0.4 * (came_s - 1005)) if came_s >= 1005 else 0.0  # even after 1 s
@@ -70,7 +70,7 @@ def test_a_delay_that_is_caught_up_slowly_is_no_loss() -> None:
     assert not watch.losses
 
 
-def test_samples_are_not_held_for_ever() -> None:
+def test_samples_are_not_held_forever() -> None:
     watch = Continuity(RATE_HZ)
     for came_s, start, end, broken in callbacks(20):
         behind_s = max(0.0, 1 - 0.1 * (came_s - 1005)) if came_s >= 1005 else 0.0  # even after 10 s
@@ -90,7 +90,7 @@ def test_jitter_before_a_loss_does_not_change_its_length(at: int) -> None:
 
 @pytest.mark.parametrize("lost", [400, 480, 2 * RATE_HZ, 100 * RATE_HZ])
 @pytest.mark.parametrize("ppm", [-500, 500])
-def test_a_step_of_the_delay_is_a_loss_at_its_place(lost: int, ppm: float) -> None:
+def test_a_step_of_the_delay_is_a_loss_at_that_place(lost: int, ppm: float) -> None:
     lost = lost // BLOCK * BLOCK + BLOCK
     at = 8 * RATE_HZ
     watch = Continuity(RATE_HZ)
@@ -99,7 +99,7 @@ def test_a_step_of_the_delay_is_a_loss_at_its_place(lost: int, ppm: float) -> No
     assert abs(loss.at - at) <= 3 * BLOCK
 
 
-def test_samples_behind_a_loss_are_held_until_it_is_known() -> None:
+def test_samples_after_a_loss_are_held_until_it_is_certain() -> None:
     at, lost = 8 * RATE_HZ, RATE_HZ
     watch = Continuity(RATE_HZ)
     for came_s, start, end, broken in without(callbacks(20), at, lost):
@@ -110,7 +110,7 @@ def test_samples_behind_a_loss_are_held_until_it_is_known() -> None:
     assert list(watch.losses) == [Loss(at, lost)]
 
 
-def test_what_waited_behind_a_stall_comes_before_what_is_lost() -> None:
+def test_samples_that_waited_during_a_stall_come_before_the_loss() -> None:
     """A queue of 2 s filled up while nobody read it for 3 s: the third second is lost, not the first."""
     watch = Continuity(RATE_HZ)
     stall, queue = 5 * RATE_HZ, 2 * RATE_HZ
@@ -149,7 +149,7 @@ def test_a_late_callback_before_an_interruption_does_not_shorten_it() -> None:
 
 
 @pytest.mark.parametrize("flagged", [False, True])
-def test_a_late_callback_before_a_silence_is_no_loss_of_its_own(flagged: bool) -> None:
+def test_a_late_callback_before_a_silence_is_not_a_separate_loss(flagged: bool) -> None:
     watch = Continuity(RATE_HZ)
     at, lost = 5 * RATE_HZ, 2 * RATE_HZ
     for came_s, start, end, _ in without(callbacks(12), at, lost):
@@ -158,7 +158,7 @@ def test_a_late_callback_before_a_silence_is_no_loss_of_its_own(flagged: bool) -
     assert loss == Loss(at - BLOCK * flagged, lost)
 
 
-def test_a_device_that_delivers_seldom_is_not_held_for_ever_either() -> None:
+def test_samples_of_a_device_with_rare_callbacks_are_not_held_forever() -> None:
     watch = Continuity(RATE_HZ)
     at, lost = 5 * RATE_HZ, RATE_HZ
     for came_s, start, end, _ in without(callbacks(12), at, lost):
@@ -186,7 +186,7 @@ def test_before_anything_is_known_an_interruption_counts_as_one_sample() -> None
     assert losses(flagged, watch) == [Loss(0, 1)]
 
 
-def test_at_the_end_an_interruption_that_is_in_doubt_is_a_loss_and_a_late_callback_is_none() -> None:
+def test_at_the_end_a_doubtful_interruption_is_a_loss_and_a_late_callback_is_not() -> None:
     at, lost = 5 * RATE_HZ, RATE_HZ
     for flagged in (True, False):
         watch = Continuity(RATE_HZ)
@@ -199,7 +199,7 @@ def test_at_the_end_an_interruption_that_is_in_doubt_is_a_loss_and_a_late_callba
         assert list(watch.losses) == [Loss(at, lost)] * flagged
 
 
-def test_each_of_many_losses_is_told() -> None:
+def test_each_of_many_losses_is_reported() -> None:
     told = callbacks(100, bursts(4, 0.01))
     for i in range(20):
         told = without(told, (4 + 4 * i) * RATE_HZ, 10 * BLOCK)
@@ -211,7 +211,7 @@ def test_each_of_many_losses_is_told() -> None:
 
 
 @pytest.mark.parametrize(("ppm", "said"), [(-5000, ""), (500, ""), (20000, "15686"), (-88000, "17544")])
-def test_a_wrong_rate_is_told_once(ppm: float, said: str) -> None:
+def test_a_wrong_rate_is_reported_once(ppm: float, said: str) -> None:
     pace = Pace("mic:", RATE_HZ)
     told = [
         (came_s, sentence)

@@ -52,7 +52,7 @@ def test_a_card_is_chosen_by_what_does_not_change() -> None:
     )
 
 
-def test_one_that_is_in_use_is_not_listed_and_who_has_it_is_told(tmp_path: Path) -> None:
+def test_a_microphone_in_use_is_not_listed_but_its_user_is_named(tmp_path: Path) -> None:
     capture = tmp_path / "proc/asound/card1/pcm0c/sub0"
     capture.mkdir(parents=True)
     (tmp_path / "proc/asound/card1/id").write_text("Device\n")
@@ -63,7 +63,7 @@ def test_one_that_is_in_use_is_not_listed_and_who_has_it_is_told(tmp_path: Path)
         choose_device("", [], -1, tmp_path)
 
 
-def test_finding_one_again() -> None:
+def test_finding_a_microphone_again() -> None:
     before = usb(1, 1, "1-1.2")
     elsewhere = usb(4, 2, "1-1.4")
     assert find_again(before, "usb", [HDA, usb(3, 5, "1-1.2"), elsewhere]).index == 3  # another index and number
@@ -78,7 +78,7 @@ def test_finding_one_again() -> None:
         find_again(server, "", [HDA])
 
 
-def test_who_holds_one_that_came_back_as_another_card_is_told(tmp_path: Path) -> None:
+def test_the_user_of_a_microphone_that_came_back_is_named(tmp_path: Path) -> None:
     for number, usb_id, pid in ((1, "08bb:2902", 4711), (3, "0d8c:0014", 4712)):
         capture = tmp_path / f"proc/asound/card{number}/pcm0c/sub0"
         capture.mkdir(parents=True)
@@ -89,7 +89,7 @@ def test_who_holds_one_that_came_back_as_another_card_is_told(tmp_path: Path) ->
         find_again(usb(1, 1, "1-1.2"), "usb", [HDA], tmp_path)
 
 
-def test_a_call_that_hangs_is_not_waited_for() -> None:
+def test_a_hanging_call_is_abandoned() -> None:
     going_on = threading.Event()
 
     def hang() -> None:
@@ -137,7 +137,7 @@ class Unwilling:
         return []
 
 
-def test_portaudio_that_does_not_start_again_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_restart_of_portaudio_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     unwilling = Unwilling()
     monkeypatch.setattr("edge_res.sources.mic.portaudio._import_sounddevice", lambda: unwilling)
     portaudio = PortAudio()

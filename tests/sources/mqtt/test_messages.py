@@ -1,4 +1,4 @@
-"""Messages that come again, that begin anew, or that are none."""
+"""Repeated messages, restarted senders and invalid messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.broker import numbered
 
 
 def heard(messages: Messages, firsts: range, now_s: float) -> list[tuple[int, int]]:
-    """What is lost, and the first sample behind it."""
+    """The losses, and the first sample after each."""
     pieces = [piece for first in firsts for piece in messages.push(numbered(first, 10), now_s)]
     return [(lost, int(samples[0, 0])) for lost, samples in pieces]
 
@@ -18,7 +18,7 @@ def messages(rate_hz: int = 1000) -> Messages:
     return Messages("mqtt:", "json", 3, rate_hz, 1.0)
 
 
-def test_what_a_broker_sends_again_is_dropped() -> None:
+def test_messages_repeated_by_a_broker_are_dropped() -> None:
     stream = messages()
     assert len(heard(stream, range(0, 10000, 10), 0.0)) == 1000
     stream.interrupted()
@@ -26,20 +26,20 @@ def test_what_a_broker_sends_again_is_dropped() -> None:
     assert heard(stream, range(12000, 12020, 10), 2.0) == [(2000, 12000), (0, 12010)]
 
 
-def test_what_a_sender_sends_again_is_dropped() -> None:
+def test_messages_repeated_by_a_sender_are_dropped() -> None:
     stream = messages()
     assert len(heard(stream, range(0, 10000, 10), 0.0)) == 1000
     assert heard(stream, range(9800, 10010, 10), 0.1) == [(0, 10000)]
 
 
-def test_a_sender_that_begins_anew_is_heard_though_it_sends_the_same() -> None:
+def test_a_restarted_sender_is_heard_even_if_it_sends_the_same() -> None:
     stream = messages()
     assert len(heard(stream, range(0, 10000, 10), 0.0)) == 1000
     again = heard(stream, range(0, 200, 10), 1.0)
     assert again == [(990, 0)] + [(0, first) for first in range(10, 200, 10)]
 
 
-def test_only_so_many_are_remembered() -> None:
+def test_only_a_limited_number_is_remembered() -> None:
     stream = messages()
     heard(stream, range(0, 100_000, 10), 0.0)
     assert len(stream._repeated._places) == 4096
@@ -53,7 +53,7 @@ def test_only_so_many_are_remembered() -> None:
         b'{"samples": []}', b'{"samples": {"a": 1}}', b'{"seq": -1, "samples": [[1, 2, 3]]}', b"[" + b"9" * 5000 + b"]",
     ],
 )  # fmt: skip
-def test_what_is_no_message_is_told_and_lost(kind: str, payload: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_messages_are_reported_and_lost(kind: str, payload: bytes, caplog: pytest.LogCaptureFixture) -> None:
     messages = Messages("mqtt:", kind, 3, 1000, 1.0)
     assert list(messages.push(payload, 0.0)) == []
     (said,) = caplog.messages

@@ -23,12 +23,12 @@ BAD = [b"1,2,x", b"nan", b"inf,0", b"1_000", b"0x10", b"1e39", b"1.2.3", b"--1",
 
 
 @pytest.mark.parametrize("line", GOOD)
-def test_numbers_of_a_line(line: bytes) -> None:
+def test_numbers_in_a_line(line: bytes) -> None:
     assert read_line(line) == GOOD[line]
 
 
 @pytest.mark.parametrize("line", BAD)
-def test_what_is_no_line_of_numbers(line: bytes) -> None:
+def test_lines_that_are_not_numbers(line: bytes) -> None:
     assert read_line(line) is None
 
 
@@ -49,7 +49,7 @@ def pieces(data: bytes, cuts: list[int] | None = None, channels: int = 2) -> tup
     st.lists(st.tuples(st.integers(-999, 999), st.sampled_from([b"", b"", b"", b"#", b"x", b"9,"]))),
     st.lists(st.integers(0, 10_000), max_size=20),
 )
-def test_every_good_line_is_a_sample_and_every_bad_one_is_lost(
+def test_each_good_line_is_a_sample_and_each_bad_one_a_loss(
     given_lines: list[tuple[int, bytes]], cuts: list[int]
 ) -> None:
     given_lines = [(0, b""), *given_lines]  # the first sample
@@ -65,11 +65,11 @@ def test_every_good_line_is_a_sample_and_every_bad_one_is_lost(
     assert places == expected
 
 
-def test_the_first_line_may_be_the_rest_of_one() -> None:
+def test_the_first_line_may_be_incomplete() -> None:
     assert pieces(b"3,4\n13,4\n") == (0, [[13, 4]], [])
 
 
-def test_what_a_board_says_before_the_first_sample_is_a_greeting() -> None:
+def test_lines_before_the_first_sample_are_a_greeting() -> None:
     lines = Lines(2)
     assert not list(lines.push(b"boot\nets Jul 29\nMPU6050 found\n3 4 5\nready\n"))
     assert len(list(lines.push(b"1,2\nready\n1,2\n"))) == 2
@@ -78,7 +78,7 @@ def test_what_a_board_says_before_the_first_sample_is_a_greeting() -> None:
     assert not list(lines.push(b"boot\nboot\nboot\n"))
 
 
-def test_lines_of_another_width_are_told_from_damaged_ones() -> None:
+def test_lines_of_another_width_are_not_damaged_lines() -> None:
     lines = Lines(2)
     list(lines.push(b"\n1,2\n1,2,3\nx\n4\n"))
     assert (lines.misfit, lines.misfits) == (1, 2)
