@@ -75,12 +75,8 @@ def client_name(purpose: str) -> str:
 class Connection:
     """A connection to a broker, without a thread: callbacks run while `loop` is called.
 
-    <<<<<<< HEAD
-        Raises `SourceError` where the broker cannot be reached or refuses the connection. Without `clean`, the broker keeps
-    =======
-        Raises `SourceError` if the broker cannot be reached or refuses the connection. Without `clean`, the broker keeps
-    >>>>>>> h-sources
-        messages for a client of this name while it is away. `client` is paho's.
+    Raises `SourceError` if the broker cannot be reached or refuses the connection. Without `clean`, the broker keeps
+    messages for a client of this name while it is away. `client` is paho's.
     """
 
     def __init__(self, broker: Broker, name: str, clean: bool = True) -> None:

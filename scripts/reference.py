@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 import edge_res  # noqa: E402
 from edge_res import errors  # noqa: E402
-from edge_res.cli import app  # noqa: E402
+from edge_res.cli import COMMANDS, command, group  # noqa: E402
 from edge_res.config import read_toml  # noqa: E402
 from edge_res.devices.schema import RULES  # noqa: E402
 
@@ -68,40 +68,27 @@ def plain(text: str) -> str:
 
 
 def command_line() -> str:
-    """All commands with their arguments and options."""
-    import typer.main
-
-    group: Any = typer.main.get_command(app)
-    context = group.context_class(group, info_name="edgeres")
-    commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
-    shown = {name: command for name, command in commands.items() if not command.hidden}
+    """All commands with their arguments and options, by the groups of `edgeres --help`."""
+    shown = {name: (panel, summary) for name, (panel, _, summary) in COMMANDS.items() if panel}
     overview = table(
-        ("command", ""),
-        [(f"[`{name}`](#{name})", plain(command.help.partition("\n\n")[0])) for name, command in shown.items()],
+        ("command", "", "group"),
+        [(f"[`{name}`](#{name})", plain(summary), panel) for name, (panel, summary) in shown.items()],
     )
-    own = [option_row(parameter) for parameter in group.params if not getattr(parameter, "hidden", False)]
-    sections = [command_section(name, command) for name, command in shown.items()]
-    before = table(("option", "default", "before the command"), own)
-    return "\n\n".join([overview, before, *sections])
+    own = table(("before the command", "default", ""), [option_row(option) for option in group().params])
+    return "\n\n".join([overview, own, *map(command_section, shown)])
 
 
-def command_section(name: str, command: Any) -> str:
-    context = command.context_class(command, info_name=name)
-    arguments = [parameter for parameter in command.params if not parameter.opts[0].startswith("-")]
-    options = [p for p in command.params if p.opts[0].startswith("-") and not p.hidden and p.name != "help"]
-    usage = " ".join(
-        ["edgeres", name, *(["[OPTIONS]"] if options else []), *(a.make_metavar(ctx=context) for a in arguments)]
-    )
-    parts = [f"## {name}", plain(command.help), f"```text\n{usage}\n```"]
+def command_section(name: str) -> str:
+    found = command(name)
+    context = found.context_class(found, info_name=name)
+    arguments = [parameter for parameter in found.params if not parameter.opts[0].startswith("-")]
+    options = [option for option in found.params if option not in arguments and not getattr(option, "hidden", False)]
+    usage = " ".join(["edgeres", name, "[OPTIONS]", *(argument.make_metavar(ctx=context) for argument in arguments)])
+    parts = [f"## {name}", plain(found.help or ""), f"```text\n{usage}\n```"]
     if arguments:
-        rows = [
-            (code(argument.make_metavar(ctx=context)), default_of(argument), plain(argument.help or ""))
-            for argument in arguments
-        ]
+        rows = [(code(one.make_metavar(ctx=context)), default_of(one), plain(one.help or "")) for one in arguments]
         parts.append(table(("argument", "default", ""), rows))
-    if options:
-        parts.append(table(("option", "default", ""), [option_row(option) for option in options]))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, table(("option", "default", ""), [option_row(option) for option in options])])
 
 
 def option_row(option: Any) -> tuple[str, str, str]:
@@ -127,6 +114,8 @@ def value_of(option: Any) -> str:
 def default_of(parameter: Any) -> str:
     if parameter.required:
         return "required"
+    if isinstance(parameter.show_default, str):
+        return plain(parameter.show_default)
     value = parameter.default() if callable(parameter.default) else parameter.default
     if value in (None, False, (), [], "") or getattr(parameter, "is_flag", False):
         return ""
@@ -284,8 +273,8 @@ def estimates() -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": "/nonexistent"}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for model in ("default", "tiny"):
-        command = [sys.executable, "-m", "edge_res.cli", "profile", model, "--estimate", "all", "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+        arguments = ["-m", "edge_res.cli", "profile", model, "--estimate", "all", "--json"]
+        done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=True)
         body = json.loads(done.stdout)
         for row in body["rows"]:
             if not row["device"].startswith("generic"):

@@ -7,13 +7,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
 
 from edge_res import __version__
-from edge_res.cli import app
+from edge_res.cli import COMMANDS, command
 from edge_res.doctor.examine import CHECKS
 from tests.edgeres import REPOSITORY
 
@@ -37,10 +35,9 @@ def commands(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("path", [*DOCS, *DOCTOR], ids=lambda path: str(path.name))
 def test_commands_and_their_options_are_there(path: Path) -> None:
-    group: Any = typer.main.get_command(app)
     for name, *words in commands(path.read_text(encoding="utf-8")):
-        assert name in group.commands, name
-        known = {option for parameter in group.commands[name].params for option in parameter.opts}
+        assert name in COMMANDS, name
+        known = {option for parameter in command(name).params for option in parameter.opts}
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, (name, words)
 
 

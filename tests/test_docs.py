@@ -20,9 +20,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer.main
 
-from edge_res.cli import app
+from edge_res.cli import COMMANDS, command, group
 from edge_res.config import read_toml
 from edge_res.flow import Block
 from edge_res.listener import Listener
@@ -98,19 +97,16 @@ def calls(text: str) -> Iterator[list[str]]:
 
 def parse(arguments: list[str]) -> None:
     """Parse a call as the command line does, without running it; a mistake raises."""
-    group: Any = typer.main.get_command(app)
-    context = group.context_class(group, info_name="edgeres")
-    before = [word for word in arguments if not word.startswith("-")]
-    if arguments[0].startswith("-"):  # an option before the command
-        place = next((at for at, word in enumerate(arguments) if word in group.list_commands(context)), len(arguments))
-        known = {name for parameter in group.params for name in parameter.opts}
-        assert {word for word in arguments[:place] if word.startswith("--")} <= known, arguments
-        before, arguments = arguments[place:], arguments[place:]
-    if not before:
-        return
-    command = group.get_command(context, arguments[0])
-    assert command is not None, f"there is no command {arguments[0]!r}"
-    command.make_context(arguments[0], arguments[1:], parent=context)
+    before = []
+    while arguments and arguments[0].startswith("-"):  # options before the command
+        flag = arguments[0] not in ("--config",)
+        before += arguments[: 1 if flag else 2]
+        arguments = arguments[1 if flag else 2 :]
+    known = {name for option in group().params for name in option.opts}
+    assert {word for word in before if word.startswith("--")} <= known, before
+    if arguments:
+        assert arguments[0] in COMMANDS, f"there is no command {arguments[0]!r}"
+        command(arguments[0]).make_context(arguments[0], arguments[1:])
 
 
 @pytest.mark.parametrize("block", of("sh"), ids=str)
@@ -133,14 +129,11 @@ def test_calls_are_found_and_mistakes_refused() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_commands_in_the_text_and_their_options_are_there(page: Path) -> None:
-    group: Any = typer.main.get_command(app)
-    context = group.context_class(group, info_name="edgeres")
     text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     for called in re.findall(r"`edgeres ([a-z][^`]*)`", text):
         name, *words = called.split()
-        command = group.get_command(context, name)
-        assert command is not None, called
-        known = {option for parameter in command.params for option in parameter.opts}
+        assert name in COMMANDS, called
+        known = {"--help", *(option for parameter in command(name).params for option in parameter.opts)}
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, called
 
 
@@ -154,6 +147,14 @@ def test_data_parses(block: Fenced) -> None:
     except ValueError:  # then it is one object a line
         for line in block.text.splitlines():
             json.loads(line)
+
+
+def test_the_defaults_file_is_accepted(tmp_path: Path) -> None:
+    (block,) = [block for block in of("toml") if block.page.name == "defaults.md"]
+    (tmp_path / "edgeres.toml").write_text(block.text, encoding="utf-8")
+    done = edgeres("--config", tmp_path / "edgeres.toml", "listen", "--help")
+    assert done.returncode == 0, done.stderr
+    assert b"mine.edgeres" in done.stdout
 
 
 def test_every_language_is_checked_or_known() -> None:

@@ -60,7 +60,7 @@ def test_a_word_that_arecord_hears_is_told_and_a_wrong_rate_as_well(pulse: Pulse
     assert "samples a second" not in right["stderr"]
     assert "0 samples lost" in right["stderr"]
     (said,) = [line for line in wrong["stderr"].splitlines() if "samples a second" in line]
-    measured_hz = float(said.removeprefix("stdin delivers ").split()[0])
+    measured_hz = float(said.removeprefix("edgeres: stdin delivers ").split()[0])
     assert measured_hz == pytest.approx(8000, rel=0.02)
     assert said.endswith("samples a second instead of 16000; say the true one with --rate.")
 

@@ -7,13 +7,15 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from edge_res.choices import ENGINES
+from edge_res.commands.options import Json
 from edge_res.devices import DeviceFile, describe_mismatch, detect, find_device, known_devices
 from edge_res.devices.files import devices_of_family, is_own, left_out, usable
 from edge_res.devices.machine import read_accelerators, read_board, read_cores, read_memory_bytes, read_system
@@ -30,10 +32,17 @@ SCHEMA = 1
 _ROOT = Path("/")
 
 
-def run(known: bool, name: str | None, as_json: bool) -> None:
-    """Print what this machine is; or the files that are known; or what one says."""
+def devices(
+    *,
+    known: Annotated[bool, typer.Option("--known", help="List the known device files.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--device", metavar="NAME|FILE", help="Device file to show: a name, or a TOML file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what this machine is and has: board, cores, engines, microphones, clocks, throttling, power."""
     if known and name is not None:
-        raise ConfigError("--known lists all device files, and --device tells what one says; leave one of them out.")
+        raise ConfigError("--known lists all device files, and --device shows one; leave one of them out.")
     for sentence in left_out(known_devices() if name is None else devices_of_family(name)):
         say(sentence)
     if known:

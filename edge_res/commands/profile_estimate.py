@@ -39,7 +39,7 @@ _UNKNOWN = (
 )
 
 
-def run(model: str, device: str, as_json: bool) -> None:
+def estimate_costs(*, model: str, device: str, as_json: bool) -> None:
     """Print what a hop may take on a device, or on all whose files tell what they can do."""
     ensemble = read_ensemble(model)
     bundles, manifest = ensemble.bundles, ensemble.manifest

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge_res.commands.profile import ProfileOptions, check_page, show
+from edge_res.commands.profile import ProfileOptions
+from edge_res.commands.profile_here import check_page, show
 from edge_res.devices.files import is_own, known_devices, load_device
 from edge_res.errors import RemoteError
 from edge_res.model.bundle import bundle_path
@@ -19,7 +20,7 @@ from edge_res.remote.ssh import Host, ask
 from edge_res.telling import stopped_with
 
 
-def run(options: ProfileOptions, host: Host, install: bool) -> None:
+def measure_there(options: ProfileOptions, host: Host, *, install: bool) -> None:
     """Measure there, print here; over there nothing is left but what `--save` writes."""
     check_page(options.html)
     read_ensemble(options.model)  # a bundle that is none is told before it is sent
@@ -49,7 +50,7 @@ def run(options: ProfileOptions, host: Host, install: bool) -> None:
         report = None
     if not is_report(report):
         raise RemoteError(f"{host.name} has not profiled: `edgeres profile` ended there with {answer['status']}.")
-    show(report, options.json, options.html)
+    show(report, as_json=options.as_json, html=options.html)
     sys.exit(answer["status"])
 
 

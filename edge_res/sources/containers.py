@@ -15,10 +15,7 @@ _PCM = (1, 3, 0xFFFE)  # format tags of uncompressed samples: integers, floats, 
 _STREAMED = 0x7FFFF000  # declared by writers to a pipe, who cannot know the length; 0 by one that was killed
 _FORMAT = struct.Struct("<H10xH")  # of a WAV file: format tag, bytes of a sample
 _MOST = 0xFFFFFFF0  # the largest length that a header can declare
-<<<<<<< HEAD
 _BEXT = struct.Struct("<320x10s8sQ")  # OriginationDate, OriginationTime, TimeReference (samples since midnight)
-=======
->>>>>>> h-sources
 _PAGE = 65307  # bytes in the longest OGG page (RFC 3533, section 6)
 _PAGE_HEAD = 27  # bytes before the segment table
 _FIRST, _LAST = 2, 4  # the flags of the first and the last page of a stream

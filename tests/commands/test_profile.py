@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from edge_res.commands.profile import file_of
+from edge_res.commands.profile_here import file_of
 from edge_res.devices import detect, load_device
 from edge_res.devices.machine import machine_name
 from edge_res.engines.onnxruntime import op_times
@@ -146,8 +146,8 @@ def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
         (["--compare", "a.json", "b.json"], 2, "There is no profile a.json"),
         (["--html", "nowhere/page.html"], 2, "There is no folder nowhere"),
         (["--html", "."], 2, ". is no file"),
-        (["--estimate", "all", "--host", "pi"], 2, "--estimate measures nothing, and --host"),
-        (["--compare", "a.json", "b.json", "--save"], 2, "--compare measures nothing, and --save"),
+        (["--estimate", "all", "--host", "pi"], 2, "--estimate measures nothing, so --host has no effect"),
+        (["--compare", "a.json", "b.json", "--save"], 2, "--compare measures nothing, so --save has no effect"),
         (["--install"], 2, "name it: --host USER@HOST"),
         (["--host=-oProxyCommand=true"], 2, "'-oProxyCommand=true' is not a host"),
         (["--host", "pi", "--device", "nowhere.toml"], 2, "There is no device file nowhere.toml"),
@@ -218,9 +218,9 @@ def test_the_process_that_measures_ends_with_the_one_that_started_it() -> None:
 
 def test_what_a_library_prints_is_none_of_the_figures() -> None:
     code = (
-        "import os; from edge_res.commands import profile\n"
+        "import os; from edge_res.commands.profile_row import profile_row; from edge_res.profiling import worker\n"
         "def noisy(task, out): os.write(1, b'INFO: of a library\\n'); out.write(task)\n"
-        "profile.main = noisy; profile.worker('figures')"
+        "worker.main = noisy; profile_row('figures')"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

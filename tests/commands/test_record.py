@@ -20,7 +20,8 @@ from rich.console import Console
 
 from edge_res.clips.manifest import read_entries
 from edge_res.clips.takes import Progress
-from edge_res.commands.record import LiveScreen, uninterrupted
+from edge_res.commands.record import uninterrupted
+from edge_res.commands.record_screen import LiveScreen
 from edge_res.flow import Samples
 from edge_res.sources.files import flac_of
 from tests.edgeres import edgeres, sentence
@@ -229,7 +230,7 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     )
     nobody = "import getpass\ndef nobody():\n    raise KeyError('uid')\ngetpass.getuser = nobody"
     result = edgeres("record", clips, source, "--label", "x", before=nobody)
-    assert sentence(result) == "Nobody knows who speaks here; name the speaker or session with --group."
+    assert sentence(result) == "The user has no name here; name the speaker or session with --group."
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
     result = edgeres("record", clips, source, "--label", "x", "--pause", "0", "--count", "1", before=full)
     assert result.returncode == 10

@@ -55,11 +55,7 @@ def test_invalid_addresses_are_refused_in_a_sentence(text: str, device: FakeIio)
     assert device.get("buffer/enable") == "0"
 
 
-<<<<<<< HEAD
-def test_other_channels_than_the_command_line_says(device: FakeIio) -> None:
-=======
 def test_channels_that_contradict_the_command_line(device: FakeIio) -> None:
->>>>>>> h-sources
     with pytest.raises(ConfigError, match=r"iio:0 has 3 channels, but --channels says 2; leave --channels out"):
         open_iio(device, "iio:0", Wanted(1000, 3, 0.08, given_channels=2))
     assert device.get("buffer/enable") == "0"

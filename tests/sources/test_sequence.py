@@ -86,11 +86,6 @@ def test_a_sender_that_numbers_frames_is_reported() -> None:
     with pytest.raises(SignalError) as caught:
         sequence.lost_before(8, 10, 0.01)
     assert str(caught.value) == (
-<<<<<<< HEAD
-        "serial:x sends overlapping frames: one of 10 samples has the number 7, and the next one 8; a frame must have "
-        "the number of its first sample."
-=======
         "serial:x sends overlapping frames: one of 10 samples has the number 7, the next one 8; the number must be the "
         "index of the frame's first sample."
->>>>>>> h-sources
     )

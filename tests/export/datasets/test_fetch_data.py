@@ -13,8 +13,8 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from edge_res.cli.host import fetch_data
 from edge_res.clips.manifest import read_entries
+from edge_res.commands.fetch_data import fetch_data
 from edge_res.export.datasets.fetch import SETS
 from tests.edgeres import edgeres, edgeres_here, sentence
 from tests.export.datasets.test_fetch import SOUNDS, WORDS, sha256, tar_of, zip_of

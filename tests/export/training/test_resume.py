@@ -80,7 +80,7 @@ def test_ctrl_c_is_one_sentence_with_the_way_on(corpus: Path, tmp_path: Path) ->
         os.killpg(process.pid, signal.SIGINT)  # the processes that make windows get it, too
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert told.decode().splitlines()[-1] == "edgeres: stopped; the same command with --resume goes on"
+    assert told.decode().splitlines()[-1] == "edgeres: stopped; the same command with --resume continues"
     assert "Traceback" not in told.decode()
 
 

@@ -58,11 +58,7 @@ def test_each_element_begins_at_a_multiple_of_its_size() -> None:
 @pytest.mark.parametrize(
     "text", ["", "s12/16", "le:x12/16>>4", "le:s12/16>>5", "le:s0/8", "le:s12/12", "le:s9/8", "le:s65/128", "le:f24/32"]
 )
-<<<<<<< HEAD
-def test_what_is_no_type(text: str) -> None:
-=======
 def test_invalid_types(text: str) -> None:
->>>>>>> h-sources
     with pytest.raises(ValueError, match="is not a type"):
         read_element(text)
 
