@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -69,9 +68,8 @@ def test_python_runs(block: Fenced, tmp_path: Path) -> None:
     compile(block.text, str(block), "exec")
     if block.mark.startswith("not run: "):
         return
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-W", "error", "-c", block.text]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
 
@@ -206,6 +204,13 @@ def test_what_is_generated_is_up_to_date() -> None:
         assert reference.rewritten(text) == text, f"{page}: run `python scripts/reference.py`"
 
 
+def test_every_kind_of_source_and_output_is_listed() -> None:
+    for page, kinds in (("sources.md", SOURCES), ("outputs.md", SINKS)):
+        text = (DOCS / "reference" / page).read_text(encoding="utf-8")
+        for kind in kinds:
+            assert f"`{kind}" in text or f"{kind}`" in text, kind
+
+
 def documented_keys(heading: str) -> set[str]:
     """The keys in the table below a heading of the page on JSON lines."""
     text = (DOCS / "reference" / "json-lines.md").read_text(encoding="utf-8")
@@ -258,3 +263,30 @@ def test_a_new_output_is_one_file_and_one_line(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setitem(SINKS, "bell:", "edge_res.sinks.bell:Bell")
     Listener("demo:", to=[f"bell:{tmp_path / 'rung'}"]).run()
     assert (tmp_path / "rung").read_text().split()[:3] == ["yes", "no", "down"]
+
+
+def keys_of(body: object) -> set[str]:
+    """All keys of a JSON value; below `engines` there are those of each engine."""
+    if isinstance(body, list):
+        return set().union(*map(keys_of, body))
+    if not isinstance(body, dict):
+        return set()
+    inner = [keys_of(list(value.values()) if key == "engines" else value) for key, value in body.items()]
+    return set(body).union(*inner)
+
+
+def undocumented(heading: str, body: object) -> set[str]:
+    """The keys that the section on a report does not name."""
+    text = (DOCS / "reference" / "json-reports.md").read_text(encoding="utf-8")
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    assert section
+    return {key for key in keys_of(body) if f"`{key}`" not in section}
+
+
+def test_every_key_of_a_report_is_documented(tmp_path: Path) -> None:
+    edgeres("listen", "demo:", "--health-file", tmp_path / "health.json")
+    assert undocumented("The health file", json.loads((tmp_path / "health.json").read_text())) == set()
+    assert undocumented("edgeres devices", json.loads(edgeres("devices", "--json").stdout)) == set()
+    assert undocumented("edgeres doctor", json.loads(edgeres("doctor", "--json").stdout)) == set()
+    (found,) = lines(edgeres("evaluate", "tiny", "clips.csv", "--json"))
+    assert undocumented("edgeres evaluate", dict.fromkeys(found)) == set()
