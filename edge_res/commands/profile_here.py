@@ -123,7 +123,7 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     if not engines:
         engines, not_here = installed_engines()
         for sentence in not_here:
-            say(f"not measured: {sentence}")
+            say(f"not measured: {sentence.rstrip('.')}")
     if not engines:
         raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
     for mode in options.modes:
@@ -145,7 +145,7 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     if not tasks:
         raise ModelError(missing[0])
     for sentence in dict.fromkeys(missing if options.modes else ()):
-        say(f"not measured: {sentence}")
+        say(f"not measured: {sentence.rstrip('.')}")
     return tasks
 
 

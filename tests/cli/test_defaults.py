@@ -99,8 +99,8 @@ def test_the_help_shows_the_files_defaults(tmp_path: Path) -> None:
             "[listen]\nmodle = 1",
             "a.toml: [listen] modle is not an option of this command; known are channel, ",
         ),
-        ("[listen]\nmodel = 1", "a.toml: [listen] model is 1, expected a text."),
-        ("[listen]\nhealth-file = true", "a.toml: [listen] health-file is True, expected a text."),
+        ("[listen]\nmodel = 1", "a.toml: [listen] model is 1, expected a string."),
+        ("[listen]\nhealth-file = true", "a.toml: [listen] health-file is True, expected a string."),
         ("[listen]\nthreads = '2'", "a.toml: [listen] threads is '2', expected a whole number."),
         ("[listen]\nthreads = 2.5", "a.toml: [listen] threads is 2.5, expected a whole number."),
         ("[listen]\nthreads = true", "a.toml: [listen] threads is True, expected a whole number."),
@@ -108,9 +108,9 @@ def test_the_help_shows_the_files_defaults(tmp_path: Path) -> None:
         ("[listen]\ngive-up = nan", "a.toml: [listen] give-up: nan is not a number."),
         ("[listen]\nscores = 1", "a.toml: [listen] scores is 1, expected true or false."),
         ("[listen]\nmode = 'both'", "a.toml: [listen] mode is 'both', expected one of step, window."),
-        ("[listen]\nthreshold = 'yes=1'", "a.toml: [listen] threshold is 'yes=1', expected a list, each a text."),
-        ("[listen]\nsources = [1]", "a.toml: [listen] sources is 1, expected a text."),
-        ("[listen.model]", "a.toml: [listen] model is {}, expected a text."),
+        ("[listen]\nthreshold = 'yes=1'", "a.toml: [listen] threshold is 'yes=1', expected a list, each a string."),
+        ("[listen]\nsources = [1]", "a.toml: [listen] sources is 1, expected a string."),
+        ("[listen.model]", "a.toml: [listen] model is {}, expected a string."),
     ],
 )
 def test_a_mistake_in_the_file_is_one_sentence_with_the_file_and_the_key(tmp_path: Path, text: str, told: str) -> None:

@@ -69,7 +69,7 @@ def test_the_old_bundle_survives_an_interrupt(host: Sshd, tmp_path: Path, number
         _, printed = process.communicate(timeout=20)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert printed.decode().splitlines()[-1].startswith("edgeres: ended; ")
+        assert printed.decode().splitlines()[-1].startswith("edgeres: stopped; ")
     while len(list(tmp_path.iterdir())) > 1:
         assert time.monotonic() < until_s
     assert place.read_bytes() == b"the one before"
@@ -108,5 +108,5 @@ def test_a_target_is_written_as_for_scp(target: str, name: str, path: str) -> No
 
 @pytest.mark.parametrize("target", ["pi.local", "", ":x", "-oProxyCommand=x:y", "a@b@c:x"])
 def test_what_is_not_a_target_is_refused(target: str) -> None:
-    with pytest.raises(ConfigError, match="names no place on another machine"):
+    with pytest.raises(ConfigError, match="is not a place on another machine"):
         split(target)
