@@ -180,6 +180,13 @@ def anchor(line: str) -> str:
     return re.sub(r"[^\w\- ]", "", line.lstrip("#").strip().lower()).replace(" ", "-") if line.startswith("#") else ""
 
 
+def test_pages_that_the_code_names_are_there() -> None:
+    for folder in ("edge_res", "export", "devices", "scripts"):
+        for path in (REPOSITORY / folder).rglob("*.py"):
+            for page in re.findall(r"(?<![\w/])docs/[\w/-]+\.md", path.read_text(encoding="utf-8")):
+                assert (REPOSITORY / page).is_file(), f"{path} names {page}"
+
+
 def test_every_page_is_in_the_navigation() -> None:
     def pages_of(entry: object) -> Iterator[str]:
         if isinstance(entry, str):
