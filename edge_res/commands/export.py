@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from edge_res.errors import ConfigError, ExportError
+from edge_res.errors import ConfigError, ExportError, OutputError
 from edge_res.telling import say
-from edge_res.writing import write_whole
+from edge_res.writing import replace_file
 
 if TYPE_CHECKING:
     from edge_res.export.bundling.material import Material
@@ -62,8 +62,6 @@ def export(
     tflite: Annotated[bool, typer.Option("--tflite", help="Write the plain TFLite files beside the bundle.")] = False,
 ) -> None:
     """Quantize a network to int8 and write a bundle, unless one of its checks fails."""
-    from edge_res.export.bundling.packaging import build
-    from edge_res.export.training.report import add_export
 
     check_target(out)
     with Console(stderr=True).status("reading recordings") as status:
@@ -82,9 +80,6 @@ def gather(
     model: Path, *, data: Path | None, config: Path | None, ranges: str | None, calibration: Path | None
 ) -> Material:
     """The material of a run folder or of an ONNX file; an option that has no effect on it is a `ConfigError`."""
-    from edge_res.export.bundling.answers import is_quantized
-    from edge_res.export.bundling.foreign import from_onnx
-    from edge_res.export.bundling.material import from_run
 
     if model.suffix == ".onnx":
         if data is not None:
@@ -120,14 +115,13 @@ def check_target(out: Path) -> None:
 def write_plain(path: Path, content: bytes) -> None:
     """A file beside the bundle."""
     try:
-        write_whole(path, content)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror}; the bundle is whole.") from None
+        replace_file(path, content, hint="the bundle is whole")
+    except OutputError as error:
+        raise ExportError(str(error)) from None
 
 
 def summary(out: Path, bundle: Bundle) -> list[str]:
     """What the bundle is worth, a line each."""
-    from edge_res.evaluation.metrics import judged_on
 
     manifest, metrics = bundle.manifest, bundle.manifest.metrics
     network = manifest.network
