@@ -136,7 +136,7 @@ def _options(
             metavar="FILE",
             envvar="EDGERES_CONFIG",
             show_default="edgeres.toml",
-            help="File with defaults for options, a table for each command (docs/edgeres-toml.md).",
+            help="File with defaults for options, a table for each command (docs/how-to/defaults.md).",
         ),
     ] = None,
     version: Annotated[

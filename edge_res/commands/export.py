@@ -94,7 +94,7 @@ def gather(
         if config is None:
             raise ConfigError(
                 f"{model} does not state its labels, front-end and calibration recordings; describe them with "
-                "--config model.toml (docs/export.md shows one)."
+                "--config model.toml (docs/reference/onnx.md shows one)."
             )
         material = from_onnx(model, config, calibration)
         if ranges is not None and is_quantized(material.network):

@@ -35,7 +35,7 @@ def listen(
             help="Sources to listen to, several at once. mic: is the default microphone, mic:WHICH another: a part of "
             "its name, its index, card, USB id or port. Recordings: FILE.wav, .flac, .ogg, .npy, .csv, .edgerec (a "
             "session), a FOLDER of them, demo:. Raw PCM on stdin: -. Sensors: serial:PATH?…, udp://:PORT?…, "
-            "mqtt://BROKER/TOPIC?…, iio:DEVICE?…. More: docs/sources.md, docs/sensors.md.",
+            "mqtt://BROKER/TOPIC?…, iio:DEVICE?…. More: docs/reference/sources.md.",
         ),
     ] = None,
     model: Annotated[
