@@ -1,4 +1,4 @@
-"""The engines and the modes that a model can run in, by name.
+"""The engines and modes that a model can run in, and the bundled models, by name.
 
 Standard library only: device files name engines, and `doctor` looks for them where no package is installed.
 """
@@ -23,3 +23,4 @@ ENGINES = {
     "onnxruntime": EngineEntry("edge_res.engines.onnxruntime:OnnxRuntimeRunner", "onnxruntime"),
 }
 MODES = ("step", "window")
+BUNDLED = ("default", "tiny")  # models in the package

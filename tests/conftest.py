@@ -16,6 +16,7 @@ settings.register_profile(
     "edgeres", deadline=None, derandomize=os.environ.get("CI") == "true"
 )  # the same run every time
 settings.load_profile("edgeres")
+os.environ["EDGERES_CONFIG"] = os.devnull  # no `edgeres.toml` of whoever runs the tests
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

@@ -20,13 +20,17 @@ DEMO = REPOSITORY / "edge_res" / "data" / "demo.flac"
 
 
 def edgeres(
-    *arguments: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None, before: str = ""
+    *arguments: str | Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    before: str = "",
+    folder: Path = CLIPS,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `edgeres ARGUMENTS`; `before` is Python that runs first, to take something away from the machine."""
+    """Run `edgeres ARGUMENTS` in a folder; `before` is Python that runs first, to take something from the machine."""
     code = f"{before}\nimport sys\nsys.argv[0] = 'edgeres'\nfrom edge_res.cli import main\nmain()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(
-        command, input=stdin, capture_output=True, timeout=300, env={**os.environ, **(env or {})}, cwd=CLIPS
+        command, input=stdin, capture_output=True, timeout=300, env={**os.environ, **(env or {})}, cwd=folder
     )
 
 
@@ -53,11 +57,12 @@ def lines(result: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def sentence(result: subprocess.CompletedProcess[bytes]) -> str:
-    """The one sentence on stderr of a run that failed: no traceback, nothing on stdout."""
+def sentence(result: subprocess.CompletedProcess[bytes], warnings: int = 0) -> str:
+    """The one sentence on stderr of a run that failed, after that many warnings: no traceback, nothing on stdout."""
     told = result.stderr.decode()
     assert "Traceback" not in told, told
     assert result.stdout == b""
-    (mistake,) = [line for line in told.splitlines() if line.startswith("edgeres: ") and line.endswith(".")]
+    *before, mistake = [line for line in told.splitlines() if line.startswith("edgeres: ") and line.endswith(".")]
+    assert len(before) == warnings, told
     assert told.splitlines()[-1] == mistake or "samples lost" in told.splitlines()[-1], told
     return mistake.removeprefix("edgeres: ")

@@ -1,4 +1,4 @@
-"""docs/raspberry-pi.md, jetson.md and doctor.md: what they name is there, where that can be looked up here."""
+"""The pages on devices: what they name is there, if that can be checked; `test_docs.py` is about all pages."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
 
 from edge_res import __version__
-from edge_res.cli import app
+from edge_res.cli import COMMANDS, command
 from edge_res.doctor.examine import CHECKS
 from tests.edgeres import REPOSITORY
 
@@ -22,7 +20,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
-DOCS = [REPOSITORY / "docs" / name for name in ("raspberry-pi.md", "jetson.md", "doctor.md")]
+HOW_TO = REPOSITORY / "docs" / "how-to"
+DOCS = [HOW_TO / name for name in ("raspberry-pi.md", "jetson.md", "doctor.md", "service.md")]
 NAMES = [path.name for path in DOCS]
 DOCTOR = sorted((REPOSITORY / "edge_res" / "doctor").glob("*.py"))
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -36,10 +35,9 @@ def commands(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("path", [*DOCS, *DOCTOR], ids=lambda path: str(path.name))
 def test_commands_and_their_options_are_there(path: Path) -> None:
-    group: Any = typer.main.get_command(app)
     for name, *words in commands(path.read_text(encoding="utf-8")):
-        assert name in group.commands, name
-        known = {option for parameter in group.commands[name].params for option in parameter.opts}
+        assert name in COMMANDS, name
+        known = {option for parameter in command(name).params for option in parameter.opts}
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, (name, words)
 
 
@@ -47,23 +45,6 @@ def test_commands_are_found() -> None:
     found = [words for path in DOCS for words in commands(path.read_text(encoding="utf-8"))]
     assert ["listen", "mic:voicehat", "--channels", "2", "--channel", "0"] in found
     assert ["profile", "--save"] in found
-
-
-@pytest.mark.parametrize("path", DOCS, ids=NAMES)
-def test_links_to_files_and_to_headings(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
-        if target.startswith("https://"):
-            continue
-        file, _, heading = target.partition("#")
-        linked = path.parent / file if file else path
-        assert linked.is_file(), target
-        if heading:
-            assert heading in {anchor(line) for line in linked.read_text(encoding="utf-8").splitlines()}, target
-
-
-def anchor(line: str) -> str:
-    """That of a heading, as on GitHub."""
-    return re.sub(r"[^\w\- ]", "", line.lstrip("#").strip().lower()).replace(" ", "-") if line.startswith("#") else ""
 
 
 @pytest.mark.parametrize("path", DOCS, ids=NAMES)
@@ -79,13 +60,15 @@ def test_extras_versions_and_scripts_are_the_projects(path: Path) -> None:
 
 
 def test_each_check_is_explained() -> None:
-    rows = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", DOCS[2].read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", (HOW_TO / "doctor.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     explained = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
     assert {check.__name__.replace("check_", "").replace("_", "-") for check in CHECKS} <= explained
 
 
 def test_the_service_finds_what_the_page_installs(tmp_path: Path) -> None:
-    text = DOCS[0].read_text(encoding="utf-8")
+    text = (HOW_TO / "service.md").read_text(encoding="utf-8")
     unit = (REPOSITORY / "docs" / "edgeres.service").read_text(encoding="utf-8")
     (folder,) = set(re.findall(r"sudo python3 -m venv (\S+)", text))
     assert f"Environment=PATH={folder}/bin:" in unit

@@ -27,7 +27,7 @@ RANK = {
             "errors", "choices", "flow", "config", "address", "writing", "telling", "stats", "broker", "service",
             "signal", "engines", "model", "measured", "decide", "session",
             "sources", "clips", "sinks", "loop", "taps", "streaming", "asynchronous", "listener", "evaluation",
-            "profiling", "doctor", "remote", "commands", "cli",
+            "profiling", "doctor", "remote", "commands", "cli", "__main__",
         )
     )
 }  # fmt: skip
@@ -47,7 +47,7 @@ HOST = {
     "devices": {"errors", "choices", "config"},
 }
 # Third-party packages that more than one module of the runtime may import, and in which parts.
-SPREAD = {"numpy": set(RANK), "typer": {"cli"}, "rich": {"cli", "commands", "profiling", "sinks"}}
+SPREAD = {"numpy": set(RANK), "typer": {"cli", "commands"}, "rich": {"cli", "commands", "profiling", "sinks"}}
 HEAVY = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "sounddevice", "soundfile", "soxr", "torch", "onnx"}
 
 

@@ -1,6 +1,5 @@
-"""The command line. Nothing heavy is imported before the command that needs it runs."""
+"""The command line: the commands, each imported when it runs, and what becomes of their errors."""
 
-from edge_res.cli import device, host
-from edge_res.cli.app import app, main
+from edge_res.cli.app import COMMANDS, command, group, main
 
-__all__ = ["app", "device", "host", "main"]
+__all__ = ["COMMANDS", "command", "group", "main"]

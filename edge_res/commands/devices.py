@@ -7,13 +7,15 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from edge_res.choices import ENGINES
+from edge_res.commands.options import Json
 from edge_res.devices import DeviceFile, describe_mismatch, detect, find_device, known_devices
 from edge_res.devices.files import devices_of_family, is_own, left_out, usable
 from edge_res.devices.machine import read_accelerators, read_board, read_cores, read_memory_bytes, read_system
@@ -30,10 +32,17 @@ SCHEMA = 1
 _ROOT = Path("/")
 
 
-def run(known: bool, name: str | None, as_json: bool) -> None:
-    """Print what this machine is; or the files that are known; or what one says."""
+def devices(
+    *,
+    known: Annotated[bool, typer.Option("--known", help="List the known device files.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--device", metavar="NAME|FILE", help="Device file to show: a name, or a TOML file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what this machine is and has: board, cores, engines, microphones, clocks, throttling, power."""
     if known and name is not None:
-        raise ConfigError("--known lists all device files, and --device tells what one says; leave one of them out.")
+        raise ConfigError("--known lists all device files, and --device shows one; leave one of them out.")
     for sentence in left_out(known_devices() if name is None else devices_of_family(name)):
         say(sentence)
     if known:
@@ -42,8 +51,8 @@ def run(known: bool, name: str | None, as_json: bool) -> None:
         print_known(files, here.name) if not as_json else print_json({"devices": [described(file) for file in files]})
     elif name is not None:
         device, _ = find_device(name)
-        comes_along = not (name.endswith(".toml") or is_own(device.name))
-        print_lines(facts(device, comes_along)) if not as_json else print_json(described(device))
+        bundled = not (name.endswith(".toml") or is_own(device.name))
+        print_lines(facts(device, bundled)) if not as_json else print_json(described(device))
     else:
         found = survey(_ROOT)
         print_lines(lines(found)) if not as_json else print_json(found)
@@ -55,12 +64,15 @@ def print_json(body: Any) -> None:
 
 
 def described(device: DeviceFile) -> dict[str, Any]:
-    """A file, and whether it is of this machine."""
+    """A device file, and whether this machine is such a device."""
     return {**asdict(device), "here": describe_mismatch(device) is None}
 
 
 def survey(root: Path) -> dict[str, Any]:
-    """What the machine with that file system says, as `docs/devices.md` has it; engines and inputs are of this one."""
+    """What the machine with that file system reports; engines and inputs are those of this machine.
+
+    docs/reference/json-reports.md explains each key.
+    """
     device, board = detect(root), read_board(root)
     reads = device.reads
     rails: list[dict[str, Any]] = [asdict(rail) for rail in read_rails(root, reads.power)]
@@ -87,7 +99,7 @@ def survey(root: Path) -> dict[str, Any]:
 
 
 def engine(name: str) -> dict[str, Any]:
-    """Its version; and, where it is installed, what it runs a small model as, tried where it may crash."""
+    """An engine's version and how it runs a small model, tried in a process that may crash."""
     versions = installed()
     version = next((versions[brings] for brings in distributions_of(name) if brings in versions), None)
     if version is None:
@@ -103,14 +115,14 @@ def engine(name: str) -> dict[str, Any]:
 
 
 def audio() -> dict[str, Any]:
-    """PortAudio's inputs, and why one that should be there is not."""
+    """PortAudio's inputs, and why there are none."""
     answer = ask("inputs")
     told = answer.value or {}
     return {"inputs": told.get("inputs", []), "why": told.get("error", answer.why) or told.get("reason") or ""}
 
 
 def print_lines(told: Iterable[tuple[str, str]]) -> None:
-    """Names beside what is told of them."""
+    """Two columns: names and values."""
     rows = Table(show_header=False, box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for name, value in told:
         rows.add_row(Text(name, style="bold"), Text(value))
@@ -121,12 +133,12 @@ def print_lines(told: Iterable[tuple[str, str]]) -> None:
 def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The survey for a person, one line a fact."""
     board, device = found["board"], found["device"]
-    yield "board", board["model"] or f"{board['vendor']} {board['product']}".strip() or "it does not tell"
+    yield "board", board["model"] or f"{board['vendor']} {board['product']}".strip() or "unknown"
     if found["soc"]:
         yield "SoC", found["soc"]
     yield "device file", f"{device['name']}: {device['title']}"
     for cores in found["cores"]:
-        features = ", ".join(cores["features"]) or "none that matters to int8"
+        features = ", ".join(cores["features"]) or "none that speeds up int8"
         yield "cores", f"{len(cores['cores'])} × {cores['name']} ({ranges(cores['cores'])}): {features}"
     if found["memory_bytes"]:
         yield "memory", f"{found['memory_bytes'] / 2**30:.1f} GiB"
@@ -135,35 +147,35 @@ def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, one in found["engines"].items():
         providers = f"; providers: {', '.join(one['providers'])}" if one["providers"] else ""
         yield name, f"{one['runs']}{providers}" if one["runs"] else f"{one['version'] or ''} {one['why']}".strip()
-    for told in found["audio"]["inputs"] or [f"none: {found['audio']['why'] or 'PortAudio knows no input'}"]:
+    for told in found["audio"]["inputs"] or [f"none: {found['audio']['why'] or 'PortAudio finds no input'}"]:
         yield "audio input", told
     for one in found["accelerators"]:
         yield "accelerator", f"{one['name']}, {one['where']} (not used by edge-res)"
     zones = ", ".join(f"{name} {value:.1f}" for name, value in found["temperatures_c"].items())
-    yield "temperatures", f"{zones} °C" if zones else "not told here"
+    yield "temperatures", f"{zones} °C" if zones else "unknown"
     for clock in found["clocks"]:
         limits = f"{mhz(clock['lowest_mhz'])} to {mhz(clock['highest_mhz'])} of {mhz(clock['hardware_mhz'])} MHz"
         yield f"clock {ranges(clock['cores'])}", f"{mhz(clock['now_mhz'])} MHz, {limits}, governor {clock['governor']}"
     if found["firmware_mhz"] is not None:
         yield "clock, measured", f"{mhz(found['firmware_mhz'])} MHz, by the firmware"
     if not found["clocks"]:
-        yield "clocks", "not told here"
+        yield "clocks", "unknown"
     for flag in found["throttling"]:
         yield "throttling", flag["told"]
     if not found["throttling"]:
-        yield "throttling", "nothing is told"
+        yield "throttling", "none reported"
     for rail in found["rails"]:
         yield "power rail", f"{rail['name']}" + ("" if rail["power_w"] is None else f" {rail['power_w']:.3f} W")
     if not found["rails"]:
-        yield "power rails", "none can be read here"
+        yield "power rails", "none readable"
     for trap in device["traps"]:
         yield "trap", trap
 
 
-def facts(device: DeviceFile, comes_along: bool) -> Iterator[tuple[str, str]]:
-    """A file for a person, one line a fact; what it leaves out is left out."""
+def facts(device: DeviceFile, bundled: bool) -> Iterator[tuple[str, str]]:
+    """A device file for a person, one line a fact that it states."""
     yield "device", f"{device.name}: {device.title}"
-    yield "this machine", "is none" if describe_mismatch(device) else "is one"
+    yield "this machine", "does not match" if describe_mismatch(device) else "matches"
     yield "recognised by", ", ".join(device.recognised_by) or f"{', '.join(device.architectures) or 'any machine'}"
     if device.soc:
         yield "SoC", device.soc
@@ -176,11 +188,11 @@ def facts(device: DeviceFile, comes_along: bool) -> Iterator[tuple[str, str]]:
     if device.memory_gb:
         yield "memory", f"{', '.join(f'{size:g}' for size in device.memory_gb)} GB"
     if peaks := device.peaks:
-        core = f"{peaks.int8_gmacs:g} int8 GMAC/s, {peaks.fp32_gflops:g} fp32 GFLOP/s"
-        yield "peaks", f"of a core {core}; of the memory {peaks.memory_gbs:g} GB/s"
-    yield "engines", f"{', '.join(device.engines)}: the first that is installed; threads: {device.threads}"
+        core = f"{peaks.int8_gmacs:g} int8 GMAC/s and {peaks.fp32_gflops:g} fp32 GFLOP/s per core"
+        yield "peaks", f"{core}; memory {peaks.memory_gbs:g} GB/s"
+    yield "engines", f"the first installed of {', '.join(device.engines)}; threads: {device.threads}"
     if device.affinity:
-        yield "stays on cores", ranges(device.affinity)
+        yield "runs on cores", ranges(device.affinity)
     reads = device.reads
     yield "temperature", f"zones {', '.join(reads.temperature)}" if reads.temperature else "all zones"
     yield "clock, power", f"{reads.clock}, {reads.power}{f': {chr(43).join(reads.rails)}' if reads.rails else ''}"
@@ -189,8 +201,8 @@ def facts(device: DeviceFile, comes_along: bool) -> Iterator[tuple[str, str]]:
         yield provider.name.replace("ExecutionProvider", ""), f"{provider.use}: {provider.why}"
     for trap in device.traps:
         yield "trap", trap
-    if device.soc and comes_along:
-        yield "sources", "documents, named in its file; nothing was ever run on one"
+    if device.soc and bundled:
+        yield "sources", "documents named in its file; never tested on a real board"
 
 
 def print_known(files: Sequence[DeviceFile], here: str) -> None:

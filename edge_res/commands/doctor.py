@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
+import typer
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from edge_res import __version__
+from edge_res.commands.options import Json
 from edge_res.doctor import Finding, examine
 
 SCHEMA = 1
@@ -19,14 +21,18 @@ _STYLES = {"ok": "green", "unknown": "dim", "warning": "yellow", "problem": "bol
 _INDENT = 9  # the width of the severities
 
 
-def run(as_json: bool) -> int:
-    """Look for what keeps `edgeres listen` from its work; returns the exit code, 1 where something does."""
+def doctor(*, as_json: Json = False) -> None:
+    """Find what keeps `edgeres listen` from working on this machine, and show how to fix it.
+
+    The exit code is 1 if there is a problem.
+    """
     findings = print_json(examine()) if as_json else print_lines(examine())
-    return EXIT_PROBLEM if any(finding.severity == "problem" for finding in findings) else 0
+    if any(finding.severity == "problem" for finding in findings):
+        raise typer.Exit(EXIT_PROBLEM)
 
 
 def print_json(findings: Iterable[Finding]) -> list[Finding]:
-    """One object, as docs/doctor.md says."""
+    """One object, as docs/reference/json-reports.md describes it."""
     found = list(findings)
     counts = {f"{name}s": sum(finding.severity == name for finding in found) for name in ("problem", "warning")}
     body = {"edgeres_doctor": SCHEMA, "version": __version__, **counts, "findings": [asdict(one) for one in found]}
@@ -35,7 +41,7 @@ def print_json(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def print_lines(findings: Iterable[Finding]) -> list[Finding]:
-    """A line each as soon as it is known, with the command that mends it below; then the count."""
+    """A line each as soon as it is known, with the command that fixes it below; then the count."""
     console = Console(highlight=False)
     found = []
     for finding in findings:

@@ -3,55 +3,55 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.evaluation.clips import evaluate
-from edge_res.model.ensemble import read_ensemble
-from edge_res.model.models import choose_engine
+from edge_res.commands.options import Bundles, Data, Engine, EngineThreads, Json, Mode, Sets
+from edge_res.telling import say
 from edge_res.writing import writing
 
 
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """What was asked for on the command line."""
+def evaluate(
+    *,
+    model: Bundles,
+    data: Data,
+    sets: Sets = None,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Use only clips of the groups that validated the model, by its own split.")
+    ] = False,
+    engine: Engine = None,
+    mode: Mode = None,
+    threads: EngineThreads = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure the accuracy of a model on clips, and its misses and false accepts on long recordings."""
+    from edge_res.evaluation.clips import evaluate as evaluate_clips
+    from edge_res.model.ensemble import read_ensemble
+    from edge_res.model.models import choose_engine
 
-    model: str
-    data: Path
-    sets: tuple[str, ...]
-    unseen: bool
-    engine: str | None
-    mode: Literal["step", "window"] | None
-    threads: int
-    json: bool
-
-
-def run(options: EvaluateOptions) -> None:
-    """Judge a bundle, or an ensemble, by clips."""
-    console = Console(stderr=True)
-    engine, instead = choose_engine(options.engine)
+    runner, instead = choose_engine(engine)
     if instead:
-        console.print(instead, highlight=False, markup=False)
-    ensemble = read_ensemble(options.model)
-    models = ensemble.load(engine, options.mode, options.threads)
+        say(instead)
+    ensemble = read_ensemble(model)
+    models = ensemble.load(runner, mode, threads or 1)
     columns = (BarColumn(), TextColumn("{task.completed} of {task.total} clips"), TimeRemainingColumn())
+    console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("clips", total=None)
 
         def tell(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        metrics, _, left_out = evaluate(ensemble.chains(models), options.data, options.sets, options.unseen, tell)
+        metrics, _, left_out = evaluate_clips(ensemble.chains(models), data, tuple(sets or ()), unseen, tell)
     manifest = ensemble.manifest
     told = {"model": manifest.name, "engine": models[0].runner.engine, "mode": models[0].mode, "left_out": left_out}
     with writing():
-        if options.json:
+        if as_json:
             print(json.dumps({**told, **metrics, "labels": manifest.labels}, ensure_ascii=False), flush=True)
         else:
             show(Console(), told, metrics, manifest.labels)
@@ -90,16 +90,16 @@ def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels
     if len(groups) > 1:
         shares = sorted(groups.items(), key=lambda item: item[1]["accuracy"])
         text = ", ".join(f"{name} {one['accuracy']:.0%} of {one['n']}" for name, one in shares[:5])
-        console.print(f"{len(groups)} groups; the lowest: {text}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{len(groups)} groups, the worst: {text}", highlight=False, markup=False, soft_wrap=True)
 
 
 def sentence_on(stream: dict[str, Any]) -> str:
-    """What long recordings showed."""
+    """The figures of long recordings in a sentence."""
     low, high = stream["miss_rate_interval"]
     words = (
         f"{stream['missed']} of {stream['words']} words missed ({low:.1%} to {high:.1%}), " if stream["words"] else ""
     )
     return (
-        f"{stream['recordings']} long recordings of {60 * stream['hours']:.1f} minutes: {words}"
+        f"{stream['recordings']} long recordings, {60 * stream['hours']:.1f} minutes: {words}"
         f"{stream['false_accepts']} false accepts, {stream['false_accepts_an_hour']:g} an hour"
     )

@@ -3,103 +3,138 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import typer
 from rich.console import Console
 
-from edge_res.errors import ConfigError, ExportError
-from edge_res.evaluation.metrics import judged_on
-from edge_res.export.bundling.answers import is_quantized
-from edge_res.export.bundling.foreign import from_onnx
-from edge_res.export.bundling.material import Material, from_run
-from edge_res.export.bundling.packaging import build
-from edge_res.export.training.report import add_export
-from edge_res.model.bundle import Bundle
-from edge_res.writing import write_whole
+from edge_res.errors import ConfigError, ExportError, OutputError
+from edge_res.telling import say
+from edge_res.writing import replace_file
+
+if TYPE_CHECKING:
+    from edge_res.export.bundling.material import Material
+    from edge_res.model.bundle import Bundle
+
+_ONNX_FILE = "For an ONNX file"
 
 
-@dataclass(frozen=True)
-class ExportOptions:
-    """What was asked for on the command line."""
+def export(
+    *,
+    model: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_ONNX", help="Network: a run folder of `edgeres train`, or an ONNX file.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Bundle to write.")] = Path("model.edgeres"),
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default="the file's", help="Name of the model in the bundle.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", show_default="where it was", help="Data of the run, if it has been moved."),
+    ] = None,
+    ranges: Annotated[
+        Literal["minmax", "percentile", "entropy"] | None,
+        typer.Option(
+            metavar="METHOD",
+            show_default="minmax",
+            help="Method that finds the ranges of activations: minmax, percentile or entropy.",
+        ),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default="the training data",
+            help="Folder of clips to find the ranges with.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml", help="Description of an ONNX file: its labels, front-end and calibration clips."
+        ),
+    ] = None,
+    target: Annotated[
+        Literal["tensorrt"] | None, typer.Option(help="Target to add a symmetric int8 model for.")
+    ] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write the plain ONNX files beside the bundle.")] = False,
+    tflite: Annotated[bool, typer.Option("--tflite", help="Write the plain TFLite files beside the bundle.")] = False,
+) -> None:
+    """Quantize a network to int8 and write a bundle, unless one of its checks fails."""
+    from edge_res.export.bundling.packaging import build
+    from edge_res.export.training.report import add_export
 
-    model: Path
-    out: Path
-    data: Path | None
-    config: Path | None
-    name: str
-    ranges: str | None
-    calibration: Path | None
-    target: str | None
-    onnx: bool
-    tflite: bool
+    check_target(out)
+    with Console(stderr=True).status("reading recordings") as status:
+        material = gather(model, data=data, config=config, ranges=ranges, calibration=calibration)
+        bundle = build(material, out, name or out.stem, ranges or "minmax", target, status.update)
+        if model.suffix != ".onnx":
+            add_export(model, bundle)
+    for suffix, wanted in (("onnx", onnx), ("tflite", tflite)):
+        for file in [file for file in bundle.members if wanted and file.endswith(suffix)]:
+            write_plain(out.with_name(f"{out.stem}.{file}"), bundle.members[file])
+    for line in summary(out, bundle):
+        say(line)
 
 
-def run(options: ExportOptions) -> None:
-    """Export with a spinner on a terminal, and say what the bundle is worth."""
-    check_target(options.out)
-    console = Console(stderr=True)
-    with console.status("reading recordings") as status:
-        material = gather(options)
-        bundle = build(material, options.out, options.name, options.ranges or "minmax", options.target, status.update)
-        if options.model.suffix != ".onnx":
-            add_export(options.model, bundle)
-    for suffix, wanted in (("onnx", options.onnx), ("tflite", options.tflite)):
-        for member in [name for name in bundle.members if wanted and name.endswith(suffix)]:
-            write_plain(options.out.with_name(f"{options.out.stem}.{member}"), bundle.members[member])
-    console.print("\n".join(summary(options.out, bundle)), highlight=False, markup=False, soft_wrap=True)
+def gather(
+    model: Path, *, data: Path | None, config: Path | None, ranges: str | None, calibration: Path | None
+) -> Material:
+    """The material of a run folder or of an ONNX file; an option that has no effect on it is a `ConfigError`."""
+    from edge_res.export.bundling.answers import is_quantized
+    from edge_res.export.bundling.foreign import from_onnx
+    from edge_res.export.bundling.material import from_run
 
-
-def gather(options: ExportOptions) -> Material:
-    """The material of a run folder or of an ONNX file; an option that means nothing for it is a `ConfigError`."""
-    if options.model.suffix == ".onnx":
-        if options.data is not None:
+    if model.suffix == ".onnx":
+        if data is not None:
             raise ConfigError(
-                f"--data is for a run folder and {options.model} is an ONNX file; --calibration FOLDER names its "
-                "recordings."
+                f"--data is for a run folder, and {model} is an ONNX file; name its recordings with --calibration."
             )
-        if options.config is None:
+        if config is None:
             raise ConfigError(
-                f"{options.model} does not say its labels, front-end and calibration recordings; give --config "
-                "model.toml (docs/export.md shows one)."
+                f"{model} does not state its labels, front-end and calibration recordings; describe them with "
+                "--config model.toml (docs/reference/onnx.md shows one)."
             )
-        material = from_onnx(options.model, options.config, options.calibration)
-        if options.ranges is not None and is_quantized(material.network):
-            raise ConfigError(f"{options.model} is quantized already and keeps its ranges; leave --ranges out.")
+        material = from_onnx(model, config, calibration)
+        if ranges is not None and is_quantized(material.network):
+            raise ConfigError(f"{model} is already quantized and keeps its ranges; leave --ranges out.")
         return material
-    if options.config is not None:
+    if config is not None:
         raise ConfigError(
-            f"--config describes an ONNX file and {options.model} is a run folder, which says all that; leave it out."
+            f"--config describes an ONNX file, and {model} is a run folder, which needs none; leave it out."
         )
-    return from_run(options.model, options.data, options.calibration)
+    return from_run(model, data, calibration)
 
 
 def check_target(out: Path) -> None:
-    """Refuse a file that could not be written, before all the work."""
+    """Refuse a file that cannot be written, before all the work."""
     if out.is_dir():
         raise ConfigError(f"-o {out} is a folder; name a file in it, such as {out / 'model.edgeres'}.")
     if not out.parent.is_dir():
-        raise ConfigError(f"-o {out}: there is no folder {out.parent}; make it first.")
+        raise ConfigError(f"-o {out}: there is no folder {out.parent}; create it first.")
     if not os.access(out.parent, os.W_OK):
-        raise ConfigError(f"-o {out}: nothing can be written in {out.parent}; name another folder.")
+        raise ConfigError(f"-o {out}: {out.parent} is not writable; name another folder.")
 
 
 def write_plain(path: Path, content: bytes) -> None:
-    """A file beside the bundle."""
+    """Write a file beside the bundle."""
     try:
-        write_whole(path, content)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror}; the bundle is whole.") from None
+        replace_file(path, content, hint="the bundle is complete")
+    except OutputError as error:
+        raise ExportError(str(error)) from None
 
 
 def summary(out: Path, bundle: Bundle) -> list[str]:
-    """What the bundle is worth, a line each."""
+    """Sizes, costs and accuracy of the bundle, a line each."""
+    from edge_res.evaluation.metrics import judged_on
+
     manifest, metrics = bundle.manifest, bundle.manifest.metrics
     network = manifest.network
     told = [f"{out}: {out.stat().st_size:,} bytes; " + ", ".join(sorted(bundle.members))]
     if "macs_hop" in network:
         ratio = network["macs_window"] / network["macs_hop"]
-        told.append(f"{network['macs_hop']:,} multiply-adds a hop, {ratio:.1f} times fewer than a window takes")
+        told.append(f"{network['macs_hop']:,} multiply-adds a hop, {ratio:.1f} times fewer than for a window")
     else:
         told.append(f"window model only: {network['window_only']}")
     if accuracy := metrics.get("validation_int8"):
@@ -112,13 +147,13 @@ def summary(out: Path, bundle: Bundle) -> list[str]:
     for key, what in (("agreement_int8", "int8"), ("agreement_symmetric", "symmetric int8 for TensorRT")):
         if alike := metrics.get(key):
             told.append(
-                f"{what} and the given file in ONNX Runtime, on {alike['windows']} calibration windows: the same label "
-                f"in {alike['same_label']:.1%}, logits of up to {alike['largest_logit']:.3g} at most "
-                f"{alike['largest_difference']:.2g} apart"
+                f"{what} against the given file in ONNX Runtime, on {alike['windows']} calibration windows: the same "
+                f"label in {alike['same_label']:.1%}; logits up to {alike['largest_logit']:.3g} differ by at most "
+                f"{alike['largest_difference']:.2g}"
             )
     if accuracy := metrics.get("validation_symmetric"):
         told.append(
-            f"symmetric int8 for TensorRT, where it was never run: accuracy {accuracy['accuracy']:.1%} in ONNX Runtime"
+            f"symmetric int8 for TensorRT, never run there: accuracy {accuracy['accuracy']:.1%} in ONNX Runtime"
         )
     if stream := metrics.get("validation_stream"):
         told.append(

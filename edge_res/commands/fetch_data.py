@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
@@ -13,8 +15,21 @@ from edge_res.export.datasets.fetch import SETS, fetch
 from edge_res.telling import say
 
 
-def run(name: str, out: Path, url: str | None, sha256: str | None) -> None:
-    """Fetch a public set with a progress bar on a terminal; the last line tells what to do with it."""
+def fetch_data(
+    *,
+    name: Annotated[
+        Literal["speech-commands", "esc50"], typer.Argument(metavar="NAME", help="Data set: speech-commands or esc50.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the data set and its archive.")
+    ] = Path("data"),
+    sha256: Annotated[
+        str | None,
+        typer.Option(metavar="HEX", show_default="the published one", help="Checksum that the archive must have."),
+    ] = None,
+    url: Annotated[str | None, typer.Option(hidden=True, help="Mirror of the archive.")] = None,
+) -> None:
+    """Download a public data set to train on, and print the command that trains; a second run resumes the first."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
@@ -26,7 +41,7 @@ def run(name: str, out: Path, url: str | None, sha256: str | None) -> None:
 
             def tell(what: str, done: int, total: int | None) -> None:
                 nonlocal now
-                if what != now:  # the speed and the time left are of this work alone
+                if what != now:  # speed and time left start anew
                     bar.reset(task, total=total, description=what)
                     now = what
                 bar.update(task, completed=done, total=total)

@@ -6,19 +6,24 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_res.evaluation.metrics import judged_on
-from edge_res.model.bundle import Bundle, read_bundle
+from edge_res.commands.options import Bundle as BundleArgument
+from edge_res.commands.options import Json
 from edge_res.writing import writing
 
+if TYPE_CHECKING:
+    from edge_res.model.bundle import Bundle
 
-def run(model: str, as_json: bool) -> None:
-    """Print what a bundle says of itself."""
+
+def info(*, model: BundleArgument = "default", as_json: Json = False) -> None:
+    """Show what a bundle contains: labels, front-end, network, accuracy, files."""
+    from edge_res.model.bundle import read_bundle
+
     bundle = read_bundle(model)
     if as_json:
         with writing():
@@ -32,7 +37,7 @@ def run(model: str, as_json: bool) -> None:
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
-    """All of the manifest, and the bytes of each member."""
+    """All of the manifest, and the bytes of each file."""
     manifest = bundle.manifest
     return {
         **{name: getattr(manifest, name) for name in ("name", "labels", "background", "frames", "hop", "delay_s")},
@@ -48,6 +53,8 @@ def describe(bundle: Bundle) -> dict[str, Any]:
 
 def sentences(bundle: Bundle) -> dict[str, str]:
     """The same for a person."""
+    from edge_res.evaluation.metrics import judged_on
+
     manifest, network = bundle.manifest, bundle.manifest.network
     params = manifest.front_end
     frame_s = params.hop_length / params.sample_rate_hz
@@ -71,15 +78,15 @@ def sentences(bundle: Bundle) -> dict[str, str]:
     told |= told_or_raw("validated", same, lambda labels: {"validated": judged_on(labels, manifest.labels)})
     told["files"] = ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items()))
     if "window-symmetric.onnx" in bundle.members:
-        told["for TensorRT"] = "window-symmetric.onnx, never run on TensorRT here"
+        told["for TensorRT"] = "window-symmetric.onnx, never run on TensorRT"
     if "manifest_sha256" in manifest.training:
-        told["trained on"] = f"data with manifest SHA-256 {manifest.training['manifest_sha256']}"
+        told["trained on"] = f"data whose manifest has the SHA-256 {manifest.training['manifest_sha256']}"
     told["made with"] = ", ".join(f"{name} {version}" for name, version in manifest.tools.items())
     return told
 
 
 def told_or_raw(title: str, figures: Any, tell: Callable[[Any], dict[str, str]]) -> dict[str, str]:
-    """Figures in sentences; those that another program put into the bundle, and no sentence fits, as they are."""
+    """Figures in sentences; as JSON where another program wrote them and no sentence fits."""
     if not figures:
         return {}
     try:

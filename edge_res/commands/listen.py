@@ -4,65 +4,150 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import typer
+
+from edge_res.commands.options import (
+    Channel,
+    Engine,
+    EngineThreads,
+    GiveUp,
+    Mode,
+    PcmFormat,
+    complete_bundle,
+)
 from edge_res.errors import ConfigError, OutputError
-from edge_res.listener import Listener
-from edge_res.sinks import Sink
-from edge_res.sinks.jsonl import JsonLines
 from edge_res.telling import ended_by_signal, say
 
-_AT_ONCE = 12  # hops that a recording is read in
+if TYPE_CHECKING:
+    from edge_res.sinks import Sink
 
 
-@dataclass(frozen=True)
-class ListenOptions:
-    """What was asked for on the command line."""
+def listen(
+    *,
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCE]...",
+            show_default="mic:",
+            help="Sources to listen to, several at once. mic: is the default microphone, mic:WHICH another: a part of "
+            "its name, its index, card, USB id or port. Recordings: FILE.wav, .flac, .ogg, .npy, .csv, .edgerec (a "
+            "session), a FOLDER of them, demo:. Raw PCM on stdin: -. Sensors: serial:PATH?…, udp://:PORT?…, "
+            "mqtt://BROKER/TOPIC?…, iio:DEVICE?…. More: docs/reference/sources.md.",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="BUNDLE",
+            autocompletion=complete_bundle,
+            help="Bundle to listen with: a file, or a bundled model, `default` or `tiny`. A+B is an ensemble of both.",
+        ),
+    ] = "default",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            rich_help_panel="Engine",
+            help="Device file that sets engine, threads and cores: a name from `edgeres devices --known`, or a TOML "
+            "file.",
+        ),
+    ] = None,
+    engine: Engine = None,
+    mode: Mode = None,
+    threads: EngineThreads = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=VALUE", help="Threshold of a label, such as yes=0.9, or of all: *=0.8. Repeatable."
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["table", "jsonl"], typer.Option(help="Format of the output: for people, or one JSON object a line.")
+    ] = "table",
+    scores: Annotated[bool, typer.Option("--scores", help="Print the scores of every hop as well.")] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", rich_help_panel="Source", help="Play recordings at their own pace.")
+    ] = False,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="HZ", rich_help_panel="Source", help="Sample rate of raw PCM, arrays or a sensor, in Hz."
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel="Source",
+            help="Number of channels of raw PCM, a microphone or a sensor.",
+        ),
+    ] = None,
+    channel: Channel = None,
+    pcm_format: PcmFormat = None,
+    give_up: GiveUp = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            rich_help_panel="Files",
+            help="Output that gets the events as well, such as jsonl:events.jsonl, a file to append to. Repeatable.",
+        ),
+    ] = None,
+    health_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            rich_help_panel="Files",
+            help="File for the state, losses and level of each source, replaced every second.",
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.edgerec",
+            rich_help_panel="Files",
+            help="File to record the session in: samples, gaps, health and answers.",
+        ),
+    ] = None,
+    record_frames: Annotated[
+        bool,
+        typer.Option(
+            "--record-frames",
+            rich_help_panel="Files",
+            help="Record the quantized frames as well, which replay exactly on any machine; requires --record.",
+        ),
+    ] = False,
+    loop: Annotated[
+        bool, typer.Option("--loop", rich_help_panel="Source", help="Repeat recordings until you stop it.")
+    ] = False,
+) -> None:
+    """Listen to sources and print what is heard, until they end or you press Ctrl-C."""
+    from edge_res.listener import Listener
 
-    sources: Sequence[str]
-    model: str
-    device: str | None
-    engine: str | None
-    mode: Literal["step", "window"] | None
-    threads: int | None
-    thresholds: Sequence[str]
-    format: Literal["table", "jsonl"]
-    scores: bool
-    realtime: bool
-    rate: int | None
-    channels: int | None
-    channel: str | None
-    pcm_format: Literal["s16le", "f32le"] | None
-    give_up_s: float | None
-    health_file: Path | None
-    record: Path | None
-    record_frames: bool
-    loop: bool
-
-
-def run(options: ListenOptions) -> None:
-    """Listen until the sources end or the user does."""
     listener = Listener(
-        *options.sources,
-        model=options.model,
-        engine=options.engine,
-        mode=options.mode,
-        threads=options.threads,
-        device=options.device,
-        thresholds=read_thresholds(options.thresholds),
-        channel=options.channel,
-        rate_hz=options.rate,
-        channels=options.channels,
-        pcm_format=options.pcm_format,
-        give_up_s=options.give_up_s,
-        realtime=options.realtime,
-        loop=options.loop,
-        record=options.record,
-        record_frames=options.record_frames,
-        health_file=options.health_file,
-        sinks=[make_sink(options)],
+        *(sources or ["mic:"]),
+        model=model,
+        engine=engine,
+        mode=mode,
+        threads=threads,
+        device=device,
+        thresholds=read_thresholds(threshold or []),
+        channel=channel,
+        rate_hz=rate,
+        channels=channels,
+        pcm_format=pcm_format,
+        give_up_s=give_up,
+        realtime=realtime,
+        loop=loop,
+        record=record,
+        record_frames=record_frames,
+        health_file=health_file,
+        to=to or [],
+        sinks=[printer(format, scores)],
     )
     try:
         with ended_by_signal():
@@ -91,16 +176,19 @@ def read_thresholds(texts: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def make_sink(options: ListenOptions) -> Sink:
+def printer(format: str, scores: bool) -> Sink:
+    """What prints on stdout: JSON lines, or for people a live table on a terminal and lines in a pipe."""
     if sys.stdout is None:
         raise OutputError("stdout is closed, and events are written there; give it a file or a pipe.")
-    if options.format == "jsonl":
-        return JsonLines(sys.stdout, options.scores)
+    if format == "jsonl":
+        from edge_res.sinks.jsonl import JsonLines
+
+        return JsonLines(sys.stdout, scores)
     from rich.console import Console  # 3 MB that a service does not need
 
     from edge_res.sinks.table import Lines, LiveTable
 
     console = Console()
-    if console.is_terminal and not options.scores:
+    if console.is_terminal and not scores:
         return LiveTable(console)
-    return Lines(console, options.scores)
+    return Lines(console, scores)

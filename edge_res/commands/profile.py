@@ -1,50 +1,36 @@
-"""`edgeres profile`."""
+"""`edgeres profile`: measured here or on another machine, estimated, or two profiles compared."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+import typer
 
-from edge_res.choices import MODES
-from edge_res.devices import DeviceFile, describe_mismatch, detect, find_device, known_devices, stay_on
-from edge_res.devices.files import devices_of_family, left_out
-from edge_res.devices.machine import machine_name
-from edge_res.engines import load_engine
-from edge_res.errors import ConfigError, EdgeResError, EngineError, ModelError
-from edge_res.measured import Settings, key_of, save, saved_settings
-from edge_res.model.bundle import Bundle
-from edge_res.model.ensemble import read_ensemble
-from edge_res.model.verify import installed_engines
-from edge_res.profiling.observe import Observer
-from edge_res.profiling.recommend import Recommendation, recommend
-from edge_res.profiling.reference import best_known_us, keep_best
-from edge_res.profiling.report import Report, describe_bundle, describe_machine, make_report
-from edge_res.profiling.rows import Row, agreeing, judged_again, measure_row, reference_of, together
-from edge_res.profiling.sensors import Sensors, open_sensors
-from edge_res.profiling.tables import print_profile
-from edge_res.profiling.worker import PHASES, Task, main
-from edge_res.telling import ended_by_signal, say
-from edge_res.writing import replace_file, writing
+from edge_res.commands.options import (
+    Bundles,
+    HostPython,
+    Install,
+    Json,
+    Ssh,
+    complete_engine,
+    complete_mode,
+    number,
+    on_command_line,
+)
+from edge_res.errors import ConfigError
 
-_IDLE_S = 2.0  # that the power of the idle device is measured
+_ROWS = "Combinations to measure"
+_UNMEASURED = "Without measuring"
+_MEASURING = ("engine", "mode", "threads", "html", "save", "device", "host")
+_OF_HOST = ("install", "ssh", "host_python")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProfileOptions:
-    """What was asked for on the command line."""
+    """What to measure, and what to do with it."""
 
     model: str
     engines: Sequence[str]
@@ -52,214 +38,133 @@ class ProfileOptions:
     threads: Sequence[int]
     seconds: float
     tries: int
-    json: bool
+    as_json: bool
     html: Path | None
     save: bool
     device: str | None
 
 
-def run(options: ProfileOptions) -> None:
-    """Measure all combinations, print them, and do with them what was asked."""
-    ensemble = read_ensemble(options.model)
-    bundles, manifest = ensemble.bundles, ensemble.manifest
-    hop_s = manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
-    name = options.device
-    device, which = (detect(), None) if name is None else find_device(name)
-    doubts = left_out(known_devices() if name is None else devices_of_family(name))
-    for sentence in filter(None, (*doubts, which, stay_on(device.affinity) if name is not None else None)):
-        say(sentence)
-    tasks = tasks_of(options, bundles)
-    check_page(options.html)
-    if options.save:
-        saved_settings("")  # a file that nothing can be added to is told before anything is measured
-    sensors = open_sensors(device.reads)
-    before = sensors.read()
-    measured: list[list[Row]] = []
-    try:
-        with ended_by_signal(), progress(tasks) as tell:
-            idle_w = idle_power(sensors)
-            best_us = best_known_us() or math.inf
-            for number, task in enumerate(tasks):
-                runs, best_us = measure(task, options.tries, best_us, Observer(sensors), idle_w, partial(tell, number))
-                measured.append(runs)
-    except KeyboardInterrupt:
-        say(f"ended after {len(measured)} of {len(tasks)} combinations; nothing was written or saved")
-        sys.exit(130)
-    rows = together_judged(measured, best_us)
-    if best_us < math.inf:
-        keep_best(best_us)
-    found = recommend(rows, hop_s)
-    settings = {"seconds": options.seconds, "tries": options.tries}
-    machine, bundle = {**describe_machine(), "file": file_of(device)}, describe_bundle(bundles)
-    report = make_report(machine, bundle, rows, found, (before, sensors.read()), sensors.rail, settings)
-    try:
-        show(report, options.json, options.html)
-    finally:  # also where nobody reads on: it took minutes
-        if options.save:
-            keep(report, bundles, *found)
-    if all(row.paced is None for row in rows):
-        raise EngineError(f"Nothing could be measured; the first to fail: {rows[0].name}: {rows[0].why.rstrip('.')}.")
+def profile(
+    ctx: typer.Context,
+    *,
+    model: Bundles = "default",
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ENGINE",
+            autocompletion=complete_engine,
+            rich_help_panel=_ROWS,
+            show_default="all installed",
+            help="Engine to measure: litert, onnxruntime or tflite-runtime. Repeatable.",
+        ),
+    ] = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODE",
+            autocompletion=complete_mode,
+            rich_help_panel=_ROWS,
+            show_default="both",
+            help="Mode to measure: step or window. Repeatable.",
+        ),
+    ] = None,
+    threads: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            max=256,
+            metavar="N",
+            rich_help_panel=_ROWS,
+            show_default="1, 2, 4",
+            help="Number of threads to measure. Repeatable.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(callback=number, min=0.1, max=86400.0, metavar="SECONDS", help="Length of each row's paced run."),
+    ] = 10.0,
+    tries: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="Maximum number of runs per row; fewer if two agree.")
+    ] = 3,
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="File for a page with plots.")] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Save the recommended settings, which `edgeres listen` follows.")
+    ] = False,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="FILE FILE", rich_help_panel=_UNMEASURED, help="Compare two files made with --json."),
+    ] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", rich_help_panel=_UNMEASURED, help="Compare profiles even if bundles or hops differ."),
+    ] = False,
+    estimate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            rich_help_panel=_UNMEASURED,
+            help="Estimate the costs on a device: a name from `edgeres devices --known`, a TOML file, or `all`.",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            show_default="the recognised one, on all cores",
+            help="Device file that names the cores to run on and the sensors to read.",
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER@HOST",
+            rich_help_panel="Another machine",
+            help="Host to measure on, over ssh; it is left as it was found.",
+        ),
+    ] = None,
+    install: Install = False,
+    ssh: Ssh = "ssh",
+    host_python: HostPython = "python3",
+) -> None:
+    """Measure what a model costs on this device: each engine, mode and number of threads."""
+    given = on_command_line(ctx)
+    if compare:
+        _refuse_beside("--compare", given, (*_MEASURING, "estimate"))
+        from edge_res.profiling.tables import compare as compare_files
 
+        return compare_files(*compare, anyway=anyway, as_json=as_json)
+    if estimate is not None:
+        _refuse_beside("--estimate", given, _MEASURING)
+        from edge_res.commands.profile_estimate import estimate_costs
 
-def file_of(device: DeviceFile) -> str:
-    """The device file that a profile is of: the one in use, unless this machine is another."""
-    return device.name if describe_mismatch(device) is None else detect().name
-
-
-def check_page(html: Path | None) -> None:
-    """Before hours of work, whether its page has a place."""
-    if html is None:
-        return
-    if not html.absolute().parent.is_dir():
-        raise ConfigError(f"There is no folder {html.parent} for {html}; make it first.")
-    if html.exists() and not html.is_file():
-        raise ConfigError(f"{html} is no file, and the page would take its place; name another.")
-
-
-def show(report: Report, as_json: bool, html: Path | None) -> None:
-    """Print a report, and write its page where one was asked for, also where nobody reads on."""
-    try:
-        with writing():
-            if as_json:
-                print(json.dumps(report, ensure_ascii=False), flush=True)
-            else:
-                print_profile(report, Console())
-    finally:
-        if html is not None:
-            from edge_res.profiling.page import page
-
-            replace_file(html, page(report))
-            say(f"wrote {html}")
-
-
-def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
-    """What is to be measured: what was asked for, by default all installed engines, both modes, one thread and more."""
-    engines = list(dict.fromkeys(options.engines))
-    for engine in engines:
-        load_engine(engine)  # one that was asked for must be there
-    if not engines:
-        engines, not_here = installed_engines()
-        for sentence in not_here:
-            say(f"not measured: {sentence.rstrip('.')}")
-    if not engines:
-        raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
-    for mode in options.modes:
-        if mode not in MODES:
-            raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
-    threads = dict.fromkeys(options.threads or default_threads())
-    tasks = []
-    missing = []
-    for engine in engines:
-        suffix = load_engine(engine).suffix
-        for mode in dict.fromkeys(options.modes or MODES):
-            if sentence := what_lacks(bundles, f"{mode}.{suffix}"):
-                missing.append(sentence)
-            else:
-                tasks += [Task(options.model, engine, mode, count, options.seconds) for count in threads]
-    if not tasks:
-        raise ModelError(missing[0])
-    for sentence in dict.fromkeys(missing if options.modes else ()):
-        say(f"not measured: {sentence.rstrip('.')}")
-    return tasks
-
-
-def what_lacks(bundles: Sequence[Bundle], member: str) -> str:
-    """The sentence on the first bundle that does not hold a member; empty where all do."""
-    try:
-        for bundle in bundles:
-            bundle.member(member)
-    except ModelError as error:
-        return str(error)
-    return ""
-
-
-def default_threads() -> list[int]:
-    """One thread, two, and four, of the cores that this process may use."""
-    cores = len(os.sched_getaffinity(0))
-    return [count for count in (1, 2, 4) if count <= cores]
-
-
-def measure(
-    task: Task,
-    tries: int,
-    best_us: float,
-    observer: Observer,
-    idle_w: float | None,
-    tell: Callable[[str, float], None],
-) -> tuple[list[Row], float]:
-    """Runs of a task until two are stable and agree, `tries` at most, and the shortest reference by now."""
-    runs: list[Row] = []
-    while len(runs) < tries and not (runs and (runs[-1].verdict == "failed" or agreeing(runs))):
-        row = measure_row(task, observer, idle_w, tell)
-        best_us = min(best_us, reference_of(row))
-        runs.append(judged_again(row, best_us))
-    return runs, best_us
-
-
-def together_judged(measured: Sequence[Sequence[Row]], best_us: float) -> list[Row]:
-    """A row of the runs of each task, all judged by the shortest reference that came up."""
-    return [together([judged_again(run, best_us) for run in runs]) for runs in measured]
-
-
-def idle_power(sensors: Sensors) -> float | None:
-    """The power before anything is measured, W; None where no rail is known."""
-    if not sensors.rail:
-        return None
-    powers = []
-    until_s = time.monotonic() + _IDLE_S
-    while time.monotonic() < until_s:
-        powers.append(sensors.read().power_w)
-        time.sleep(_IDLE_S / 10)
-    known = [power for power in powers if power is not None]
-    return sum(known) / len(known) if known else None
-
-
-@contextmanager
-def progress(tasks: Sequence[Task]) -> Iterator[Callable[[int, str, float], None]]:
-    """A bar on a terminal, nothing in a pipe; drawn when there is news, since drawing disturbs what is measured."""
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
-    with Progress(
-        *columns, console=console, auto_refresh=False, disable=not console.is_terminal, transient=True
-    ) as bar:
-        whole = bar.add_task("profile", total=len(tasks))
-
-        def tell(number: int, phase: str, since_s: float) -> None:
-            task = tasks[number]
-            done = (PHASES.index(phase) + min(1.0, since_s / (task.seconds + 1)) * (phase == "paced")) / len(PHASES)
-            name = f"{task.engine} {task.mode}, {task.threads} thread{'s' * (task.threads > 1)}"
-            bar.update(whole, completed=number + done, description=f"{name}: {phase} {since_s:.0f} s", refresh=True)
-
-        yield tell
-
-
-def keep(report: Report, bundles: Sequence[Bundle], recommendation: Recommendation | None, why_none: str) -> None:
-    """Save what is recommended for this machine and bundle."""
-    if recommendation is None:
-        raise EdgeResError(f"Nothing was saved: {why_none}.")
-    machine = machine_name()
-    settings = Settings(
-        machine=machine,
-        model=str(report["bundle"]["name"]),
-        engine=recommendation.engine,
-        mode=recommendation.mode,
-        threads=recommendation.threads,
-        reason=recommendation.reason,
-        measured=date.today().isoformat(),
+        return estimate_costs(model=model, device=estimate, as_json=as_json)
+    if host is None and any(name in given for name in _OF_HOST):
+        raise ConfigError("--install, --ssh and --host-python are about another machine; name it: --host USER@HOST.")
+    options = ProfileOptions(
+        model=model,
+        engines=engine or [],
+        modes=mode or [],
+        threads=threads or [],
+        seconds=seconds,
+        tries=tries,
+        as_json=as_json,
+        html=html,
+        save=save,
+        device=device,
     )
-    path = save(key_of(machine, bundles), settings, json.dumps(report, ensure_ascii=False))
-    say(f"saved in {path}; `edgeres listen` follows it")
+    if host is not None:
+        from edge_res.commands.profile_remote import measure_there
+        from edge_res.remote.ssh import Host
+
+        return measure_there(options, Host(name=host, ssh=ssh, python=host_python), install=install)
+    from edge_res.commands.profile_here import measure_here
+
+    measure_here(options)
 
 
-def worker(task: str) -> None:
-    """The process that measures one row; it ends with the one that started it, which holds its stdin open."""
-    threading.Thread(target=end_with_stdin, daemon=True).start()
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
-        os.dup2(2, 1)  # what a library prints is none of the figures
-        main(task, out)
-
-
-def end_with_stdin() -> None:
-    while os.read(0, 1):
-        pass
-    os._exit(1)
+def _refuse_beside(option: str, given: Mapping[str, str], measuring: Sequence[str]) -> None:
+    """Refuse an option about measuring beside one that measures nothing."""
+    for name in measuring:
+        if name in given:
+            raise ConfigError(f"{option} measures nothing, so {given[name]} has no effect; leave one of them out.")

@@ -34,13 +34,13 @@ from edge_res.writing import writing
 
 LABEL = "ESTIMATE, not measured"
 _UNKNOWN = (
-    "No stable profile of LiteRT with one thread is saved, so nothing is known of this estimate's error; "
+    "No stable profile of LiteRT with one thread is saved, so the error of this estimate is unknown; "
     "`edgeres profile --save` saves one."
 )
 
 
-def run(model: str, device: str, as_json: bool) -> None:
-    """Print what a hop may take on a device, or on all whose files tell what they can do."""
+def estimate_costs(*, model: str, device: str, as_json: bool) -> None:
+    """Print how long a hop may take on a device, or on all whose files have a table [peaks]."""
     ensemble = read_ensemble(model)
     bundles, manifest = ensemble.bundles, ensemble.manifest
     hop_ms = 1000 * manifest.hop * manifest.front_end.hop_length / manifest.front_end.sample_rate_hz
@@ -54,14 +54,14 @@ def run(model: str, device: str, as_json: bool) -> None:
         device = own.device
         known[device] = own
     if device not in known and not (known and device == "all"):
-        others = f"those are {', '.join(known)}" if known else "none that comes along has it"
-        raise ConfigError(f"{device!r} is no device whose file has a table [peaks] to estimate from; {others}.")
+        others = f"known are {', '.join(known)}" if known else "none of the bundled ones has it"
+        raise ConfigError(f"{device!r} is not a device whose file has a table [peaks] to estimate from; {others}.")
     saved = [body for body in saved_profiles() if is_report(body) and not (derived and of_another(body, here))]
     measured = measurements(saved, known)
     works = work_of(bundles)
     if not works:
         for bundle in bundles:
-            bundle.member("window.tflite")  # of one of them the sentence says that it is not there
+            bundle.member("window.tflite")  # raises for the one that lacks it
     chosen = list(known.values()) if device == "all" else [known[device]]
     found = [calibrated(estimate(work, peaks, mode), measured) for peaks in chosen for mode, work in works.items()]
     with writing():
@@ -82,26 +82,26 @@ def run(model: str, device: str, as_json: bool) -> None:
             if derived and derived in chosen:
                 console.print(derived_sentence(derived), markup=False, highlight=False)
             if device == "all" and (without := without_peaks(known)):
-                told = f"Not estimated, since their files have no [peaks]: {', '.join(without)}."
-                console.print(told, markup=False, highlight=False)
+                sentence = f"Not estimated, since their files have no [peaks]: {', '.join(without)}."
+                console.print(sentence, markup=False, highlight=False)
 
 
 def of_another(report: Report, here: str) -> bool:
-    """Whether it is of another machine that has the same generic file: what was derived here is not true of it."""
+    """Whether a report is of another machine with the same generic file, to which peaks derived here do not apply."""
     device = report["device"]
     return bool(device.get("file") == here and device.get("name") != machine_name())
 
 
 def derived_sentence(peaks: Peaks) -> str:
     return (
-        f"{peaks.device} is this machine, whose device file has no [peaks]; by its cores' features at "
-        f"{peaks.clock_hz / 1e6:.0f} MHz they are {peaks.int8_macs_s / 1e9:.0f} GMAC/s of int8 and "
-        f"{peaks.fp32_flops_s / 1e9:.0f} GFLOP/s, and a copy moves {peaks.memory_bytes_s / 1e9:.0f} GB/s."
+        f"{peaks.device} is this machine, whose device file has no [peaks]; derived from its cores' features at "
+        f"{peaks.clock_hz / 1e6:.0f} MHz: {peaks.int8_macs_s / 1e9:.0f} int8 GMAC/s, "
+        f"{peaks.fp32_flops_s / 1e9:.0f} GFLOP/s; measured: a copy moves {peaks.memory_bytes_s / 1e9:.0f} GB/s."
     )
 
 
 def without_peaks(known: Collection[str]) -> list[str]:
-    """The devices whose peaks are not `known`; a family is no device."""
+    """The devices whose peaks are not `known`, without families."""
     devices = (device.name for device in usable(known_devices()))
     return [name for name in devices if name not in known and not devices_of_family(name)]
 
@@ -109,7 +109,7 @@ def without_peaks(known: Collection[str]) -> list[str]:
 def show(
     console: Console, name: str, hop_ms: float, found: Sequence[Estimate], measured: Sequence[Measurement]
 ) -> None:
-    console.print(f"{LABEL}: {name}, LiteRT, one thread, µs of a hop of {hop_ms:g} ms", markup=False, style="bold")
+    console.print(f"{LABEL}: {name}, LiteRT, one thread, µs per hop of {hop_ms:g} ms", markup=False, style="bold")
     head = ("ESTIMATE", "mode", "at best", "likely", "at worst", "of the hop", "calibrated")
     console.print(table(head, (texts(one, hop_ms) for one in found)))
     for sentence in errors(measured):
@@ -123,7 +123,7 @@ def texts(one: Estimate, hop_ms: float) -> list[str]:
 
 
 def errors(measured: Sequence[Measurement]) -> list[str]:
-    """How far estimates are from what was measured, before calibration."""
+    """How far estimates are from measurements, before calibration."""
     if not measured:
         return [_UNKNOWN]
     return [

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge_res.commands.profile import ProfileOptions, check_page, show
+from edge_res.commands.profile import ProfileOptions
+from edge_res.commands.profile_here import check_page, show
 from edge_res.devices.files import is_own, known_devices, load_device
 from edge_res.errors import RemoteError
 from edge_res.model.bundle import bundle_path
@@ -19,10 +20,10 @@ from edge_res.remote.ssh import Host, ask
 from edge_res.telling import stopped_with
 
 
-def run(options: ProfileOptions, host: Host, install: bool) -> None:
-    """Measure there, print here; over there nothing is left but what `--save` writes."""
+def measure_there(options: ProfileOptions, host: Host, *, install: bool) -> None:
+    """Measure on the host and print here; only what `--save` writes stays there."""
     check_page(options.html)
-    read_ensemble(options.model)  # a bundle that is none is told before it is sent
+    read_ensemble(options.model)  # reports a damaged bundle before it is sent
     files = {"package.zip": pack()}
     for number, path in enumerate(bundle_path(name) for name in bundle_names(options.model)):
         files[f"{number}.edgeres"] = path.read_bytes()
@@ -37,7 +38,7 @@ def run(options: ProfileOptions, host: Host, install: bool) -> None:
     arguments += ["--save"] if options.save else []
     task = {"task": "profile", "arguments": arguments, "install": install, "requirements": requirements()}
     running = Console(stderr=True).status(f"profiling on {host.name} …")
-    ended = f"ended; {host.name} clears up, and nothing is left there"
+    ended = f"stopped; {host.name} cleans up, and nothing is left there"
     with stopped_with(ended):
         try:
             answer = ask(host, task, files, begun=running.start)
@@ -48,14 +49,16 @@ def run(options: ProfileOptions, host: Host, install: bool) -> None:
     except ValueError:
         report = None
     if not is_report(report):
-        raise RemoteError(f"{host.name} has not profiled: `edgeres profile` ended there with {answer['status']}.")
-    show(report, options.json, options.html)
+        raise RemoteError(
+            f"{host.name} returned no profile: `edgeres profile` ended there with exit code {answer['status']}."
+        )
+    show(report, as_json=options.as_json, html=options.html)
     sys.exit(answer["status"])
 
 
 def own_file(device: str) -> Path | None:
-    """The file of a device that the other machine need not have; None of those that come along."""
+    """The user's own file of a device, which the host may lack; None for a bundled one."""
     if not is_own(device) and not device.endswith(".toml"):
         return None
-    load_device(device)  # a mistake in it is told before it is sent
+    load_device(device)  # reports a mistake in it before it is sent
     return known_devices().get(device, Path(device))

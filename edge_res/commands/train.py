@@ -8,15 +8,133 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edge_res.evaluation.metrics import judged_on
-from edge_res.export.training.settings import TrainSettings, read_recipe
-from edge_res.export.training.trainer import Progress as Step
-from edge_res.export.training.trainer import train
+from edge_res.commands.options import (
+    Batch,
+    Data,
+    Epochs,
+    GroupPattern,
+    Hop,
+    Labels,
+    Precision,
+    Recipe,
+    Seed,
+    Sets,
+    Split,
+    Threads,
+    Validation,
+    ValidationGroups,
+    WindowKind,
+)
+from edge_res.telling import say
+
+if TYPE_CHECKING:
+    from edge_res.export.training.settings import TrainSettings
+    from edge_res.export.training.trainer import Progress as Step
+
+_NETWORK = "Network"
+_TRAINING = "Training"
+
+
+def train(
+    *,
+    data: Data,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder of the run, which `edgeres export` reads.")
+    ] = Path("runs/new"),
+    recipe: Recipe = None,
+    labels: Labels = None,
+    sets: Sets = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=_NETWORK,
+            show_default="the recipe's, else resnet8",
+            help="Network to train: resnet8, 14, 20 … 1202, resnet18 … 152, plain8 … or svm.",
+        ),
+    ] = None,
+    time_padding: Annotated[
+        Literal["valid", "same"] | None,
+        typer.Option(
+            rich_help_panel=_NETWORK,
+            help="Padding along time: `valid` runs on a stream; `same`, as in the paper, only on whole windows.",
+        ),
+    ] = None,
+    windows: WindowKind = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", rich_help_panel=_TRAINING, help="Number of frames in a window."),
+    ] = None,
+    hop: Hop = None,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            rich_help_panel=_TRAINING,
+            help="Number of epochs without a better validation that end the training; 0: never.",
+        ),
+    ] = None,
+    precision: Precision = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", rich_help_panel=_TRAINING, help="Run folder of a larger network to learn from."),
+    ] = None,
+    split: Split = None,
+    validation: Validation = None,
+    validation_groups: ValidationGroups = None,
+    group_pattern: GroupPattern = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted training in --out.")] = False,
+) -> None:
+    """Train a network on clips, and write a run folder for `edgeres export`."""
+    from edge_res.evaluation.metrics import judged_on
+    from edge_res.export.training.trainer import train as train_network
+
+    splits = splits_of(
+        split=split, validation=validation, validation_groups=validation_groups, group_pattern=group_pattern
+    )
+    settings = settings_of(
+        recipe,
+        net={"arch": arch, "time_padding": time_padding},
+        splits=splits,
+        labels=names_of(labels),
+        sets=tuple(sets) if sets else None,
+        windows=windows,
+        frames=frames,
+        hop=hop,
+        epochs=epochs,
+        batch=batch,
+        patience=patience,
+        precision=precision,
+        teacher=teacher,
+        seed=seed,
+        threads=threads,
+    )
+    with StepBar(Console(stderr=True)) as bar, ended_by_hand("the same command with --resume continues") as check:
+
+        def tell(step: Step) -> None:
+            check()
+            bar.show("", step)
+            if step.accuracy is not None:
+                say(str(step))
+
+        finished = train_network(data, out, settings, tell, say, resume)
+    if finished is None:  # another process of this training reports
+        return
+    metrics = finished.metrics
+    low, high = metrics["interval"]
+    judged = judged_on(finished.training["same_session"], finished.labels)
+    say(f"{out}: accuracy {metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']}) {judged}")
 
 
 def names_of(text: str | None) -> tuple[str, ...] | None:
@@ -25,22 +143,25 @@ def names_of(text: str | None) -> tuple[str, ...] | None:
 
 
 def splits_of(
-    split: str | None, validation: float | None, validation_groups: str | None, group_pattern: str | None
+    *, split: str | None, validation: float | None, validation_groups: str | None, group_pattern: str | None
 ) -> dict[str, Any]:
-    """What was asked for of `Splits`."""
+    """The fields of `Splits` that the options set; None where an option is not given."""
     return {
         "by_time": None if split is None else ("*",) if split == "time" else (), "validation": validation,
         "validation_groups": validation_groups, "group_pattern": group_pattern,
     }  # fmt: skip
 
 
-def settings_of(recipe: str | None, asked: Mapping[str, Any], net: Mapping[str, Any], splits: Mapping[str, Any]) -> Any:
-    """A recipe's settings, with what was asked for on the command line (all that is not None) put in their place."""
+def settings_of(
+    recipe: str | None, *, net: Mapping[str, Any], splits: Mapping[str, Any], **asked: Any
+) -> TrainSettings:
+    """A recipe's settings with the fields that the options set, which are those that are not None."""
+    from edge_res.export.training.settings import TrainSettings, read_recipe
 
     def given(options: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in options.items() if value is not None}
 
-    settings = read_recipe(recipe) if recipe else TrainSettings()
+    settings: TrainSettings = read_recipe(recipe) if recipe else TrainSettings()
     return replace(
         settings,
         **given(asked),
@@ -68,7 +189,7 @@ class StepBar:
 
     def show(self, name: str, step: Step) -> None:
         """A step of the training `name`."""
-        if name != self._shown:  # what was done before this process began says nothing about its pace
+        if name != self._shown:  # steps of an earlier process say nothing about the pace of this one
             self._bar.reset(self._task, total=step.total, completed=step.done)
             self._shown, self._accuracy = name, ""
         if step.accuracy is not None:
@@ -79,10 +200,10 @@ class StepBar:
 
 @contextmanager
 def ended_by_hand(way_on: str) -> Iterator[Callable[[], None]]:
-    """Ctrl-C is one sentence. From its first call on, what is yielded ends the work when it is called after Ctrl-C.
+    """End on Ctrl-C with one sentence. The work calls what this yields wherever it can end.
 
-    At once would not do: between epochs PyTorch forks, and waits in destructors, where Python drops exceptions.
-    A second Ctrl-C ends it at once.
+    Before the first call, and at a second Ctrl-C, it ends at once. Later it does not: PyTorch forks between epochs and
+    waits in destructors, where Python drops exceptions.
     """
     checked, pressed = False, False
 
@@ -102,34 +223,7 @@ def ended_by_hand(way_on: str) -> Iterator[Callable[[], None]]:
     try:
         yield check
     except KeyboardInterrupt:
-        print(f"edgeres: stopped; {way_on}", file=sys.stderr)
+        say(f"stopped; {way_on}")
         sys.exit(130)
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def run(data: Path, out: Path, settings: TrainSettings, resume: bool) -> None:
-    """Train with a progress bar on a terminal, a line an epoch in a pipe."""
-    console = Console(stderr=True)
-
-    def say(sentence: str) -> None:
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-
-    with StepBar(console) as bar, ended_by_hand("the same command with --resume goes on") as check:
-
-        def tell(step: Step) -> None:
-            check()
-            bar.show("", step)
-            if step.accuracy is not None:
-                say(str(step))
-
-        finished = train(data, out, settings, tell, say, resume)
-    if finished is None:  # another process of this training tells
-        return
-    metrics = finished.metrics
-    low, high = metrics["interval"]
-    judged = judged_on(finished.training["same_session"], finished.labels)
-    print(  # the last word is there in a pipe, too
-        f"{out}: accuracy {metrics['accuracy']:.1%} ({low:.1%} to {high:.1%}, n = {metrics['n']}) {judged}",
-        file=sys.stderr,
-    )

@@ -3,61 +3,92 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-from numpy.typing import NDArray
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from edge_res.engines import load_engine
+from edge_res.commands.options import Bundle as BundleArgument
+from edge_res.commands.options import Json
 from edge_res.errors import ConfigError, EngineError, ModelError
-from edge_res.model.bundle import Bundle, read_bundle, read_golden
-from edge_res.model.models import load_runner
-from edge_res.model.quantization import quantize
-from edge_res.model.verify import Check, installed_engines, verify
-from edge_res.signal.frontend import FrontEnd
-from edge_res.signal.resample import Resampler
-from edge_res.sources import Wanted
-from edge_res.sources.files import AudioFile
+from edge_res.telling import say
 from edge_res.writing import writing
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-def run(model: str, audio: Path | None, as_json: bool) -> None:
-    """Compare all engines and modes on this machine; a `ModelError` after the table when one is not as it must be."""
+    from edge_res.model.bundle import Bundle
+    from edge_res.model.verify import Check
+
+
+def verify(
+    *,
+    model: BundleArgument = "default",
+    audio: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recording to compare on, instead of the bundle's own stream.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check that all engines and modes compute the same integers on this machine."""
+    from edge_res.model.bundle import read_bundle, read_golden
+    from edge_res.model.verify import installed_engines
+    from edge_res.model.verify import verify as verify_bundle
+
     bundle = read_bundle(model)
     engines, missing = installed_engines()
     if not engines:
         raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
     if audio is None:
-        checks = list(verify(bundle, *read_golden(bundle), engines))
+        checks = list(verify_bundle(bundle, *read_golden(bundle), engines))
     else:
-        checks = list(verify(bundle, frames_of(bundle, audio, engines[0]), None, engines))
-    if as_json:
-        body = {"model": bundle.manifest.name, "checks": [check.to_dict() for check in checks], "missing": missing}
-        with writing():
-            print(json.dumps({**body, "passed": all(check.passed for check in checks)}), flush=True)
-    else:
-        with writing():
+        checks = list(verify_bundle(bundle, frames_of(bundle, audio, engines[0]), None, engines))
+    with writing():
+        if as_json:
+            print(json.dumps(described(bundle, checks, missing)), flush=True)
+        else:
             Console().print(table(checks))
-        for sentence in missing if sys.stderr is not None else ():
-            print(f"edgeres: not checked: {sentence}", file=sys.stderr)
+    if not as_json:
+        for sentence in missing:
+            say(f"not checked: {sentence}")
     if failed := [check for check in checks if not check.passed]:
         first = failed[0]
         raise ModelError(
-            f"The bundle {bundle.manifest.name!r} does not compute here what it must: {len(failed)} of {len(checks)} "
-            f"checks failed, first the {first.mode} model on {first.engine} against {first.against}; "
+            f"The bundle {bundle.manifest.name!r} computes wrong integers here: {len(failed)} of {len(checks)} checks "
+            f"failed, first the {first.mode} model on {first.engine} against {first.against}; "
             "use another engine or mode, and please report this machine."
         )
 
 
+def described(bundle: Bundle, checks: Sequence[Check], missing: Sequence[str]) -> dict[str, Any]:
+    """The checks for --json."""
+    return {
+        "model": bundle.manifest.name,
+        "checks": [check.to_dict() for check in checks],
+        "missing": missing,
+        "passed": all(check.passed for check in checks),
+    }
+
+
 def frames_of(bundle: Bundle, audio: Path, engine: str) -> NDArray[np.int8]:
     """A recording as int8 frames `(n, bins, channels)`, as `listen` would make them."""
+    import numpy as np
+
+    from edge_res.engines import load_engine
+    from edge_res.model.models import load_runner
+    from edge_res.model.quantization import quantize
+    from edge_res.signal.frontend import FrontEnd
+    from edge_res.signal.resample import Resampler
+    from edge_res.sources import Wanted
+    from edge_res.sources.files import AudioFile
+
     manifest = bundle.manifest
     params = manifest.front_end
     if audio.suffix.lower() not in (".wav", ".flac", ".ogg"):
-        raise ConfigError(f"--audio takes a WAV, FLAC or OGG file, which tells its own rate; {audio} is none.")
+        raise ConfigError(f"--audio is {audio}, expected a WAV, FLAC or OGG file, which states its own rate.")
     source = AudioFile(str(audio), Wanted(params.sample_rate_hz, params.channels, 1.0))
     resampler = Resampler(source.rate_hz, params.sample_rate_hz, params.channels)
     front_end = FrontEnd(params, manifest.hop)
@@ -74,11 +105,11 @@ def frames_of(bundle: Bundle, audio: Path, engine: str) -> NDArray[np.int8]:
     return (integers ^ 0x80).view(np.int8) if spec.dtype == np.uint8 else integers
 
 
-def table(checks: list[Check]) -> Table:
+def table(checks: Sequence[Check]) -> Table:
     """One row a check."""
     rows = Table("engine", "mode", "against", "hops", "differing logits", "result")
     for check in checks:
         differing = f"{check.differing} of {check.values}" + (f", by at most {check.largest}" * bool(check.differing))
-        result = "equal" if not check.differing else "differs, as it may" if check.passed else "FAILED"
+        result = "equal" if not check.differing else "differs, as allowed" if check.passed else "FAILED"
         rows.add_row(check.engine, check.mode, check.against, str(check.hops), differing, result)
     return rows

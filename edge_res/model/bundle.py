@@ -21,15 +21,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_res.choices import BUNDLED
 from edge_res.errors import ModelError
 from edge_res.model.heads import DEFAULT_HEAD, HEADS
 from edge_res.signal.frontend import FrontEndParams
-from edge_res.writing import write_whole
+from edge_res.writing import replace_file
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
-SHIPPED = ("default", "tiny")
 _LARGEST_BYTES = 1 << 30  # of all files unpacked: a zip bomb is refused, not unpacked
 _MOST_SMOOTHED = 10_000  # hops, which are minutes
 _LARGEST_WHOLE = 1 << 53  # up to which a float holds every whole number
@@ -179,17 +179,17 @@ class Bundle:
 
 
 def bundle_path(name: str | Path) -> Path:
-    """The path of a bundle; those in `SHIPPED` are inside the package, which is never installed as a zip."""
-    return Path(str(resources.files("edge_res") / "data" / f"{name}.edgeres")) if name in SHIPPED else Path(name)
+    """The path of a bundle; those in `BUNDLED` are inside the package, which is never installed as a zip."""
+    return Path(str(resources.files("edge_res") / "data" / f"{name}.edgeres")) if name in BUNDLED else Path(name)
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Read and check a bundle, one of `SHIPPED` or a file; raises `ModelError` for anything wrong with it."""
+    """Read and check a bundle, one of `BUNDLED` or a file; raises `ModelError` for anything wrong with it."""
     path = bundle_path(path)
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(f"There is no bundle {path}; the bundled ones are {' and '.join(SHIPPED)}.") from None
+        raise ModelError(f"There is no bundle {path}; the bundled ones are {' and '.join(BUNDLED)}.") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise ModelError(f"The bundle {path} cannot be read: {getattr(error, 'strerror', error)}.") from None
     try:
@@ -243,14 +243,13 @@ def _unzip(raw: bytes) -> dict[str, bytes]:
 
 
 def write_bundle(path: str | Path, bundle: Bundle) -> None:
-    """Write a bundle completely or not at all; the same content gives the same bytes."""
-    path = Path(path)
+    """Write a bundle whole or not at all; the same content gives the same bytes. Raises `OutputError`."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         members = {MANIFEST: bundle.manifest.to_json(bundle.members), **dict(sorted(bundle.members.items()))}
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    write_whole(path, packed.getvalue())
+    replace_file(Path(path), packed.getvalue())
 
 
 def pack_golden(stream: NDArray[np.int8], logits: NDArray[np.int8]) -> bytes:

@@ -1,4 +1,4 @@
-"""A profile as JSON: made, and read again. `docs/profile.md` documents it."""
+"""A profile as JSON: made, and read again. `docs/reference/json-reports.md` documents it."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from edge_res.errors import ConfigError, RemoteError
 from edge_res.remote import there
+from edge_res.telling import plain
 
 _FAILED = 255  # ssh's own exit code; all others are the command's (ssh(1))
 _NOT_FOUND = 127  # the shell's exit code for an unknown command
@@ -107,4 +108,4 @@ def _pass_on(stream: IO[bytes], name: str, heard: list[str], begun: Callable[[],
             continue
         heard[:] = [text]
         if has_begun and sys.stderr is not None:
-            sys.stderr.write(f"{name}: {text.removeprefix('edgeres: ')}\n")
+            sys.stderr.write(f"{name}: {plain(text.removeprefix('edgeres: '))}\n")

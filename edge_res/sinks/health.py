@@ -20,7 +20,7 @@ from edge_res.signal.level import decibels
 from edge_res.sinks import Sink
 from edge_res.sources import Source
 from edge_res.stats import Stats
-from edge_res.telling import say
+from edge_res.telling import LOGGER
 from edge_res.writing import replace_file
 
 _EVERY_S = 1.0
@@ -106,7 +106,8 @@ class HealthReport(Sink):
         # Where one source is all there is, its end is that of the program, which says the same.
         if health.state not in ("failed", "ended") or len(self._seen) > 1:
             reason = f": {health.reason}" if health.reason else ""
-            say(f"{health.source} {_SAID[health.state]} at {health.at_s:.1f} s{reason}")
+            level = logging.INFO if health.state in ("healthy", "ended") else logging.WARNING
+            LOGGER.log(level, "%s %s at %.1f s%s", health.source, _SAID[health.state], health.at_s, reason)
         self._report(self._clock())
 
     def finish(self) -> None:
@@ -126,12 +127,12 @@ class HealthReport(Sink):
 
     def _replace(self, path: Path, text: str) -> None:
         try:
-            replace_file(path, text)
+            replace_file(path, text, durable=False)
         except OutputError as error:
             if not self._written:
                 raise
             if not self._told:
-                logging.getLogger("edge_res").warning("%s", error)
+                LOGGER.warning("%s", error)
             self._told = True
         else:
             self._written, self._told = True, False

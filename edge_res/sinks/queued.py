@@ -12,7 +12,7 @@ from edge_res.model.bundle import Manifest
 from edge_res.sinks import Sink
 from edge_res.sources import Source
 from edge_res.stats import Stats
-from edge_res.telling import say
+from edge_res.telling import LOGGER
 
 _PATIENCE_S = 2.0  # that an output may take at the end for what is still queued
 
@@ -68,7 +68,7 @@ class Queued(Sink):
             pass
         left = self._queue.qsize() if self._thread.is_alive() else 0
         if missing := self.dropped + self.failed + left:
-            say(f"{self._name}: {missing} item{'s' * (missing > 1)} could not be delivered")
+            LOGGER.warning("%d item%s could not be delivered to %s", missing, "s" * (missing > 1), self._name)
 
     def _put(self, work: Callable[[], None]) -> None:
         try:
@@ -76,7 +76,7 @@ class Queued(Sink):
         except queue.Full:
             self.dropped += 1
             if not self._behind:
-                say(f"{self._name} does not keep up: what it should get is dropped until it does")
+                LOGGER.warning("%s does not keep up: items are dropped until it does", self._name)
             self._behind = True
         else:
             self._behind = self._behind and self._queue.qsize() > self._queue.maxsize // 2
@@ -93,6 +93,6 @@ class Queued(Sink):
         except Exception as error:
             self.failed += 1
             if not self._failing:
-                say(f"{self._name} failed: {error}")
+                LOGGER.warning("%s failed: %s", self._name, error)
             return False
         return True

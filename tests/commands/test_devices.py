@@ -104,9 +104,9 @@ def test_the_files_that_are_known(tmp_path: Path) -> None:
 
 def test_the_facts_of_a_file() -> None:
     told = edgeres("devices", "--device", "jetson-tx2").stdout.decode()
-    for part in ("NVIDIA Tegra X2", "4 × Cortex-A57", "untested:", "nothing was ever run on"):
+    for part in ("NVIDIA Tegra X2", "4 × Cortex-A57", "untested:", "never tested on a real board"):
         assert part in told
-    assert "stays on cores 0, 3-5" in " ".join(told.split())
+    assert "runs on cores 0, 3-5" in " ".join(told.split())
     (body,) = objects(edgeres("devices", "--device", "jetson-tx2", "--json"))
     assert body["affinity"] == [0, 3, 4, 5]
     assert body["peaks"]["int8_gmacs"] == 16
@@ -117,7 +117,7 @@ def test_of_a_file_of_ones_own_nothing_is_claimed(tmp_path: Path) -> None:
     write_file(tmp_path / "mine.toml", 'soc = "ours"\n')
     told = edgeres("devices", "--device", tmp_path / "mine.toml").stdout.decode()
     assert "ours" in told
-    assert "nothing was ever run" not in told
+    assert "never tested" not in told
 
 
 def test_a_file_of_ones_own_that_cannot_be_used_stops_only_what_names_it(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_file_of_ones_own_that_cannot_be_used_stops_only_what_names_it(tmp_pat
         (["devices", "--known", "--device", "jetson"], "leave one of them out"),
         (["listen", "yes-0.flac", "--device", ""], "There is no device ''"),
         (["profile", "--device", ""], "There is no device ''"),
-        (["profile", "--estimate", ""], "'' is no device"),
+        (["profile", "--estimate", ""], "'' is not a device"),
         (["profile", "--host", ""], "'' is not a host"),
     ],
 )

@@ -71,5 +71,5 @@ def test_the_count(severities: list[str], said: str) -> None:
 def test_a_package_that_every_device_needs_and_this_one_lacks_is_the_doctors(command: tuple[str, ...]) -> None:
     result = edgeres(*command, before="import sys; sys.modules['numpy'] = None")
     assert result.returncode == 7
-    told = "This command needs the package numpy, which is not installed; `edgeres doctor` tells how to get it."
+    told = "This command requires the package numpy, which is not installed; `edgeres doctor` shows how to install it."
     assert sentence(result) == told

@@ -28,4 +28,4 @@ def test_names_that_look_like_markup_are_printed_as_they_are() -> None:
     assert lines[3].split()[:2] == ["[unk]", "2"]
     assert lines[4].split()[0] == "[/x]"
     assert lines[4].rstrip().endswith("[unk] 1")
-    assert lines[5] == "2 groups; the lowest: [b] 50% of 2, [/b] 100% of 2"
+    assert lines[5] == "2 groups, the worst: [b] 50% of 2, [/b] 100% of 2"

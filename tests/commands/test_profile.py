@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from edge_res.commands.profile import file_of
+from edge_res.commands.profile_here import file_of
 from edge_res.devices import detect, load_device
 from edge_res.devices.machine import machine_name
 from edge_res.engines.onnxruntime import op_times
@@ -98,7 +98,8 @@ def keys_of(body: object) -> set[str]:
 
 
 def test_every_field_is_documented(report: dict[str, Any]) -> None:
-    documented = (REPOSITORY / "docs" / "profile.md").read_text().partition("## `--json`")[2].partition("\n## ")[0]
+    text = (REPOSITORY / "docs" / "reference" / "json-reports.md").read_text()
+    documented = text.partition("## edgeres profile\n")[2].partition("\n## ")[0]
     assert {key for key in keys_of(report) if f"`{key}`" not in documented} == set()
 
 
@@ -144,9 +145,9 @@ def test_what_is_no_profile_is_not_compared(tmp_path: Path, text: str) -> None:
         (["--mode", "both"], 2, "There is no mode 'both'"),
         (["--compare", "a.json", "b.json"], 2, "There is no profile a.json"),
         (["--html", "nowhere/page.html"], 2, "There is no folder nowhere"),
-        (["--html", "."], 2, ". is no file"),
-        (["--estimate", "all", "--host", "pi"], 2, "--estimate measures nothing, and --host"),
-        (["--compare", "a.json", "b.json", "--save"], 2, "--compare measures nothing, and --save"),
+        (["--html", "."], 2, ". is not a file"),
+        (["--estimate", "all", "--host", "pi"], 2, "--estimate measures nothing, so --host has no effect"),
+        (["--compare", "a.json", "b.json", "--save"], 2, "--compare measures nothing, so --save has no effect"),
         (["--install"], 2, "name it: --host USER@HOST"),
         (["--host=-oProxyCommand=true"], 2, "'-oProxyCommand=true' is not a host"),
         (["--host", "pi", "--device", "nowhere.toml"], 2, "There is no device file nowhere.toml"),
@@ -217,9 +218,9 @@ def test_the_process_that_measures_ends_with_the_one_that_started_it() -> None:
 
 def test_what_a_library_prints_is_none_of_the_figures() -> None:
     code = (
-        "import os; from edge_res.commands import profile\n"
+        "import os; from edge_res.commands.profile_row import profile_row; from edge_res.profiling import worker\n"
         "def noisy(task, out): os.write(1, b'INFO: of a library\\n'); out.write(task)\n"
-        "profile.main = noisy; profile.worker('figures')"
+        "worker.main = noisy; profile_row('figures')"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -30,7 +30,7 @@ def test_the_table_and_what_is_said_are_labelled(board: Path) -> None:
     told = edgeres("profile", "tiny", "--estimate", board).stdout.decode()
     assert told.startswith("ESTIMATE, not measured")
     assert told.count("ESTIMATE") == 2  # the title, and the head of the column of devices
-    assert "nothing is known of this estimate's error" in " ".join(told.split())
+    assert "the error of this estimate is unknown" in " ".join(told.split())
 
 
 def test_json_is_labelled_and_is_the_estimate(board: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_bundle_without_models_of_litert_is_told(tmp_path: Path) -> None:
 def test_an_unknown_device_is_told() -> None:
     refused = edgeres("profile", "--estimate", "toaster")
     assert refused.returncode == 2
-    assert "'toaster' is no device" in sentence(refused)
+    assert "'toaster' is not a device" in sentence(refused)
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -8,11 +8,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from edge_res.commands.profile import ProfileOptions, tasks_of
+from edge_res.commands.profile import ProfileOptions
+from edge_res.commands.profile_here import tasks_of
 from edge_res.model.bundle import read_bundle, write_bundle
 from tests.edgeres import edgeres, sentence
 
 SHORT = ("--threads", "1", "--seconds", "0.1", "--tries", "1")
+OPTIONS = ProfileOptions(
+    model="tiny", engines=["litert"], modes=["step"], threads=[1], seconds=1.0, tries=1, as_json=False, html=None,
+    save=False, device=None,
+)  # fmt: skip
 
 
 def without(folder: Path, *members: str) -> Path:
@@ -31,13 +36,13 @@ def test_a_bundle_that_holds_nothing_of_what_was_asked_for_is_one_sentence(tmp_p
 
 
 def test_of_what_was_asked_for_that_which_the_bundle_holds_is_measured(tmp_path: Path) -> None:
-    asked = ProfileOptions("x", ["litert", "onnxruntime"], ["step"], [1], 1.0, 1, False, None, False, None)
+    asked = replace(OPTIONS, engines=["litert", "onnxruntime"])
     tasks = tasks_of(asked, [read_bundle(without(tmp_path, "step.tflite"))])
     assert [(task.engine, task.mode) for task in tasks] == [("onnxruntime", "step")]
 
 
 def test_what_was_asked_for_twice_is_measured_once() -> None:
-    asked = ProfileOptions("tiny", ["litert"] * 2, ["step"] * 2, [2, 1, 2], 1.0, 1, False, None, False, None)
+    asked = replace(OPTIONS, engines=["litert"] * 2, modes=["step"] * 2, threads=[2, 1, 2])
     tasks = tasks_of(asked, [read_bundle("tiny")])
     assert [(task.engine, task.mode, task.threads) for task in tasks] == [("litert", "step", 2), ("litert", "step", 1)]
 
@@ -51,7 +56,7 @@ def test_a_configuration_that_cannot_be_added_to_is_told_before_anything_is_meas
 
 
 STABLE = """
-import edge_res.commands.profile as profile
+import edge_res.commands.profile_here as profile
 from edge_res.profiling.recommend import Recommendation
 profile.recommend = lambda rows, hop_s: (Recommendation("litert", "step", 1, "a test"), "")
 from edge_res.cli import main

@@ -12,12 +12,10 @@ from edge_res.model.bundle import Bundle, read_bundle, write_bundle
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from edge_res.commands import export
+from tests.edgeres import edgeres_here
 
 
-def test_a_path_that_looks_like_markup_is_printed_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_path_that_looks_like_markup_is_printed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = read_bundle("default")
 
     def built(material: object, out: Path, *others: object) -> Bundle:
@@ -25,8 +23,7 @@ def test_a_path_that_looks_like_markup_is_printed_as_it_is(
         return bundle
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(export, "gather", lambda options: SimpleNamespace())
-    monkeypatch.setattr(export, "build", built)
-    out = Path("[bold].edgeres")
-    export.run(export.ExportOptions(Path("x.onnx"), out, None, None, "x", None, None, None, False, False))
-    assert capsys.readouterr().err.startswith("[bold].edgeres: ")
+    monkeypatch.setattr("edge_res.commands.export.gather", lambda model, **options: SimpleNamespace())
+    monkeypatch.setattr("edge_res.export.bundling.packaging.build", built)
+    done = edgeres_here("export", "x.onnx", "-o", "[bold].edgeres")
+    assert done.stderr.startswith(b"edgeres: [bold].edgeres: ")

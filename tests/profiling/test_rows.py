@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edge_res.commands.profile import together_judged
+from edge_res.commands.profile_here import together_judged
 from edge_res.profiling.judge import Conditions
 from edge_res.profiling.rows import agreeing, together
 from tests.profiling.rows import FAILED, row

@@ -38,7 +38,7 @@ def test_a_mistake_with_an_ensemble_is_reported_from_there(host: Sshd) -> None:
     assert run.returncode == 11
     printed = run.stderr.decode()
     assert f"{NAME}: There is no device 'no-such-device'" in printed  # its own message
-    assert f"{NAME} has not profiled: `edgeres profile` ended there with 2." in printed
+    assert f"{NAME} returned no profile: `edgeres profile` ended there with exit code 2." in printed
 
 
 def test_a_users_own_device_file_is_sent_along(host: Sshd, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_nothing_is_left_after_an_interrupt(host: Sshd, number: signal.Signals) 
         assert process.returncode == -number
     else:
         assert process.returncode == 130
-        assert printed.decode().splitlines()[-1] == f"edgeres: ended; {NAME} clears up, and nothing is left there"
+        assert printed.decode().splitlines()[-1] == f"edgeres: stopped; {NAME} cleans up, and nothing is left there"
     wait_until(lambda: not processes(host.temporary))
     wait_until(lambda: not host.left())
 

@@ -44,12 +44,12 @@ def block(source: str, samples: int) -> Block:
 def test_what_is_no_file_is_not_replaced(tmp_path: Path, sources: list[Source]) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(OutputError, match=f"{pipe} cannot be written: it is no file"):
+    with pytest.raises(OutputError, match=f"{pipe} cannot be written: it is not a regular file"):
         HealthReport(pipe).start(sources, read_bundle("default").manifest)
     assert pipe.is_fifo()
 
 
-def test_the_file_tells_each_source(tmp_path: Path, sources: list[Source], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_file_tells_each_source(tmp_path: Path, sources: list[Source], caplog: pytest.LogCaptureFixture) -> None:
     clock, path = Clock(), tmp_path / "health.json"
     report = HealthReport(path, clock)
     report.start(sources, read_bundle("default").manifest)
@@ -70,7 +70,7 @@ def test_the_file_tells_each_source(tmp_path: Path, sources: list[Source], capsy
     (demo, other) = json.loads(path.read_text())["sources"]
     assert (demo["state"], demo["reason"]) == ("alarmed", "no sample has come for 1.1 s")
     assert other["state"] == "healthy"
-    assert capsys.readouterr().err == "edgeres: demo: is alarmed at 2.5 s: no sample has come for 1.1 s\n"
+    assert caplog.messages == ["demo: is alarmed at 2.5 s: no sample has come for 1.1 s"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["health.json"]
 
 

@@ -41,7 +41,7 @@ def started(sink: Sink, limit: int) -> Queued:
 
 
 def test_what_comes_while_it_is_slow_is_kept_and_what_does_not_fit_is_counted(
-    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     sink = Slow()
     queued = started(sink, 10)
@@ -52,13 +52,14 @@ def test_what_comes_while_it_is_slow_is_kept_and_what_does_not_fit_is_counted(
     queued.finish()
     assert len(sink.labels) == 100 - queued.dropped
     assert sink.finished
-    told = capfd.readouterr().err
-    assert told.count("does not keep up") == 1
-    assert f"{queued.dropped} items could not be delivered" in told
+    assert caplog.messages == [
+        "test: does not keep up: items are dropped until it does",
+        f"{queued.dropped} items could not be delivered to test:",
+    ]
 
 
 def test_one_that_hangs_does_not_keep_the_end_waiting_for_long(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge_res.sinks.queued._PATIENCE_S", 0.1)
     sink = Slow()
@@ -67,11 +68,11 @@ def test_one_that_hangs_does_not_keep_the_end_waiting_for_long(
         queued.emit(EVENT)
     queued.finish()
     assert not sink.finished
-    assert "items could not be delivered" in capfd.readouterr().err
+    assert "items could not be delivered" in caplog.text
     sink.go.set()
 
 
-def test_one_that_fails_is_reported_once_and_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+def test_one_that_fails_is_reported_once_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     class Failing(Sink):
         def emit(self, event: Event) -> None:
             raise OSError("no room")
@@ -81,9 +82,7 @@ def test_one_that_fails_is_reported_once_and_goes_on(capfd: pytest.CaptureFixtur
         queued.emit(EVENT)
     queued.finish()
     assert queued.failed == 3
-    told = capfd.readouterr().err
-    assert told.count("test: failed: no room") == 1
-    assert "3 items could not be delivered" in told
+    assert caplog.messages == ["test: failed: no room", "3 items could not be delivered to test:"]
 
 
 def test_events_go_to_a_file_as_they_go_to_stdout(tmp_path: Path) -> None:
