@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge_res.listener import Listener, listen
     from edge_res.streaming import Model, SampleStream, load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["EdgeResError", "Event", "Listener", "Model", "SampleStream", "Scores", "listen", "load"]
 
 _HOMES = {
