@@ -12,8 +12,8 @@ import matplotlib.figure
 from matplotlib.axes import Axes
 
 from edge_res.errors import ConfigError
-from edge_res.export.bundling.material import from_run
 from edge_res.export.bundling.packaging import build
+from edge_res.export.bundling.trained import from_run
 from edge_res.export.nets import architectures
 from edge_res.export.training.latency import microseconds_a_hop
 from edge_res.export.training.runs import read_run

@@ -21,8 +21,9 @@ import soundfile
 import torch
 
 from edge_res.engines import load_engine
-from edge_res.export.bundling.material import Material, to_onnx
+from edge_res.export.bundling.material import Material
 from edge_res.export.bundling.packaging import build
+from edge_res.export.bundling.trained import to_onnx
 from edge_res.export.formats import onnx_writer, tflite_writer
 from edge_res.export.formats.quantize import quantize
 from edge_res.export.int8 import graph as graphs

@@ -85,6 +85,8 @@ def missing_package(error: ModuleNotFoundError) -> str:
     missing = f"This command requires the package {name}, which is not installed;"
     if name in NEEDED:
         return f"{missing} `edgeres doctor` shows how to install it."
+    if name in ("onnx", "onnxruntime", "flatbuffers"):
+        return f"{missing} in a clone of the project, `pip install '.[export]'` installs all that an ONNX file needs."
     return f"{missing} in a clone of the project, `pip install '.[train]'` installs all that training and export need."
 
 

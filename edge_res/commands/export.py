@@ -62,14 +62,15 @@ def export(
     tflite: Annotated[bool, typer.Option("--tflite", help="Write the plain TFLite files beside the bundle.")] = False,
 ) -> None:
     """Quantize a network to int8 and write a bundle, unless one of its checks fails."""
-    from edge_res.export.bundling.packaging import build
-    from edge_res.export.training.report import add_export
-
     check_target(out)
     with Console(stderr=True).status("reading recordings") as status:
         material = gather(model, data=data, config=config, ranges=ranges, calibration=calibration)
+        from edge_res.export.bundling.packaging import build
+
         bundle = build(material, out, name or out.stem, ranges or "minmax", target, status.update)
         if model.suffix != ".onnx":
+            from edge_res.export.training.report import add_export
+
             add_export(model, bundle)
     for suffix, wanted in (("onnx", onnx), ("tflite", tflite)):
         for file in [file for file in bundle.members if wanted and file.endswith(suffix)]:
@@ -82,11 +83,10 @@ def gather(
     model: Path, *, data: Path | None, config: Path | None, ranges: str | None, calibration: Path | None
 ) -> Material:
     """The material of a run folder or of an ONNX file; an option that has no effect on it is a `ConfigError`."""
-    from edge_res.export.bundling.answers import is_quantized
-    from edge_res.export.bundling.foreign import from_onnx
-    from edge_res.export.bundling.material import from_run
-
     if model.suffix == ".onnx":
+        from edge_res.export.bundling.answers import is_quantized
+        from edge_res.export.bundling.foreign import from_onnx
+
         if data is not None:
             raise ConfigError(
                 f"--data is for a run folder, and {model} is an ONNX file; name its recordings with --calibration."
@@ -104,6 +104,8 @@ def gather(
         raise ConfigError(
             f"--config describes an ONNX file, and {model} is a run folder, which needs none; leave it out."
         )
+    from edge_res.export.bundling.trained import from_run  # requires PyTorch
+
     return from_run(model, data, calibration)
 
 

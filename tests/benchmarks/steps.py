@@ -119,7 +119,7 @@ def onnxruntime_float(folder: Path) -> Callable[[], object]:
     """The network as it was trained, batch normalisation folded."""
     import onnxruntime
 
-    from edge_res.export.bundling.material import to_onnx
+    from edge_res.export.bundling.trained import to_onnx
     from edge_res.export.training.runs import read_run
 
     options = onnxruntime.SessionOptions()

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 from edge_res.errors import ExportError
 from edge_res.export.bundling.foreign import from_onnx
 from tests.edgeres import CLIPS, edgeres, edgeres_here, lines, sentence
-from tests.export.bundling.test_packaging import CONFIG
+from tests.export.bundling.test_without_torch import CONFIG
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's classic exporter warns of all kinds of things
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from edge_res.export.bundling import packaging
 from edge_res.export.bundling.answers import float_logits, int8_logits
 from edge_res.export.bundling.int8_tuning import RoundedGraph, tune
-from edge_res.export.bundling.material import Material, Validation, to_onnx
+from edge_res.export.bundling.material import Material, Validation
+from edge_res.export.bundling.trained import to_onnx
 from edge_res.export.formats.onnx_reader import read_qdq
 from edge_res.export.formats.quantize import quantize_onnx, symmetric
 from edge_res.export.int8.graph import FRAMES, Concat, Conv, Graph, MaxPool, run_all, window_graph

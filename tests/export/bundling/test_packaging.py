@@ -15,10 +15,10 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 
 from edge_res.engines import load_engine
 from edge_res.errors import DataError, ExportError
-from edge_res.export.bundling import material as materials
 from edge_res.export.bundling import packaging, parity
 from edge_res.export.bundling.foreign import from_onnx
 from edge_res.export.bundling.material import Material, Validation
+from edge_res.export.bundling.trained import to_onnx
 from edge_res.export.formats import tflite_writer
 from edge_res.export.int8.graph import Conv, Graph
 from edge_res.export.nets.residual import Dense, ResNet, ResNetShape
@@ -26,27 +26,9 @@ from edge_res.export.training.runs import Run
 from edge_res.export.training.settings import Spectrogram, TrainSettings
 from edge_res.model.bundle import DecideParams, read_bundle
 from tests.edgeres import CLIPS, edgeres, edgeres_here, lines, sentence
+from tests.export.bundling.test_without_torch import CONFIG
 
 SHAPE = ResNetShape(8, 40, 1, 3, frames=40, widths=(4, 8, 8))
-CONFIG = """
-labels = ["yes", "no", "_silence_"]
-background = ["_silence_"]
-hop = 8
-calibration = "clips"
-[front_end]
-kind = "log-mel"
-sample_rate_hz = 16000
-channels = 1
-n_fft = 512
-win_length = 480
-hop_length = 160
-low_hz = 20.0
-high_hz = 7600.0
-log_floor = 1e-6
-bins = 40
-mean = [{mean}]
-gain = [{gain}]
-""".format(mean=", ".join(["-6.0"] * 40), gain=", ".join(["0.3"] * 40))
 
 
 def random_network(frames: int = 40) -> bytes:
@@ -55,7 +37,7 @@ def random_network(frames: int = 40) -> bytes:
     params = Spectrogram().params()
     shape = replace(SHAPE, frames=frames)
     run = Run(TrainSettings(frames=frames), params, ("a", "b", "c"), ResNet(shape).eval(), "", {}, {})
-    return materials.to_onnx(run)
+    return to_onnx(run)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +185,7 @@ def test_a_model_for_tensorrt_comes_beside_the_others(material: Material, tmp_pa
 def test_a_network_padded_along_time_is_a_window_model_and_says_why(tmp_path: Path, material: Material) -> None:
     shape = replace(SHAPE, time_padding="same")
     run = Run(TrainSettings(frames=40), Spectrogram().params(), ("a", "b", "c"), ResNet(shape).eval(), "", {}, {})
-    padded = replace(material, network=materials.to_onnx(run))
+    padded = replace(material, network=to_onnx(run))
     with pytest.raises(ExportError, match=r"40 frames cannot be divided into hops of 12; the nearest .* are 10 and 20"):
         build(replace(padded, hop=12), tmp_path / "x.edgeres")
     build(padded, tmp_path / "x.edgeres")
@@ -242,7 +224,7 @@ def test_every_kind_of_network_steps_to_the_bit(kind: str, tmp_path: Path, mater
     stream = np.random.default_rng(0).normal(0, 1, (shape.frames + 160, 40, shape.channels)).astype(np.float32)
     changed = replace(
         material,
-        network=materials.to_onnx(run),
+        network=to_onnx(run),
         front_end=params,
         calibration=np.stack([stream[i : i + shape.frames] for i in range(0, 160, 10)]),
         stream=stream,

@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 
 from edge_res.engines import load_engine
 from edge_res.export.bundling import packaging
-from edge_res.export.bundling.material import Material, to_onnx
+from edge_res.export.bundling.material import Material
+from edge_res.export.bundling.trained import to_onnx
 from edge_res.export.formats import onnx_writer, tflite_writer
 from edge_res.export.formats.quantize import quantize
 from edge_res.export.int8.graph import run

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
 from edge_res.errors import ConfigError
-from edge_res.export.bundling.material import to_onnx
+from edge_res.export.bundling.trained import to_onnx
 from edge_res.export.formats.quantize import quantize
 from edge_res.export.int8.graph import Conv
 from edge_res.export.nets.residual import BasicBlock, Bottleneck, ResNet, ResNetShape

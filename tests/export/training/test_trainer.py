@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="the tests of export need PyTorch: p
 
 from edge_res.errors import DataError
 from edge_res.evaluation.metrics import judged_on, measure
-from edge_res.export.bundling.material import from_run
+from edge_res.export.bundling.trained import from_run
 from edge_res.export.training import trainer
 from edge_res.export.training.report import counted
 from edge_res.export.training.runs import read_run
