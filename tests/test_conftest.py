@@ -70,6 +70,17 @@ def test_so_does_a_module_that_skips_while_it_is_collected(tmp_path: Path, no_sk
         assert "1 passed, 1 skipped" in said
 
 
+def test_a_name_that_is_not_utf_8_may_be_in_a_report(tmp_path: Path) -> None:
+    (tmp_path / "test_some.py").write_text(
+        "import logging\n"
+        "def test_passes():\n    logging.warning('caf\\udce9')\n"
+        "def test_fails():\n    raise OSError('caf\\udce9')\n"
+    )
+    status, said = run(tmp_path, "1", workers=2)
+    assert "1 failed, 1 passed" in said
+    assert status == 1
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("skip", ["", "@pytest.mark.skip(reason='no board here')\n"])
 def test_the_exception_needs_its_reason(tmp_path: Path, skip: str, workers: int) -> None:
