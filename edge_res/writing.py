@@ -1,9 +1,10 @@
-"""What happens when stdout cannot take more: a full disk is said in a sentence, a reader that has gone is none."""
+"""Writing to stdout and to files: a full disk is one plain sentence, and a file is replaced whole or not at all."""
 
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from edge_res.errors import OutputError
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """While something is written to stdout."""
+    """Around writing to stdout: a full disk raises `OutputError`; a reader that went away is not an error."""
     try:
         yield
     except BrokenPipeError:
@@ -22,33 +23,41 @@ def writing() -> Iterator[None]:
         raise OutputError(f"stdout cannot be written: {error.strerror}; make room, or write elsewhere.") from None
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def replace_file(
+    path: Path, content: str | bytes, *, durable: bool = True, hint: str = "make room, or name another file"
+) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part of it.
 
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file so that who reads it has the old one or the new one; raises `OutputError`.
-
-    What is there and is no file, such as /dev/null, is not replaced.
+    With `durable`, this holds across a power cut too: the content is on the disk before it takes the old one's place.
+    A file that is replaced keeps its permissions, and the umask sets those of a new one. A string is written as UTF-8.
+    Raises `OutputError`, whose sentence ends with `hint`; what is not a regular file, such as `/dev/null`, stays.
     """
-    if path.exists() and not path.is_file():
-        raise OutputError(f"{path} cannot be written: it is no file, and one would take its place; name another file.")
-    draft = path.parent / f".{path.name}.{os.getpid()}"
+    raw = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    draft = path.parent / f".{path.name}.{secrets.token_hex(4)}"
     try:
-        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
+        before = path.stat() if path.exists() else None
+        if before and not stat.S_ISREG(before.st_mode):
+            raise OutputError(
+                f"{path} cannot be written: it is not a regular file and would be replaced by one; name another file."
+            )
+        _write_new(draft, raw, durable)
+        if before:
+            draft.chmod(before.st_mode & 0o777)
         draft.replace(path)
+    except OutputError:
+        raise
     except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}; {hint}.") from None
+    finally:
         with suppress(OSError):
             draft.unlink()
-        raise OutputError(f"{path} cannot be written: {error.strerror}; make room, or name another file.") from None
+
+
+def _write_new(path: Path, raw: bytes, durable: bool) -> None:
+    """Write a file that does not exist yet."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(raw)
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Several architectures on the same data: each trained, exported and measured alike."""
+"""Several architectures on the same data, each trained, exported and measured in the same way."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from edge_res.export.training.settings import TrainSettings
 from edge_res.export.training.trainer import Progress, train
 from edge_res.model.bundle import Bundle, read_bundle
 
-# Colour, and how many points above its place a name stands.
+# Colour, and how many points above its marker a name is written.
 _KINDS = {"plain": ("#dc2626", -12), "resnet": ("#2563eb", 6), "svm": ("#6b7280", -12)}
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one architecture is worth, and costs."""
+    """Accuracy and cost of one architecture."""
 
     arch: str
     frames: int
@@ -49,19 +49,19 @@ def compare(
     tell: Callable[[str, Progress], None],
     say: Callable[[str], None],
 ) -> list[Row]:
-    """Train, export and measure each architecture; one whose run is finished in `out` is not trained again."""
+    """Train, export and measure each architecture; one with a finished run in `out` is not trained again."""
     if not archs:
-        raise ConfigError("No architecture is named; --arch svm,plain14,resnet14 names three.")
+        raise ConfigError("No architecture was given; name some, such as --arch svm,plain14,resnet14.")
     rows = []
     fitted = {arch: fitting(replace(settings, net=replace(settings.net, arch=arch))) for arch in archs}
     for arch, asked in fitted.items():
         if asked.frames != settings.frames:
-            say(f"{arch} looks at {asked.frames} frames: {settings.frames} do not fit it")
+            say(f"{arch} gets windows of {asked.frames} frames, as {settings.frames} do not fit it")
         folder = out / arch
         if not (folder / "run.json").exists():
             train(data, folder, asked, partial(tell, arch), partial(_say_of, arch, say), resume=True)
         elif read_run(folder).settings != asked:
-            say(f"{folder} was trained with other settings, and is taken as it is")
+            say(f"{folder} was trained with other settings, and is used as it is")
         path = out / f"{arch}.edgeres"
         if path.exists():
             bundle = read_bundle(str(path))
@@ -76,7 +76,7 @@ def _say_of(arch: str, say: Callable[[str], None], sentence: str) -> None:
 
 
 def fitting(settings: TrainSettings) -> TrainSettings:
-    """The settings with the fewest frames, but no fewer than asked for, that the architecture and the hop allow."""
+    """The settings with the fewest frames, at least as many as asked for, that fit the architecture and the hop."""
     net, params = settings.net, settings.front_end.params()
     frames = -(-settings.frames // settings.hop) * settings.hop
     while True:
@@ -109,13 +109,13 @@ def row_of(arch: str, bundle: Bundle) -> Row:
 
 
 def plot(rows: Sequence[Row]) -> bytes:
-    """A PNG: accuracy in float with its interval, and of the integers, against each thing that it costs."""
+    """A PNG of the accuracy, in float with its interval and in int8, against each kind of cost."""
     figure = matplotlib.figure.Figure(figsize=(11, 8), layout="constrained")
     costs: Mapping[str, Callable[[Row], float]] = {
-        "million multiply-adds a hop": lambda row: row.macs_hop / 1e6,
+        "million multiply-adds per hop": lambda row: row.macs_hop / 1e6,
         "thousand parameters": lambda row: row.parameters / 1e3,
         "kB of the model file": lambda row: row.bytes / 1e3,
-        "µs a hop on this machine": lambda row: row.us_hop,
+        "µs per hop on this machine": lambda row: row.us_hop,
     }
     panels = list(figure.subplots(2, 2, sharey=True).flat)
     for axes, (name, cost) in zip(panels, costs.items(), strict=True):

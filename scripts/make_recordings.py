@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from edge_res.clips.manifest import UNKNOWN
 from edge_res.clips.recordings import audio_sha256
+from edge_res.clips.splits import Clip, Splits
 from edge_res.export.datasets import augment
-from edge_res.export.datasets.dataset import UNKNOWN, Clip, Splits, load
+from edge_res.export.datasets.dataset import load
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYWORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")

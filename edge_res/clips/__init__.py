@@ -1,1 +1,1 @@
-"""Clips: short recordings with labels, how they are stored, read, split and cut out of a stream."""
+"""Clips: short labelled recordings, and how they are cut from a stream, stored, read and split."""

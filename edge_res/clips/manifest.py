@@ -1,4 +1,4 @@
-"""What a data set names: a manifest CSV or a folder of folders, as a list of files with label and group."""
+"""A data set as a list of files with labels and groups, from a manifest CSV or a folder of folders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUFFIXES = (".flac", ".wav", ".ogg", ".npy")
 
 @dataclass(frozen=True)
 class Entry:
-    """A file that the manifest or the folder names, or the stretch of it from `start_s` to `end_s`."""
+    """A file in the manifest or folder, or the part of it from `start_s` to `end_s`."""
 
     path: Path
     set: str
@@ -29,7 +29,7 @@ class Entry:
     group: str
     start_s: float = 0.0
     end_s: float | None = None
-    rate_hz: int | None = None  # of a file that does not tell it
+    rate_hz: int | None = None  # of a file that does not state its rate
 
 
 def read_entries(
@@ -37,20 +37,20 @@ def read_entries(
 ) -> tuple[list[Entry], str]:
     """The entries of a manifest CSV or of a folder of folders of clips.
 
-    A manifest has the columns `file` and `label`, and perhaps `group`, `set`, `rate_hz` (of `.npy` files), and
-    `start_s` and `end_s` where a row is a part of a long recording. Where it has no `group`, and in a folder, where the
-    label is the folder's name, the group is what `group_pattern` finds in the file's name; where it finds nothing, that
-    is a `DataError` if groups are needed, else the group is empty. Returns the entries and the SHA-256 of the manifest
-    (of a folder: of its sorted file names).
+    A manifest has the columns `file` and `label`, and optionally `group`, `set`, `rate_hz` (for `.npy` files), and
+    `start_s` and `end_s` if a row is a part of a long recording. In a folder of folders, the folder's name is the
+    label. Without a `group`, the group is what `group_pattern` finds in the file's name; if it finds nothing, the group
+    is empty, or, with `need_groups`, a `DataError` is raised. Returns the entries and the SHA-256 of the manifest (of a
+    folder: of its sorted file names).
     """
 
     def group_of_file(path: Path, label: str) -> str:
         group = group_of(path, group_pattern)
-        if group is None and need_groups and label != NOISE:  # which is split by time
+        if group is None and need_groups and label != NOISE:  # noise is split by time
             raise DataError(
-                f"The name of {path} does not tell its group (pattern {group_pattern!r}); pass --group-pattern or a "
-                "manifest CSV with a column group, so that one speaker is not in training and validation both, or "
-                "--split time where all is of one session."
+                f"{path} has no group in its name (pattern {group_pattern!r}); pass --group-pattern, or a manifest CSV "
+                "with a column group, so that no speaker is in both training and validation; if all clips are from one "
+                "session, pass --split time."
             )
         return group or ""
 
@@ -68,8 +68,7 @@ def read_entries(
     paths = sorted(p for p in data.glob("*/*") if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise DataError(
-            f"There are no clips in {data}; expected folders in it, named by what is heard, with "
-            f"{', '.join(SUFFIXES)} files in them."
+            f"There are no clips in {data}; expected one folder per label, with {', '.join(SUFFIXES)} files in it."
         )
     entries = [Entry(path, "", path.parent.name, group_of_file(path, path.parent.name)) for path in paths]
     names = "\n".join(str(entry.path.relative_to(data)) for entry in entries)
@@ -77,7 +76,7 @@ def read_entries(
 
 
 def entries_of_manifest(data: Path, raw: bytes, group_of_file: Callable[[Path, str], str]) -> list[Entry]:
-    """The rows of a manifest CSV."""
+    """The entries of a manifest CSV."""
     try:
         table = csv.DictReader(raw.decode("utf-8-sig").splitlines())
         rows = list(table)
@@ -88,7 +87,7 @@ def entries_of_manifest(data: Path, raw: bytes, group_of_file: Callable[[Path, s
             f"The manifest {data} lacks the columns {sorted(missing)}; it needs file and label, and should have group."
         )
     if not rows:
-        raise DataError(f"The manifest {data} has no rows, expected one a clip.")
+        raise DataError(f"The manifest {data} has no rows, expected one per clip.")
     return [entry_of_row(data, number, row, group_of_file) for number, row in enumerate(rows, 2)]
 
 
@@ -112,13 +111,13 @@ def entry_of_row(data: Path, number: int, row: dict[str, str], group_of_file: Ca
     if start_s < 0 or (end_s is not None and end_s <= start_s):
         raise DataError(f"Line {number} of {data} is from {start_s} to {end_s} s; the end must come after the start.")
     if rate_hz is not None and rate_hz < 1:
-        raise DataError(f"Line {number} of {data} has rate_hz={row['rate_hz']!r}, expected samples a second.")
+        raise DataError(f"Line {number} of {data} has rate_hz={row['rate_hz']!r}, expected samples per second.")
     group = row.get("group") or group_of_file(path, row["label"])
     return Entry(path, row.get("set") or "", row["label"], group, start_s, end_s, round(rate_hz) if rate_hz else None)
 
 
 def group_of(path: Path, group_pattern: str) -> str | None:
-    """What the pattern finds in a file's name: its first group, or all of it; None where it finds nothing."""
+    """What the pattern finds in a file's name: its first capture group, or all of the match; None without a match."""
     found = re.search(group_pattern, path.name)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""Files as samples: read, resampled, and looked at before anything is learned from them."""
+"""Files as samples: read, resampled, and checked before anything is learned from them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from numpy.typing import NDArray
 from edge_res.clips.manifest import Entry
 from edge_res.errors import DataError
 from edge_res.flow import Samples
+from edge_res.signal.level import MOST_CLIPPED_CLIP, clipped_share
 from edge_res.signal.resample import Resampler
 from edge_res.sources.files import SoundFileError, read_sound
 
 _QUIET = 1e-4  # peak to peak, re full scale of a sound file
-_FULL_SCALE = 0.999
-_CLIPPED = 0.05  # more of its samples at full scale, and a clip is useless
 _STEPS = 32768  # of 16-bit sound, from 0 to full scale
-_NAMED = 3  # files named in a sentence on many
-_LONG = 1 << 18  # samples of a recording that windows are mere parts of
+_NAMED = 3  # files named in a sentence about many
+_LONG = 1 << 18  # samples: of a longer recording, a window is only a small part
 
 
 @dataclass(frozen=True)
 class Recordings:
-    """What an entry holds, each float32 `(samples, channels)`, and the rate and channels that its file has."""
+    """The recordings of an entry, each float32 `(samples, channels)`, and the rate and channels of its file."""
 
     samples: list[Samples]
     rate_hz: int
@@ -35,7 +34,7 @@ class Recordings:
 
 
 class UnusableError(DataError):
-    """A file that nothing can be learned from; `why`, in a few words."""
+    """A file that cannot be used; `why` gives the reason in a few words."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"{path} cannot be used: {why}.")
@@ -43,12 +42,20 @@ class UnusableError(DataError):
         self.why = why
 
 
-def read_recordings(entry: Entry, rate_hz: int, channels: int) -> Recordings:
-    """The samples of an entry at `rate_hz`: one recording, or one a row of a 3-D array.
+@dataclass(frozen=True)
+class LeftOut:
+    """A clip that is not used, and the reason in a few words."""
 
-    A `.npy` file holds `(samples,)`, `(samples, channels)` or `(recordings, samples, channels)`, at the rate that the
-    entry tells, else at `rate_hz`. A file of several channels where one is wanted is mixed to one. Of a long recording
-    only the entry's part is read. Raises an `UnusableError`.
+    path: Path
+    why: str
+
+
+def read_recordings(entry: Entry, rate_hz: int, channels: int) -> Recordings:
+    """The samples of an entry at `rate_hz`: one recording, or one per row of a 3-D array.
+
+    A `.npy` file holds `(samples,)`, `(samples, channels)` or `(recordings, samples, channels)`, at the entry's rate,
+    or at `rate_hz` if the entry has none. If one channel is wanted, several are mixed to one. Of a long recording, only
+    the entry's part is read. Raises `UnusableError`.
     """
     path = entry.path
     try:
@@ -93,7 +100,7 @@ def sound_of(entry: Entry) -> tuple[list[Samples], int]:
 
 
 def part_of(entry: Entry, samples: int, rate_hz: int) -> tuple[int, int]:
-    """First and one past the last sample of the part that an entry names of a recording."""
+    """First and one past the last sample of the part of a recording that an entry names."""
     start = round(entry.start_s * rate_hz)
     stop = samples if entry.end_s is None else round(entry.end_s * rate_hz)
     if (start and start >= samples) or stop > samples + rate_hz // 100:
@@ -103,7 +110,7 @@ def part_of(entry: Entry, samples: int, rate_hz: int) -> tuple[int, int]:
 
 
 def mixed(samples: Samples, channels: int) -> Samples:
-    """All channels mixed to one where one is wanted."""
+    """The channels mixed to one, if one is wanted."""
     if samples.shape[1] == channels:
         return samples
     out: Samples = samples.mean(1, keepdims=True, dtype=np.float32)
@@ -119,27 +126,26 @@ def resampled(samples: Samples, file_rate_hz: int, rate_hz: int) -> Samples:
 
 
 def fault_of(samples: Samples) -> str | None:
-    """Why nothing can be learned from a recording: `not finite`, `empty or silent`, `clipped`; else None."""
+    """Why nothing can be learned from a recording: `not finite`, `empty or silent` or `clipped`; None if it is fine."""
     if not np.isfinite(samples).all():
         return "not finite"
     if not len(samples) or float(np.ptp(samples, axis=0).max()) < _QUIET:
         return "empty or silent"
-    # Full scale is 1 in a sound file; in a sensor's units it means nothing, and nothing lies just there for long.
-    at_peak = np.abs(np.abs(samples) - 1) < 1 - _FULL_SCALE
-    return "clipped" if at_peak.mean() > _CLIPPED else None
+    # Full scale is 1 in a sound file. In a sensor's unit 1 is a value like any other, and few samples lie just there.
+    return "clipped" if clipped_share(samples, most=1.0) > MOST_CLIPPED_CLIP else None
 
 
 def audio_sha256(samples: NDArray[np.float32]) -> str:
     """Hash of the audio, sound as 16-bit PCM: the same sound in another container has the same hash."""
     if np.abs(samples).max(initial=0) <= 1:
-        return hashlib.sha256(np.rint(samples * 32768).clip(-32768, 32767).astype("<i2").tobytes()).hexdigest()
+        return hashlib.sha256(np.rint(samples * _STEPS).clip(-_STEPS, _STEPS - 1).astype("<i2").tobytes()).hexdigest()
     return hashlib.sha256(samples.astype("<f4").tobytes()).hexdigest()
 
 
 def packed(samples: Samples) -> NDArray[np.int16] | Samples:
-    """Samples in half the memory where nothing is lost by it: 16-bit sound at its own rate.
+    """Samples in half the memory where that loses nothing: 16-bit sound at its own rate.
 
-    Of long recordings windows are parts, and these are kept as they are: they would be unpacked for each window.
+    Long recordings stay as they are: they would be unpacked for each window that is cut from them.
     """
     steps = samples * np.float32(_STEPS)
     if len(samples) > _LONG or not (np.rint(steps) == steps).all() or not (np.abs(steps + 0.5) < _STEPS).all():
@@ -149,23 +155,15 @@ def packed(samples: Samples) -> NDArray[np.int16] | Samples:
 
 
 def unpacked(samples: NDArray[np.int16] | Samples) -> Samples:
-    """Float32 again, to the bit."""
+    """The float32 samples that were packed, to the bit."""
     if samples.dtype != np.int16:
         return samples  # type: ignore[return-value]
     out: Samples = np.multiply(samples, np.float32(1 / _STEPS), dtype=np.float32)
     return out
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """A clip that is not used, and why, in a few words."""
-
-    path: Path
-    why: str
-
-
-def told(left_out: Sequence[LeftOut]) -> list[str]:
-    """A sentence on the clips that were left out for one reason."""
+def summarize_left_out(left_out: Sequence[LeftOut]) -> list[str]:
+    """One sentence per reason, with the number of clips and some of their names."""
     of_reason: dict[str, list[str]] = defaultdict(list)
     for one in left_out:
         of_reason[one.why].append(one.path.name)

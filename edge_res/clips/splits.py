@@ -1,7 +1,7 @@
 """What keeps training and validation apart: groups, or time.
 
-A **group** (speaker, session, machine) never crosses a split, in whichever set its clips lie; what is split by time,
-such as background recordings, has a guard between the parts.
+A **group** (speaker, session, machine) never crosses a split, whichever sets its clips are in. Recordings split by
+time, such as background noise, have a guard between the parts.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "held")
 class Splits:
     """How clips are divided.
 
-    A group goes where its hash says, `validation` and `held` being the shares, or with `validation_groups`, a pattern,
-    into the validation where that is found in its name. Labels in `by_time` (`*` is all) have one session only: the
-    last `validation` of each recording is the validation, `guard_s` after the training's part.
+    A group's hash decides its split; `validation` and `held` are the shares. With `validation_groups`, the groups whose
+    names match that pattern are the validation instead. Labels in `by_time` (`*` means all) come from one session: the
+    last share `validation` of each recording is the validation, `guard_s` after the part for training.
     """
 
     validation: float = 0.18
@@ -45,22 +45,23 @@ class Splits:
         shares = self.validation + self.held
         if self.validation <= 0 or self.held < 0 or shares >= 1 or self.guard_s < 0:
             raise ConfigError(
-                f"The shares validation = {self.validation} and held = {self.held} (guard {self.guard_s} s) cannot be; "
-                "need 0 < validation, 0 <= held, validation + held < 1 and a guard of at least 0 s."
+                f"The shares validation = {self.validation} and held = {self.held} (guard {self.guard_s} s) are "
+                "not possible; expected 0 < validation, 0 <= held, validation + held < 1 and a guard of at least 0 s."
             )
         for pattern in (self.validation_groups, self.group_pattern):
-            refuse_no_pattern(pattern)
-
-    def by_time_too(self, label: str) -> bool:
-        return label in self.by_time or self.need_no_groups
+            check_pattern(pattern)
 
     @property
-    def need_no_groups(self) -> bool:
-        """Whether all is split by time."""
+    def all_by_time(self) -> bool:
+        """Whether all labels are split by time, so that no groups are needed."""
         return "*" in self.by_time
 
+    def is_by_time(self, label: str) -> bool:
+        """Whether the recordings of a label are split by time."""
+        return label in self.by_time or self.all_by_time
+
     def split_of(self, group: str, seed: int) -> Split:
-        """Where a group belongs: a function of its name and the seed alone, so it is the same in every set."""
+        """The split of a group: it depends only on its name and the seed, so it is the same in every set."""
         if self.validation_groups:
             return "validation" if re.search(self.validation_groups, group) else "train"
         digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
@@ -68,18 +69,19 @@ class Splits:
         return "held" if place < self.held else "validation" if place < self.held + self.validation else "train"
 
 
-def refuse_no_pattern(pattern: str) -> None:
+def check_pattern(pattern: str) -> None:
+    """Raise `ConfigError` for text that is not a regular expression."""
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ConfigError(f"{pattern!r} is no pattern (regular expression): {error}.") from None
+        raise ConfigError(f"{pattern!r} is not a regular expression: {error}.") from None
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Audio of one entry, or a stretch of its file from sample `start` on, at the data set's rate.
+    """The audio of an entry, or a part of its file from sample `start` on, at the data set's rate.
 
-    `packed` is as `recordings.packed` gives it.
+    `packed` comes from `recordings.packed`.
     """
 
     entry: Entry
@@ -87,7 +89,7 @@ class Clip:
     sha256: str
     packed: NDArray[np.int16] | Samples
     start: int = 0
-    said: str = ""  # the label before it became `_unknown_`
+    original_label: str = ""  # before it became `_unknown_`
 
     @property
     def samples(self) -> Samples:
@@ -95,30 +97,30 @@ class Clip:
         return unpacked(self.packed)
 
     def __len__(self) -> int:
-        """Samples of each channel."""
+        """Samples per channel."""
         return len(self.packed)
 
 
 def refuse_crossing(entries: Sequence[Entry], splits: Splits, seed: int) -> None:
-    """Rows that are parts of one recording must not be in training and validation both."""
+    """Refuse rows that put parts of one recording into both training and validation."""
     where: dict[Path, tuple[Entry, Split]] = {}
     for entry in entries:
-        if splits.by_time_too(entry.label):
+        if splits.is_by_time(entry.label):
             continue
         split = splits.split_of(entry.group, seed)
         first, its_split = where.setdefault(entry.path, (entry, split))
         if split != its_split:
             raise DataError(
-                f"Windows of one recording would be in {its_split} and {split} both: {entry.path} has the groups "
+                f"Windows of one recording would be in both {its_split} and {split}: {entry.path} has the groups "
                 f"{first.group!r} and {entry.group!r}; give its rows one group, or use --split time."
             )
 
 
 def split_by_time(clips: Sequence[Clip], parts: Mapping[Split, tuple[float, float]], guard: int) -> list[Clip]:
-    """The clips of one recording in stretches, a part of its time a split, with `guard` samples free after each.
+    """The clips of one recording, split by time: one part per split, with `guard` samples left out after each.
 
-    A clip that lies across a border is cut; of it, what is shorter than the guard is dropped. Empty where a part would
-    have nothing.
+    A clip across a border is cut, and a piece shorter than twice the guard is dropped. Empty if a split would get
+    nothing.
     """
     found = []
     end = max((clip.start + len(clip) for clip in clips), default=0)
@@ -134,7 +136,7 @@ def split_by_time(clips: Sequence[Clip], parts: Mapping[Split, tuple[float, floa
 
 
 def split_in_order(clips: Sequence[Clip], validation: float) -> Iterator[Clip]:
-    """Short recordings of one label, in the order of the data: the last are the validation; one is free before them."""
+    """Short recordings of one label, split in order: the last are the validation, the one before them is left out."""
     border = len(clips) - max(1, round(validation * len(clips)))
     yield from (replace(clip, split="train") for clip in clips[: border - 1])
     yield from (replace(clip, split="validation") for clip in clips[border:])

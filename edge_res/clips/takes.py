@@ -1,4 +1,4 @@
-"""Takes: stretches of a stream for clips to train on, and what is wrong with one."""
+"""Takes: parts of a stream to keep as clips for training, and what makes one useless."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_res.flow import Block, Health, Samples
-from edge_res.signal.level import decibels
-
-FULL_SCALE = 32767 / 32768
-MOST_CLIPPED = 0.001  # of the samples
+from edge_res.signal.level import MOST_CLIPPED_LIVE, clipped_share, decibels
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Float32 `(samples, channels)`, from `at` on; `lost` are missing in it, the recording `begins` begins in it."""
+    """Float32 `(samples, channels)` from `at` on; `lost` samples are missing, and recording `begins` begins in it."""
 
     samples: Samples
     at: int
@@ -36,7 +33,7 @@ class Take:
 def takes(
     items: Iterable[Block | Health], rate_hz: int, channels: int, seconds: float, pause_s: float
 ) -> Iterator[Progress | Take | Health]:
-    """Takes of `seconds`, each after a pause of `pause_s`, by the count of samples; between them, how it goes on."""
+    """Takes of `seconds`, each after a pause of `pause_s`, counted in samples; between them, progress and health."""
     length, pause = max(1, round(seconds * rate_hz)), round(pause_s * rate_hz)
     held = np.empty((length, channels), np.float32)
     left, taken, at, lost, begins = pause, 0, 0, 0, ""
@@ -65,9 +62,9 @@ def takes(
 
 
 def fault_of(take: Take, audio: bool, quietest_db: float) -> str:
-    """Why a take is no clip to train on, as the end of a sentence; empty where it is one.
+    """Why a take is useless as a clip, as the end of a sentence; empty if it is fine.
 
-    `audio` says whether full scale is ±1; a peak below `quietest_db` of it is silence.
+    `audio` says whether full scale is ±1; a peak below `quietest_db` re full scale is silence.
     """
     samples = take.samples
     if take.lost:
@@ -75,17 +72,17 @@ def fault_of(take: Take, audio: bool, quietest_db: float) -> str:
     if take.begins:
         return f"it reaches into another recording, {take.begins}"
     if flat := np.flatnonzero(samples.max(axis=0) == samples.min(axis=0)).tolist():
-        which = f"channel {flat[0]} of it" if samples.shape[1] > 1 else "it"
+        which = f"its channel {flat[0]}" if samples.shape[1] > 1 else "it"
         return f"{which} is a flat line at {samples[0, flat[0]]:g}; check that it is not muted and that it is wired"
     if not audio:
         return ""
-    share = float(np.mean(np.abs(samples) >= FULL_SCALE))
-    if share > MOST_CLIPPED:
-        return f"it clips, {share:.1%} of its samples are at full scale; turn the gain down or keep away"
+    share = clipped_share(samples)
+    if share > MOST_CLIPPED_LIVE:
+        return f"it clips, {share:.1%} of its samples are at full scale; turn the gain down or move away"
     peak_db = decibels(float(np.abs(samples).max()))
     if peak_db < quietest_db:
         return (
-            f"it is silent, its peak is {peak_db:.0f} dB of full scale; come closer, or allow it with "
+            f"it is silent, its peak is {peak_db:.0f} dB of full scale; move closer, or allow it with "
             f"--quietest {np.floor(peak_db):.0f}"
         )
     return ""

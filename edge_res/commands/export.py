@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from edge_res.errors import ConfigError, ExportError
+from edge_res.errors import ConfigError, ExportError, OutputError
 from edge_res.telling import say
-from edge_res.writing import write_whole
+from edge_res.writing import replace_file
 
 if TYPE_CHECKING:
     from edge_res.export.bundling.material import Material
@@ -120,9 +120,9 @@ def check_target(out: Path) -> None:
 def write_plain(path: Path, content: bytes) -> None:
     """A file beside the bundle."""
     try:
-        write_whole(path, content)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror}; the bundle itself is complete.") from None
+        replace_file(path, content, hint="the bundle itself is complete")
+    except OutputError as error:
+        raise ExportError(str(error)) from None
 
 
 def summary(out: Path, bundle: Bundle) -> list[str]:

@@ -126,7 +126,7 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     if not engines:
         engines, missing_engines = installed_engines()
         for sentence in missing_engines:
-            say(f"not measured: {sentence}")
+            say(f"not measured: {sentence.rstrip('.')}")
     if not engines:
         raise EngineError("No engine is installed; install one with: pip install ai-edge-litert")
     threads = dict.fromkeys(options.threads or default_threads())
@@ -145,7 +145,7 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     if not tasks:
         raise ModelError(missing[0])
     for sentence in dict.fromkeys(missing if options.modes else ()):
-        say(f"not measured: {sentence}")
+        say(f"not measured: {sentence.rstrip('.')}")
     return tasks
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_res.clips import shaping
 from edge_res.clips.manifest import NOISE, SILENCE, SPEAKER_PATTERN, UNKNOWN, Entry, read_entries
-from edge_res.clips.recordings import LeftOut, UnusableError, fault_of, read_recordings, told
+from edge_res.clips.recordings import LeftOut, UnusableError, fault_of, read_recordings, summarize_left_out
 from edge_res.clips.splits import Splits
 from edge_res.config import from_mapping
 from edge_res.errors import DataError
@@ -76,7 +76,7 @@ def evaluate(
                 judged.append(Judged(entry, target, score_clip(chains, manifest, samples)))
         tell(done, total)
     stream, errors = evaluate_streams(chains, manifest, long, lambda done: tell(len(wanted) + done, total))
-    left_out += told([*unusable, *(LeftOut(error.path, error.why) for error in errors)])
+    left_out += summarize_left_out([*unusable, *(LeftOut(error.path, error.why) for error in errors)])
     if not judged and not stream["recordings"]:
         raise DataError(f"There are no clips in {data} that {manifest.name} can be judged by: {'; '.join(left_out)}.")
     found = np.array([one.scores.argmax() for one in judged], int)
@@ -115,7 +115,7 @@ def unseen_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[E
         entry
         for entry in entries
         if entry.label != SILENCE
-        and not splits.by_time_too(entry.label)
+        and not splits.is_by_time(entry.label)
         and splits.split_of(entry.group, settings["seed"]) == "validation"
     ]
     return kept, f"{len(entries) - len(kept)} clips of groups that {manifest.name} was not validated on"

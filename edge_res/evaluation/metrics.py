@@ -1,4 +1,4 @@
-"""How good a classifier is, from the labels that it gave: accuracy with interval, per label, per group, confusion."""
+"""How good a classifier is: accuracy with its interval, in all, per label and per group, and the confusion."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from edge_res.clips.manifest import SILENCE
 
-_Z = 1.96  # 95 % of a normal distribution lie within
+_Z = 1.96  # standard deviations to each side that hold 95 % of a normal distribution
 
 
 def wilson(right: int, n: int) -> list[float]:
-    """The 95 % interval of a share (Wilson 1927)."""
+    """The 95 % interval of a share, `right` of `n` (Wilson 1927)."""
     if not n:
         return [0.0, 1.0]
     p, z = right / n, _Z
@@ -28,7 +28,7 @@ def wilson(right: int, n: int) -> list[float]:
 def measure(
     found: NDArray[np.int64], targets: NDArray[np.int64], labels: Sequence[str], groups: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """What the indices of labels `found` `(n,)` are worth against `targets` `(n,)`.
+    """Compare the label indices `found` `(n,)` with `targets` `(n,)`.
 
     `confusion[i][j]` counts examples of label i that were taken for label j. Labels and groups without an example are
     left out.
@@ -36,7 +36,7 @@ def measure(
     right = found == targets
     confusion = np.zeros((len(labels), len(labels)), int)
     np.add.at(confusion, (targets, found), 1)
-    told = {
+    metrics = {
         **counted(right),
         "per_label": {},
         "per_label_interval": {},
@@ -46,27 +46,27 @@ def measure(
     for i, label in enumerate(labels):
         if (targets == i).any():
             one = counted(right[targets == i])
-            told["per_label"][label] = one["accuracy"]
-            told["per_label_interval"][label] = one["interval"]
-            told["per_label_n"][label] = one["n"]
+            metrics["per_label"][label] = one["accuracy"]
+            metrics["per_label_interval"][label] = one["interval"]
+            metrics["per_label_n"][label] = one["n"]
     if groups:
-        members: dict[str, list[bool]] = defaultdict(list)
+        of_group: dict[str, list[bool]] = defaultdict(list)
         for group, good in zip(groups, right.tolist(), strict=True):
-            members[group].append(good)
-        told["per_group"] = {group: counted(np.array(goods)) for group, goods in sorted(members.items())}
-    return told
+            of_group[group].append(good)
+        metrics["per_group"] = {group: counted(np.array(goods)) for group, goods in sorted(of_group.items())}
+    return metrics
 
 
 def counted(right: NDArray[np.bool_]) -> dict[str, Any]:
-    """The share of what is right, its interval, and of how many."""
+    """Accuracy, its interval, and the number of examples."""
     n, good = len(right), int(right.sum())
     return {"accuracy": round(good / n, 4) if n else 0.0, "interval": wilson(good, n), "n": n}
 
 
 def judged_on(same_session: Sequence[str], labels: Sequence[str]) -> str:
-    """What the validation clips are; of labels in `same_session`, later parts of what was trained on."""
+    """What the accuracy was measured on; for labels in `same_session`, later parts of what was trained on."""
     if not same_session:
         return "on groups that it was not trained on"
     if {*same_session} >= {label for label in labels if label != SILENCE}:
         return "on later parts of the same session"
-    return f"on groups that it was not trained on, but of the same session for {', '.join(same_session)}"
+    return f"on groups that it was not trained on; for {', '.join(same_session)}, on later parts of the same session"

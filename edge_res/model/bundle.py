@@ -25,7 +25,7 @@ from edge_res.choices import BUNDLED
 from edge_res.errors import ModelError
 from edge_res.model.heads import DEFAULT_HEAD, HEADS
 from edge_res.signal.frontend import FrontEndParams
-from edge_res.writing import write_whole
+from edge_res.writing import replace_file
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -243,14 +243,13 @@ def _unzip(raw: bytes) -> dict[str, bytes]:
 
 
 def write_bundle(path: str | Path, bundle: Bundle) -> None:
-    """Write a bundle completely or not at all; the same content gives the same bytes."""
-    path = Path(path)
+    """Write a bundle whole or not at all; the same content gives the same bytes. Raises `OutputError`."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         members = {MANIFEST: bundle.manifest.to_json(bundle.members), **dict(sorted(bundle.members.items()))}
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    write_whole(path, packed.getvalue())
+    replace_file(Path(path), packed.getvalue())
 
 
 def pack_golden(stream: NDArray[np.int8], logits: NDArray[np.int8]) -> bytes:

@@ -51,7 +51,7 @@ def keep_best(us: float, root: Path = Path("/")) -> None:
         path = cache()
         with suppress(OSError, OutputError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, json.dumps({**_read(), _key(root): [us, time.time()]}))
+            replace_file(path, json.dumps({**_read(), _key(root): [us, time.time()]}), durable=False)
 
 
 def cache() -> Path:

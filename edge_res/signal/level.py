@@ -10,9 +10,12 @@ import numpy as np
 from edge_res.flow import Samples
 
 FLOOR_DB = -80.0
-_FULL_SCALE = 32767 / 32768  # the largest value of a 16-bit converter
+FULL_SCALE = 32767 / 32768  # the largest value of a 16-bit converter
+# The largest shares of samples at full scale. The gain of a live signal can be turned down and a take be repeated; a
+# given clip is all there is, and a model still learns from one that clips a little.
+MOST_CLIPPED_LIVE = 0.001
+MOST_CLIPPED_CLIP = 0.05
 _FLAT_SAMPLES = 100  # at least: a slow sensor may repeat a value a few times
-_CLIPPED_SHARE = 0.001
 _DC_SHARE = 0.05
 _JUDGED_S = 5.0  # how much signal DC offset and clipping are judged by
 
@@ -24,6 +27,12 @@ def decibels(peak: float) -> float:
     -6.0
     """
     return max(FLOOR_DB, 20 * math.log10(peak + 1e-9))
+
+
+def clipped_share(samples: Samples, most: float = math.inf) -> float:
+    """The share of samples whose magnitude is at full scale or above it, up to `most`."""
+    magnitudes = np.abs(samples)
+    return float(np.mean((magnitudes >= FULL_SCALE) & (magnitudes <= most)))
 
 
 class Level:
@@ -43,7 +52,8 @@ class Level:
         self._rate_hz = rate_hz
         self._audio = audio
         self._flat_needed = max(flat_s * rate_hz, _FLAT_SAMPLES)
-        self._flat = self._heard = self._clipped = 0
+        self._flat = self._heard = 0
+        self._clipped = 0.0  # samples at full scale
         self._last: list[float] = []  # the value that each channel keeps
         self._sum = 0.0
         self._warned: set[str] = set()
@@ -69,8 +79,8 @@ class Level:
                 "check that it is connected and not muted."
             )
         if self._audio:
-            if self.peak >= _FULL_SCALE:
-                self._clipped += int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE))
+            if self.peak >= FULL_SCALE:
+                self._clipped += clipped_share(samples) * samples.size
             self._heard += samples.size
             self._sum += float(np.add.reduce(flat))
             if self._heard >= _JUDGED_S * self._rate_hz * samples.shape[1]:
@@ -79,9 +89,9 @@ class Level:
     def _judge(self) -> Iterator[str]:
         """Judge clipping and the mean, over some seconds at a time."""
         share, mean = self._clipped / self._heard, self._sum / self._heard
-        self._heard = self._clipped = 0
-        self._sum = 0.0
-        if share > _CLIPPED_SHARE and "clipped" not in self._warned:
+        self._heard = 0
+        self._clipped = self._sum = 0.0
+        if share > MOST_CLIPPED_LIVE and "clipped" not in self._warned:
             self._warned.add("clipped")
             yield f"{self._name} clips: {share:.1%} of its samples are at full scale; reduce its gain."
         if abs(mean) > _DC_SHARE and "offset" not in self._warned:

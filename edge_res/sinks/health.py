@@ -127,7 +127,7 @@ class HealthReport(Sink):
 
     def _replace(self, path: Path, text: str) -> None:
         try:
-            replace_file(path, text)
+            replace_file(path, text, durable=False)
         except OutputError as error:
             if not self._written:
                 raise

@@ -1,4 +1,4 @@
-"""What networks answer, in float and in int8, and how far apart two answers are."""
+"""The logits of networks in float and in int8, and how far apart they are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge_res.model.quantization import quantize as quantize_frames
 
 # Before a bundle is written these must give the same integers; the first gives the golden logits.
 PARITY_ENGINES = ("litert", "onnxruntime")
-# ResNets of 8 to 110 layers come to 3: scales around sums are moved, and each operation may round by one.
+# ResNets of 8 to 110 layers reach 3: scales around sums are moved, and each operation may round one step further.
 _STEPS_APART = 16
 
 
@@ -29,16 +29,16 @@ def is_quantized(network: bytes) -> bool:
 
 
 def float_logits(network: bytes, frames: Frames) -> NDArray[np.float32]:
-    """What an ONNX file with float inputs computes of windows `(n, frames, bins, channels)`.
+    """The logits `(n, labels)` that an ONNX file with float inputs gives for windows `(n, frames, bins, channels)`.
 
-    An `ExportError` where ONNX Runtime cannot run it: with it nothing could be compared.
+    Raises `ExportError` if ONNX Runtime cannot run the file.
     """
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.x64quantprecision", "1")  # a QDQ file's fused kernels may saturate
-    options.log_severity_level = 4  # what it would log of a bad file is in the exception as well
+    options.log_severity_level = 4  # what it would log about a bad file is in the exception, too
     try:
         session = onnxruntime.InferenceSession(network, options, ["CPUExecutionProvider"], enable_fallback=0)
-    except Exception as error:  # its exceptions have no common base but this
+    except Exception as error:  # its exceptions have no other common base
         reason = " ".join(str(error).split()).rstrip(".")
         raise ExportError(f"ONNX Runtime cannot run the network: {reason}.") from None
     name = session.get_inputs()[0].name
@@ -48,7 +48,7 @@ def float_logits(network: bytes, frames: Frames) -> NDArray[np.float32]:
 
 
 def int8_logits(window: Graph, frames: Frames) -> NDArray[np.float32]:
-    """What the quantized network makes of windows `(n, frames, bins, channels)` in the first engine, as real values."""
+    """The logits of the quantized network for windows `(n, frames, bins, channels)`, in real units."""
     runner = load_engine(PARITY_ENGINES[0])(WRITERS["tflite"](window), 1)
     integers = encode(quantized(frames, window), runner.inputs[0])
     logits = decode(np.stack([runner.run(one[None])[0][0].copy() for one in integers]), runner.outputs[0])
@@ -57,7 +57,7 @@ def int8_logits(window: Graph, frames: Frames) -> NDArray[np.float32]:
 
 
 def quantized(frames: Frames, graph: Graph) -> NDArray[np.int8]:
-    """Frames as the int8 that the network takes."""
+    """Frames as the int8 values that the network takes."""
     tensor = graph.input
     spec = TensorSpec(tensor.name, (1, *tensor.shape), np.dtype(np.int8), tensor.scale, tensor.zero_point)
     integers = np.empty(frames.shape, np.int8)
@@ -76,13 +76,13 @@ def agreement(given: NDArray[np.float32], found: NDArray[np.float32]) -> dict[st
 
 
 def check_as_given(given: NDArray[np.float32], found: NDArray[np.float32], scale: float) -> None:
-    """Refuse a file that came quantized and whose logits are more than some steps of their `scale` from ours."""
+    """Refuse a file quantized elsewhere if some logit is more than `_STEPS_APART` steps of `scale` from ours."""
     apart = np.abs(given - found)
     window, label = np.unravel_index(apart.argmax(), apart.shape)
     steps = apart[window, label] / scale
     if steps > _STEPS_APART:
         raise ExportError(
-            f"Logit {label} of calibration window {window} is {given[window, label]:.3g} in ONNX Runtime and "
+            f"Logit {label} of calibration window {window} is {given[window, label]:.3g} in ONNX Runtime but "
             f"{found[window, label]:.3g} as the file was read here, {steps:.0f} steps of the output's scale apart, "
-            f"expected at most {_STEPS_APART}; nothing was written: export the float network instead, and report it."
+            f"at most {_STEPS_APART} expected; nothing was written: export the float network instead, and report this."
         )

@@ -1,12 +1,11 @@
-"""The material of an ONNX file made elsewhere, and of the TOML file that says what such a file cannot."""
+"""The material of a bundle from an ONNX file made elsewhere, and the TOML file that describes it."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_res.config import fitted, from_mapping
+from edge_res.config import fitted, from_mapping, read_toml
 from edge_res.errors import ConfigError, ExportError, ModelError
 from edge_res.export.bundling.material import Material
 from edge_res.export.datasets.calibration import frames_of_folder, windows_of
@@ -15,17 +14,12 @@ from edge_res.export.int8.step import refuse_part_hop
 from edge_res.model.bundle import DecideParams, Manifest
 from edge_res.signal.frontend import FrontEndParams
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
-
 _THRESHOLD = 0.6
 
 
 @dataclass(frozen=True)
 class Description:
-    """What the TOML file says; docs/export.md explains the keys. `calibration` is seen from the file's own folder."""
+    """The TOML file; docs/export.md explains its keys. `calibration` is relative to the folder of the file."""
 
     labels: tuple[str, ...]
     hop: int
@@ -37,9 +31,9 @@ class Description:
 
 
 def from_onnx(model: Path, config: Path, calibration: Path | None = None) -> Material:
-    """The material of an ONNX file; `calibration` is a folder of recordings, instead of the one that `config` names.
+    """The material of an ONNX file; `calibration` is a folder of recordings to use instead of the one in `config`.
 
-    Raises an `ExportError` where file or description cannot be used, a `DataError` where recordings cannot.
+    Raises `ExportError` if the file or its description cannot be used, `DataError` if the recordings cannot.
     """
     network = read_whole(model)
     described = read_description(config, calibration is not None)
@@ -72,7 +66,7 @@ def from_onnx(model: Path, config: Path, calibration: Path | None = None) -> Mat
 
 
 def read_whole(path: Path) -> bytes:
-    """A file's content, or an `ExportError` that says why not."""
+    """The content of a file; raises `ExportError`."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -80,11 +74,11 @@ def read_whole(path: Path) -> bytes:
 
 
 def read_description(config: Path, calibrated: bool) -> Description:
-    """The description, each value of its type; `calibrated`: it need not name a folder of recordings."""
+    """The description, with types checked; if `calibrated`, it need not name a folder of recordings."""
     try:
-        body = tomllib.loads(read_whole(config).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ExportError(f"{config} is no TOML that can be read: {error}.") from None
+        body = read_toml(read_whole(config).decode())
+    except ValueError as error:
+        raise ExportError(f"{config} is not valid TOML: {error}.") from None
     needed = {"labels", "hop", "front_end"} | (set() if calibrated else {"calibration"})
     if missing := needed - set(body):
         raise ExportError(f"{config} lacks the keys {sorted(missing)}.")
@@ -101,7 +95,7 @@ def thresholds_of(config: Path, described: Description) -> dict[str, float]:
     """The threshold of each label that can fire."""
     labels = [label for label in described.labels if label not in described.background]
     if unknown := set(described.thresholds) - set(labels):
-        raise ExportError(f"{config}: thresholds names {sorted(unknown)}, expected some of {labels}.")
+        raise ExportError(f"{config}: thresholds names {sorted(unknown)}, expected only labels out of {labels}.")
     try:
         given = {key: fitted(float, value, f"thresholds: {key}") for key, value in described.thresholds.items()}
     except ConfigError as error:

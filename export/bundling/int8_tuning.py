@@ -1,9 +1,9 @@
-"""Tuning of a quantized graph: with all of its rounding, it learns to answer as the float network does.
+"""Tuning of a quantized graph: with all its rounding, it learns to answer as the float network does.
 
-Quantization-aware training (Jacob et al. 2018, section 3) of weights and biases on the graph that will run, not on a
-likeness of it: scales and zero points stay, each integer is the one that the engines compute, and the gradient goes
-straight through the rounding. What is learned are the float network's scores (Hinton et al. 2015, "Distilling the
-Knowledge in a Neural Network"), so no labels are needed.
+Quantization-aware training (Jacob et al. 2018, section 3) of weights and biases on the graph that will run, not on an
+approximation of it: scales and zero points stay, each integer is the one that the engines compute, and the gradient
+goes straight through the rounding. It learns the float network's scores (Hinton et al. 2015, "Distilling the Knowledge
+in a Neural Network"), so it needs no labels.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from edge_res.export.int8.graph import Add, Concat, Conv, Crop, DepthwiseConv, G
 from edge_res.flow import Frames
 
 _BATCH = 32
-_STEP = 0.05  # of Adam at the beginning, in steps of a weight; of a bias in steps of its convolution's output
+_STEP = 0.05  # of Adam at the start: for a weight in its own steps, for a bias in steps of its convolution's output
 
 
 class RoundedGraph(nn.Module):
-    """A graph in float arithmetic that gives its integers, with weights and biases that can learn.
+    """A graph computed in float, giving the same integers, whose weights and biases can learn.
 
-    Values are integers less their zero point, `(batch, channels, time, bins)`. `weights` are integers once they are
-    rounded; `biases` are in steps of the output. Depthwise convolutions, which are means, do not learn.
+    Values are integers less their zero point, `(batch, channels, time, bins)`. `weights` are integers once rounded;
+    `biases` are in steps of the output. Depthwise convolutions, which are means, do not learn.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -68,18 +68,18 @@ class RoundedGraph(nn.Module):
 
 
 def weights_of(op: Conv | DepthwiseConv) -> Tensor:
-    """As PyTorch has them, `(outputs, inputs, time, bins)`."""
+    """The weights as PyTorch takes them, `(outputs, inputs, time, bins)`."""
     outputs_first = op.weight if isinstance(op, Conv) else op.weight.transpose(2, 0, 1)[..., None]
     return torch.from_numpy(outputs_first.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
 
 
 def bias_of(op: Conv | DepthwiseConv) -> Tensor:
-    """In steps of the output."""
+    """The bias in steps of the output."""
     return torch.from_numpy((op.bias * op.multiplier).astype(np.float32))
 
 
 def computed(op: Op, inputs: list[Tensor]) -> Tensor:
-    """What an operation that does not learn makes of its inputs."""
+    """The output of an operation that does not learn."""
     x = inputs[0]
     if isinstance(op, DepthwiseConv):
         return convolved(op, x, weights_of(op), bias_of(op))
@@ -98,7 +98,7 @@ def computed(op: Op, inputs: list[Tensor]) -> Tensor:
 
 
 def convolved(op: Conv | DepthwiseConv, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As `op.forward`, and in its order, so that halves are the same."""
+    """As `op.forward`, in the same order, so that halves are equal too."""
     multiplier = torch.from_numpy(op.multiplier)
     x = functional.pad(x, (*op.padding, *op.time_padding))
     total = functional.conv2d(x, weight, stride=op.stride, groups=x.shape[1] // weight.shape[1])
@@ -113,7 +113,7 @@ def clipped(op: Op, real: Tensor) -> Tensor:
 
 
 def rounded(x: Tensor) -> Tensor:
-    """Rounded, halves to even; the gradient is that of x."""
+    """x rounded, halves to even; the gradient is that of x."""
     return x + (x.round() - x).detach()
 
 
@@ -124,9 +124,9 @@ def tune(
     epochs: int,
     step: float = _STEP,
 ) -> Graph:
-    """The graph, tuned to give the float network's `answers`, logits `(n, labels)`, to `windows` of each epoch.
+    """The graph, tuned to give the float network's `answers`, logits `(n, labels)`, for the `windows` of each epoch.
 
-    Windows are `(n, frames, bins, channels)`, as many in each epoch.
+    Windows are `(n, frames, bins, channels)`, the same number in each epoch.
     """
     net = RoundedGraph(graph)
     optimizer = torch.optim.Adam(net.parameters(), step)
@@ -147,6 +147,6 @@ def tune(
 
 
 def integers_of(graph: Graph, frames: Frames) -> Tensor:
-    """Frames `(n, frames, bins, channels)` as what `RoundedGraph` takes."""
+    """Windows `(n, frames, bins, channels)` as `RoundedGraph` takes them."""
     x = quantized(frames, graph).astype(np.float32) - graph.input.zero_point
     return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()

@@ -1,4 +1,4 @@
-"""What a bundle is made of, and how it comes from a training run; `foreign.py` makes it of an ONNX file."""
+"""What a bundle is made from, and how to get it from a training run; `foreign.py` gets it from an ONNX file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from edge_res.clips import shaping
 from edge_res.clips.manifest import SILENCE, UNKNOWN
 from edge_res.errors import DataError
-from edge_res.evaluation.tuning import Said
+from edge_res.evaluation.tuning import SpokenWord
 from edge_res.export.bundling import int8_tuning
 from edge_res.export.bundling.answers import float_logits
-from edge_res.export.bundling.thresholds import make_stream
+from edge_res.export.bundling.word_stream import make_stream
 from edge_res.export.datasets.augment import Scene
 from edge_res.export.datasets.calibration import CALIBRATION_WINDOWS, frames_of_folder, windows_of
 from edge_res.export.datasets.dataset import DataSet
@@ -31,12 +31,12 @@ from edge_res.flow import Frames
 from edge_res.model.bundle import DecideParams
 from edge_res.signal.frontend import FrontEndParams, compute_frames
 
-_STREAM_S = 600  # of recordings that have no words in noise: as much as modes and engines are compared on
+_STREAM_S = 600  # at most, of the stream that modes and engines are compared on, if the clips are not words
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Windows `(n, frames, bins, channels)`, the indices of their labels, and what each is."""
+    """Windows `(n, frames, bins, channels)`, the indices of their labels, and their names."""
 
     frames: Frames
     targets: NDArray[np.int64]
@@ -45,12 +45,12 @@ class Validation:
 
 @dataclass(frozen=True)
 class Material:
-    """A network as ONNX, float or QDQ, and what must be known to quantize, check and describe it.
+    """A network as ONNX, float or QDQ, and all that is needed to quantize, check and describe it.
 
-    `calibration` are windows `(n, frames, bins, channels)`. `stream` are the frames `(n, bins, channels)` of a long
-    recording, on which modes and engines are compared; with `said`, the words in it, thresholds and delay are measured
-    on it too, else they are `decide` and `delay_s`. `tune` betters the quantized network where int8 costs
-    more than `allowed_loss` of the accuracy on `validation`.
+    `calibration` holds windows `(n, frames, bins, channels)`. `stream` holds the frames `(n, bins, channels)` of a long
+    recording, on which modes and engines are compared. If the words in it are known, `spoken`, thresholds and delay are
+    tuned on it too; otherwise they are `decide` and `delay_s`. `tune` improves the quantized network if int8 costs more
+    than `allowed_loss` of the accuracy on `validation`.
     """
 
     network: bytes
@@ -62,7 +62,7 @@ class Material:
     stream: Frames
     decide: DecideParams
     delay_s: float = 0.0
-    said: list[Said] | None = None
+    spoken: list[SpokenWord] | None = None
     validation: Validation | None = None
     tune: Callable[[Graph], Graph] | None = None
     allowed_loss: float = 0.003
@@ -70,9 +70,9 @@ class Material:
 
 
 def from_run(run_folder: Path, data: Path | None, calibration: Path | None = None) -> Material:
-    """The material of a run folder; its data must be the same as in training, wherever they are now.
+    """The material of a run folder; `data` must be what it was trained on, though it may have moved.
 
-    `calibration` is a folder of recordings to take instead of the training windows.
+    `calibration` is a folder of recordings to use instead of the training windows.
     """
     run = read_run(run_folder)
     data = data or Path(run.data)
@@ -80,11 +80,11 @@ def from_run(run_folder: Path, data: Path | None, calibration: Path | None = Non
     words = tuple(label for label in run.labels if label not in (SILENCE, UNKNOWN))
     loaded = load_data(data, words, settings)
     if split_sha256(loaded) != run.training["split_sha256"]:
-        raise DataError(f"{data} is not the data that {run_folder} was trained on; its clips or their split differ.")
+        raise DataError(f"{data} is not the data that {run_folder} was trained on; the clips or their split differ.")
     clips, noise = loaded.of("validation")
-    said = None
+    spoken = None
     if settings.windows == "words":
-        samples, said = make_stream(settings.seed, params.sample_rate_hz, clips, noise)
+        samples, spoken = make_stream(settings.seed, params.sample_rate_hz, clips, noise)
     else:
         samples = np.concatenate([clip.samples for clip in clips])[: _STREAM_S * params.sample_rate_hz]
         samples = shaping.repeated(samples, max(len(samples), params.samples_of(2 * settings.frames)))
@@ -103,7 +103,7 @@ def from_run(run_folder: Path, data: Path | None, calibration: Path | None = Non
         ),
         stream=compute_frames(params, samples, settings.hop),
         decide=DecideParams(dict.fromkeys(words, 0.6)),
-        said=said,
+        spoken=spoken,
         validation=validation_windows(run, loaded),
         training=run.training,
         tune=partial(tuned, run, loaded, network) if settings.int8_epochs else None,
@@ -129,7 +129,7 @@ def scene_of(run: Run) -> Scene:
 
 
 def plain_training_windows(run: Run, loaded: DataSet, seed: tuple[int, ...], most: int | None = None) -> Frames:
-    """Training windows `(n, frames, bins, channels)`, varied as in training but for masks and warps."""
+    """Training windows `(n, frames, bins, channels)`, varied as in training except for masks and warps."""
     windows = training_windows(loaded, run.labels, run.settings.windows, scene_of(run), run.front_end, seed)
     windows.varied = False
     return np.stack([windows.frames(i) for i in range(min(len(windows), most or len(windows)))])
@@ -142,7 +142,7 @@ def windows_of_clips(run: Run, folder: Path) -> Frames:
 
 
 def validation_windows(run: Run, loaded: DataSet) -> Validation:
-    """The windows of training's validation."""
+    """The windows that the training validated on."""
     settings, seed = run.settings, (run.settings.seed, 2)
     windows = plain_windows(loaded, "validation", run.labels, settings.windows, scene_of(run), run.front_end, seed)
     names = tuple(
@@ -168,5 +168,5 @@ def to_onnx(run: Run) -> bytes:
             opset_version=17,
             dynamo=False,
         )
-    run.model.eval()  # the exporter puts it back into training mode
+    run.model.eval()  # the exporter returns it in training mode
     return packed.getvalue()

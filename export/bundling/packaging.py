@@ -1,4 +1,4 @@
-"""Material to a bundle: quantize, emit, verify, tune, write; a failed check writes nothing."""
+"""From material to a bundle: quantize, emit, verify, tune, write; if a check fails, nothing is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_res import __version__
 from edge_res.engines import load_engine
-from edge_res.errors import ExportError
+from edge_res.errors import ExportError, OutputError
 from edge_res.evaluation.metrics import measure
 from edge_res.evaluation.tuning import Tuned, tune
 from edge_res.export.bundling.answers import (
@@ -29,7 +29,7 @@ from edge_res.export.bundling.answers import (
 )
 from edge_res.export.bundling.material import Material, Validation
 from edge_res.export.bundling.parity import WRITERS, first_difference
-from edge_res.export.bundling.thresholds import score_stream
+from edge_res.export.bundling.word_stream import score_stream
 from edge_res.export.formats.onnx_reader import read_qdq
 from edge_res.export.formats.quantize import quantize_onnx, symmetric
 from edge_res.export.formats.tflite_writer import write_with_variables
@@ -43,13 +43,13 @@ from edge_res.model.verify import verify, window_logits
 
 SYMMETRIC = "window-symmetric.onnx"
 GOLDEN_HOPS = 100
-REFEREE_WINDOWS = 4  # that the slow interpreter computes as well
+REFEREE_WINDOWS = 4  # that the slow interpreter computes, too
 
 
 def build(
     material: Material, out: Path, name: str, method: str, target: str | None, say: Callable[[str], None]
 ) -> Bundle:
-    """Make and write the bundle, after all checks have passed; else raise `ExportError` and write nothing."""
+    """Make the bundle and write it once all checks have passed; otherwise raise `ExportError` and write nothing."""
     say("quantizing")
     window, is_tuned = quantized_well(material, method, say)
     check_shape(window, material)
@@ -81,7 +81,7 @@ def build(
         metrics["int8_tuned"] = True
     manifest = replace(manifest, metrics=metrics)
 
-    if material.said is not None:
+    if material.spoken is not None:
         say("tuning thresholds on a stream of validation words")
         tuned = tuned_on(draft, material)
         stream = {key: getattr(tuned, key) for key in ("words", "hits", "false_events", "audio_s")}
@@ -91,13 +91,13 @@ def build(
     bundle = Bundle(manifest, {**members, GOLDEN: pack_golden(short, golden[:GOLDEN_HOPS])})
     try:
         write_bundle(out, bundle)
-    except OSError as error:
-        raise ExportError(f"{out} cannot be written: {error.strerror}; nothing was written.") from None
+    except OutputError as error:
+        raise ExportError(str(error)) from None
     return bundle
 
 
 def quantized_well(material: Material, method: str, say: Callable[[str], None]) -> tuple[Graph, bool]:
-    """The quantized network, and whether it was tuned: where int8 costs more accuracy than is allowed, and it helps."""
+    """The quantized network, and whether it was tuned: only if int8 costs too much accuracy and tuning helps."""
     if is_quantized(material.network):
         return read_qdq(material.network), False
     graph = read_qdq(quantize_onnx(material.network, material.calibration, method))
@@ -106,13 +106,13 @@ def quantized_well(material: Material, method: str, say: Callable[[str], None]) 
         return window, False
     in_float = shares_right(float_logits(material.network, validation.frames), validation)
     found = shares_right(int8_logits(window, validation.frames), validation)
-    # One window may always flip.
+    # One window may flip in any case.
     if in_float - found <= max(material.allowed_loss, 1 / len(validation.targets)) + 1e-9:
         return window, False
-    say(f"int8 costs {100 * (in_float - found):.1f} points of accuracy: tuning it")
-    tuned = fold_mean(material.tune(graph))  # unfolded: a weight that folding repeats is one weight
+    say(f"int8 costs {100 * (in_float - found):.1f} points of accuracy, tuning")
+    tuned = fold_mean(material.tune(graph))  # the unfolded graph: what folding repeats is one weight
     better = shares_right(int8_logits(tuned, validation.frames), validation)
-    say(f"tuned, int8 has {better:.1%}; before it had {found:.1%}, float {in_float:.1%}")
+    say(f"int8 accuracy {better:.1%} after tuning, {found:.1%} before, {in_float:.1%} in float")
     return (tuned, True) if better > found else (window, False)
 
 
@@ -121,7 +121,7 @@ def shares_right(logits: NDArray[np.float32], validation: Validation) -> float:
 
 
 def check_shape(graph: Graph, material: Material) -> None:
-    """Refuse a network that does not take the front-end's image or does not give a logit for each label."""
+    """Refuse a network that does not take the front-end's image, or does not give one logit per label."""
     params = material.front_end
     if graph.input.shape[1:] != (params.bins, params.channels) or graph.labels != len(material.labels):
         raise ExportError(
@@ -131,7 +131,7 @@ def check_shape(graph: Graph, material: Material) -> None:
 
 
 def step_of(window: Graph, hop: int) -> tuple[Graph | None, str]:
-    """The step graph, or why there is none: a network padded along time cannot run on a stream."""
+    """The step graph, or the reason why there is none, such as padding along time."""
     if window.window_only:
         refuse_part_hop(window.input.shape[0], hop)
         return None, window.window_only
@@ -139,7 +139,7 @@ def step_of(window: Graph, hop: int) -> tuple[Graph | None, str]:
 
 
 def emit(window: Graph, step: Graph | None) -> dict[str, bytes]:
-    """The model files: both modes in both formats; in TFLite a step keeps its states in variables of the file."""
+    """The model files: both modes in both formats; a TFLite step model keeps its states in variables of its own."""
     members = {f"window.{suffix}": write(window) for suffix, write in WRITERS.items()}
     if step is None:
         return members
@@ -147,7 +147,7 @@ def emit(window: Graph, step: Graph | None) -> dict[str, bytes]:
 
 
 def golden_of(draft: Bundle, window: Graph, integers: NDArray[np.int8]) -> NDArray[np.int8]:
-    """The logits at each hop of the stream, from the first engine; the first ones must be the interpreter's."""
+    """The logits at each hop of the stream, from the first engine; the interpreter must confirm the first few."""
     runner = load_runner(draft, load_engine(PARITY_ENGINES[0]), "window")
     logits = window_logits(runner, draft.manifest, integers)
     frames, hop = draft.manifest.frames, draft.manifest.hop
@@ -156,7 +156,7 @@ def golden_of(draft: Bundle, window: Graph, integers: NDArray[np.int8]) -> NDArr
         if (graphs.run(window, piece[None])[0] != logits[i]).any():
             where = first_difference(window, PARITY_ENGINES[0], [piece]) or "no single operation"
             raise ExportError(
-                f"{runner.engine} does not compute what the network says: first at {where}; nothing was written."
+                f"{runner.engine} does not compute what the network defines, first at {where}; nothing was written."
             )
     return logits
 
@@ -164,7 +164,7 @@ def golden_of(draft: Bundle, window: Graph, integers: NDArray[np.int8]) -> NDArr
 def check_parity(
     draft: Bundle, window: Graph, step: Graph | None, integers: NDArray[np.int8], golden: NDArray[np.int8]
 ) -> None:
-    """All engines and modes must give the golden integers on the whole stream."""
+    """Require the golden integers on the whole stream from every engine and mode."""
     for engine in PARITY_ENGINES:
         for check in verify(draft, integers, golden, [engine]):
             if check.differing:
@@ -172,9 +172,9 @@ def check_parity(
                 zeros = [np.full(state.shape, state.zero_point, np.int8) for state in graph.states]
                 where = first_difference(graph, engine, [integers[: graph.input.shape[0]], *zeros])
                 raise ExportError(
-                    f"The {check.mode} model on {check.engine} gives {check.differing} of {check.values} logits (by at "
-                    f"most {check.largest}) otherwise than {check.against}, first at {where or 'no single operation'}; "
-                    "nothing was written."
+                    f"The {check.mode} model on {check.engine} differs from the {check.against} logits in "
+                    f"{check.differing} of {check.values} (by at most {check.largest}), first at "
+                    f"{where or 'no single operation'}; nothing was written."
                 )
 
 
@@ -206,7 +206,7 @@ def accuracy(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]
 
 
 def as_given(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]:
-    """How the bundle's models agree with the file they are made from; one that was misread is an `ExportError`."""
+    """How well the bundle agrees with the file it is made from; raises `ExportError` if the file was misread."""
     given = float_logits(material.network, material.calibration)
     found = int8_logits(window, material.calibration)
     if is_quantized(material.network):
@@ -219,38 +219,38 @@ def as_given(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]
 
 
 def symmetric_of(material: Material, method: str) -> bytes:
-    """The window model for TensorRT: of the float network, since tuning is for the rounding of the other files."""
+    """The window model for TensorRT: from the float network, since tuning suits the rounding of the other files."""
     if is_quantized(material.network):
         raise ExportError(
-            "A model for TensorRT is made from a float network, and this one is quantized; give that one."
+            "A model for TensorRT is made from a float network, and this one is quantized; export the float network."
         )
     return symmetric(material.network, material.calibration, method)
 
 
 def tuned_on(draft: Bundle, material: Material) -> Tuned:
-    """Thresholds and delay, measured with the integers that will run."""
+    """Thresholds and delay, tuned with the integers that will run."""
     manifest = draft.manifest
     runner = load_runner(draft, load_engine(PARITY_ENGINES[0]), "window")
     model = WindowModel(runner, manifest.frames, manifest.hop)
     scores = score_stream(material.front_end, manifest.hop, model, material.stream)
-    return tune(scores, material.said or [], manifest.labels, manifest.background)
+    return tune(scores, material.spoken or [], manifest.labels, manifest.background)
 
 
 def describe_network(window: Graph, step: Graph | None, why_not: str) -> dict[str, Any]:
-    """What the network costs and looks at, for `info` and the benchmarks."""
-    told: dict[str, Any] = {
+    """What the network costs and how far it sees, for `info` and the benchmarks."""
+    facts: dict[str, Any] = {
         "parameters": window.parameters,
         "macs_window": window.macs,
         "receptive_field": receptive_field(window),
         "time_stride": time_stride(window),
     }
     if step is None:
-        return {**told, "window_only": why_not}
-    return {**told, "macs_hop": step.macs, "state_bytes": sum(math.prod(tensor.shape) for tensor in step.states)}
+        return {**facts, "window_only": why_not}
+    return {**facts, "macs_hop": step.macs, "state_bytes": sum(math.prod(tensor.shape) for tensor in step.states)}
 
 
 def versions() -> dict[str, str]:
-    """What made the bundle."""
+    """The versions of what made the bundle."""
     packages = ("numpy", "torch", "onnx", "onnxruntime", "ai-edge-litert")
     return {
         "edge_res": __version__,

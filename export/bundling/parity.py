@@ -1,4 +1,4 @@
-"""Where an engine first computes something else than the interpreter."""
+"""Where an engine first differs from the interpreter."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ WRITERS = {"onnx": onnx_writer.write, "tflite": tflite_writer.write}
 
 
 def first_difference(graph: Graph, engine: str, inputs: Sequence[Int8]) -> str | None:
-    """The first operation whose result differs in an engine, as a part of a sentence; None where all are equal.
+    """The first operation whose result differs in an engine, as a part of a sentence; None if all are equal.
 
-    `inputs` are the int8 values of the graph's inputs. Every tensor is made an output, so what the engine fuses may
-    differ from what it fuses in the file that is shipped: None does not prove that that one is right.
+    `inputs` are the int8 values of the graph's inputs. Every tensor is made an output, which may change what the engine
+    fuses, so None does not prove that the file in the bundle is right.
     """
     made = [op for op in graph.ops if op.output.name not in {tensor.name for tensor in graph.outputs}]
-    unused = (replace(op.output, name=f"unused.{op.output.name}") for op in made)  # for each output a state goes in
+    unused = (
+        replace(op.output, name=f"unused.{op.output.name}") for op in made
+    )  # a graph has an input for each further output
     open_graph = replace(graph, inputs=(*graph.inputs, *unused), outputs=(*graph.outputs, *(op.output for op in made)))
     runner_class = load_engine(engine)
     runner = runner_class(WRITERS[runner_class.suffix](open_graph), 1)

@@ -1,1 +1,1 @@
-"""Data sets: what is in them, what keeps training and validation apart, and the windows that are learned from."""
+"""Data sets: download, clips, splits, and the windows to train on."""

@@ -1,5 +1,6 @@
-"""Training windows: words placed in noise as they will be met in a stream, never surrounded by zeros; stretches of
-recordings; and what is varied in both.
+"""Training windows: words in background as in a stream, or stretches of recordings, and how both are varied.
+
+Nothing is ever padded with zeros: a stream has none.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ import soxr
 from edge_res.clips.shaping import active_region, add_at, faded, from_db, levelled, repeated, rms, scaled
 from edge_res.flow import Frames, Samples
 
-_PART_LENGTH = 0.35  # at most this much of a word is seen when it is cut by the window's edge
+_PART_LENGTH = 0.35  # the largest share of a word that is left where a window's edge cuts it
 
 
 @dataclass(frozen=True)
 class Variations:
-    """How far windows are varied. Pairs are the bounds of a uniform distribution; shares are probabilities.
+    """How much windows are varied. Pairs are the bounds of a uniform distribution; shares are probabilities.
 
-    Of words: `snr_db`, but `clean_snr_db` for the share `clean`; `level_db`, rms re full scale; the share `preceded` by
-    the end of another word. Of windows without a word: `noise_level_db`. Of stretches: `gain_db`, and the share `noisy`
-    has noise added at `snr_db`. Of both: the logarithm of the `speed` (resampling, so the pitch changes too), the
-    `warp` of the frequency axis (vocal tract length perturbation, Jaitly and Hinton 2013; log-mel only); the longest
-    masks in frames and bins (SpecAugment, Park et al. 2019).
+    Words: `snr_db`, or `clean_snr_db` for the share `clean`; `level_db`, the rms re full scale; the share `preceded` by
+    the end of another word. Windows without a word: `noise_level_db`. Stretches: `gain_db`, and noise at `snr_db` added
+    to the share `noisy`. All: the logarithm of the `speed` (by resampling, so the pitch changes too), the `warp` of the
+    frequency axis (vocal tract length perturbation, Jaitly and Hinton 2013; log-mel only), and the longest masks in
+    frames and bins (SpecAugment, Park et al. 2019).
     """
 
     snr_db: tuple[float, float] = (0.0, 35.0)
@@ -67,14 +68,14 @@ def background(rng: np.random.Generator, noise: Sequence[Samples], samples: int,
 
 
 def sloped_noise(rng: np.random.Generator, samples: int, channels: int = 1) -> Samples:
-    """Gaussian noise whose power falls with frequency to a random power between 0 (white) and 2 (brown); rms 1."""
+    """Gaussian noise of power 1 / frequency^x at rms 1, with x random between 0 (white) and 2 (brown)."""
     spectrum = np.fft.rfft(rng.standard_normal((samples, channels)), axis=0)
     spectrum *= (np.maximum(np.arange(len(spectrum)), 1) ** (-rng.uniform(0, 2) / 2))[:, None]
     return levelled(np.fft.irfft(spectrum, samples, axis=0).astype(np.float32))
 
 
 def snr_of(rng: np.random.Generator, vary: Variations) -> float:
-    """A signal-to-noise ratio as an amplitude, drawn from the noisy or the clean range."""
+    """A signal-to-noise ratio of amplitudes, drawn from the noisy or the clean range."""
     return from_db(rng.uniform(*(vary.clean_snr_db if rng.random() < vary.clean else vary.snr_db)))
 
 
@@ -97,7 +98,7 @@ def word_window(
 
 
 def part_window(rng: np.random.Generator, scene: Scene, clip: Samples, noise: Sequence[Samples]) -> Samples:
-    """A window with only a part of a word in it, cut by one of the window's edges."""
+    """A window with only a part of a word in it, cut off by one of the window's edges."""
     level = from_db(rng.uniform(*scene.vary.level_db))
     window = scaled(background(rng, noise, scene.samples, scene.channels), level / snr_of(rng, scene.vary))
     window += part_of_word(rng, scene, clip, level, at_end=bool(rng.random() < 0.5))
@@ -121,7 +122,7 @@ def silent_window(rng: np.random.Generator, scene: Scene, noise: Sequence[Sample
 
 
 def stretch_window(rng: np.random.Generator, scene: Scene, clip: Samples, noise: Sequence[Samples]) -> Samples:
-    """A random stretch of a recording, at another gain, perhaps with noise; a short recording is repeated."""
+    """A random stretch of a recording at a random gain, perhaps with noise; a short recording is repeated."""
     vary = scene.vary
     longest = int(scene.samples * np.exp(vary.speed)) + 2
     if len(clip) > longest:
@@ -131,13 +132,13 @@ def stretch_window(rng: np.random.Generator, scene: Scene, clip: Samples, noise:
         clip = np.roll(clip, int(rng.integers(len(clip))), axis=0)
     window = repeated(respeed(rng, scene, clip), scene.samples)
     if rng.random() < vary.noisy:
-        level = rms(window - window.mean(0))  # gravity is no signal
+        level = rms(window - window.mean(0))  # gravity is not signal
         window = window + scaled(background(rng, noise, scene.samples, scene.channels), level / snr_of(rng, vary))
     return scaled(window, from_db(rng.uniform(*vary.gain_db)))
 
 
 def respeed(rng: np.random.Generator, scene: Scene, clip: Samples) -> Samples:
-    """The clip faster or slower, and its pitch with it (resampling)."""
+    """The clip resampled to a random speed, which changes its pitch too."""
     if not scene.vary.speed:
         return clip
     factor = float(np.exp(rng.uniform(-scene.vary.speed, scene.vary.speed)))

@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped: byte ranges with a validator (RFC 9110, sections 13.1.5 and 14)."""
+"""Downloads that resume where they stopped: byte ranges with a validator (RFC 9110, sections 13.1.5 and 14)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from urllib.request import Request, urlopen
 from edge_res import __version__
 from edge_res.errors import ConfigError, DataError
 
-Tell = Callable[[int, int | None], None]  # bytes that are here, and of how many, where that is known
+Tell = Callable[[int, int | None], None]  # bytes so far, and bytes in all, if known
 _CHUNK_BYTES = 1 << 18
-_PASSING = (408, 425, 429, 500, 502, 503, 504)  # answers of a server that may give another one soon
+_PASSING = (408, 425, 429, 500, 502, 503, 504)  # status codes of errors that may pass
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Tries that may bring nothing new, the wait between two tries, and how long a server may be silent."""
+    """Tries in a row without new data, the wait between two tries, and how long a server may be silent."""
 
     tries: int = 5
     wait_s: float = 2.0
@@ -38,10 +38,10 @@ PATIENCE = Patience()
 def download(url: str, part: Path, tell: Tell, patience: Patience) -> None:
     """Complete the file `part` with what is at `url`.
 
-    What `part` has of the same url is not sent again where the server gave a validator, an ETag or a date, and still
-    has that; the validator is kept beside it. Raises a `DataError` when it cannot be completed; `part` stays.
+    What `part` already holds of this URL is not sent again if the server gave a validator (an ETag or a date) that is
+    still valid; the validator is kept beside `part`. Raises `DataError` if the file cannot be completed; `part` stays.
     """
-    refuse_no_url(url)
+    check_url(url)
     why: object = ""
     left, (most, _) = patience.tries, what_is_kept(url, part)
     while left:
@@ -51,8 +51,8 @@ def download(url: str, part: Path, tell: Tell, patience: Patience) -> None:
             error.close()
             if error.code not in _PASSING:
                 raise DataError(
-                    f"{url} cannot be downloaded: the server answered {error.code} {error.reason}; if the data have "
-                    "moved, name their new address, or a mirror, with --url."
+                    f"{url} cannot be downloaded: the server answered {error.code} {error.reason}; if the data has "
+                    "moved, give its new address or a mirror with --url."
                 ) from None
             why = f"the server answered {error.code} {error.reason}"
         except (OSError, HTTPException) as error:
@@ -62,26 +62,27 @@ def download(url: str, part: Path, tell: Tell, patience: Patience) -> None:
         most = max(most, kept)
         if left:
             time.sleep(patience.wait_s)
-    going_on = f"{kept:,} bytes of it are kept, and running the same command again resumes there"
+    going_on = f"{kept:,} bytes are kept, and running the same command again resumes there"
     raise DataError(
-        f"{url} could not be downloaded: nothing new came in {patience.tries} tries, lastly because of: "
+        f"{url} could not be downloaded: no new data in {patience.tries} tries, the last error was: "
         f"{str(why) or repr(why)}; "
         f"{going_on if kept and validator else 'run the same command again'}."
     )
 
 
-def refuse_no_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Raise `ConfigError` for what is not an HTTP address."""
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isascii()
     except ValueError:
         known = False
     if not known:
-        raise ConfigError(f"{url!r} is no address of a file to download; it should begin with http:// or https://.")
+        raise ConfigError(f"{url!r} is not the address of a file to download; it must begin with http:// or https://.")
 
 
 def receive(url: str, part: Path, tell: Tell, timeout_s: float) -> None:
-    """One try. Raises an `OSError` or `HTTPException` when it ends early."""
+    """One try. Raises `OSError` or `HTTPException` if it ends early."""
     done, validator = what_is_kept(url, part)
     headers = {"User-Agent": f"edgeres/{__version__}"}
     if done and validator:
@@ -93,9 +94,9 @@ def receive(url: str, part: Path, tell: Tell, timeout_s: float) -> None:
             raise
         error.close()
         if error.headers.get("Content-Range") == f"bytes */{done}":
-            return  # all of it was here already
+            return  # it was already complete
         forget(part)
-        raise ConnectionError("the server has less than was downloaded of it before") from None
+        raise ConnectionError("the server has less than was downloaded before") from None
     with answer:
         if answer.status == 206:
             done, total = place_of(answer, done, validator, part)
@@ -103,19 +104,19 @@ def receive(url: str, part: Path, tell: Tell, timeout_s: float) -> None:
             done, total = 0, whole_number(answer.headers.get("Content-Length"))
             start_over(url, part, validator_of(answer))
         tell(done, total)
-        with writing(part), part.open("ab", buffering=0) as file:  # unbuffered: what fails to be written fails here
+        with writing(part), part.open("ab", buffering=0) as file:  # unbuffered: a write that fails fails here
             done = append(answer, file, done, total, tell)
     if total is not None and done < total:
         raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
 
 
 def append(answer: HTTPResponse, file: BinaryIO, done: int, total: int | None, tell: Tell) -> int:
-    """Write the answer's bytes as they come; returns how many bytes the file has then."""
+    """Write the answer's bytes as they come; returns the size of the file."""
     while total is None or done < total:
         try:
             chunk = answer.read1(_CHUNK_BYTES)
         except OSError as error:
-            raise HTTPException(str(error)) from error  # not one of the disk
+            raise HTTPException(str(error)) from error  # an error of the network, not of the disk
         if not chunk:
             break
         view = memoryview(chunk)
@@ -127,11 +128,11 @@ def append(answer: HTTPResponse, file: BinaryIO, done: int, total: int | None, t
 
 
 def place_of(answer: HTTPResponse, done: int, validator: str, part: Path) -> tuple[int, int | None]:
-    """From where on a part of the file comes, and how long the whole is; it must go on with what is here."""
+    """Where the part that was sent begins, and how long the whole is; it must continue what is already here."""
     place = _RANGE.fullmatch(answer.headers.get("Content-Range") or "")
     if place is None or int(place[1]) != done or validator_of(answer) not in ("", validator):
         forget(part)
-        raise ConnectionError("the server sent a part that was not asked for")
+        raise ConnectionError("the server sent a part that was not requested")
     return done, whole_number(place[2])
 
 
@@ -140,20 +141,20 @@ def whole_number(text: str | None) -> int | None:
 
 
 def validator_of(answer: HTTPResponse) -> str:
-    """What tells this content from a later one at the same address: a strong ETag, else the date, else empty."""
+    """What distinguishes this content from a later one at its address: a strong ETag, the date, or else nothing."""
     tag = answer.headers.get("ETag") or ""
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified") or ""
 
 
 def start_over(url: str, part: Path, validator: str) -> None:
-    """Empty `part`. The order matters to whoever is killed in between: no bytes lie under another's validator."""
+    """Empty `part`. In this order, a kill in between never leaves bytes with the validator of other content."""
     with writing(part):
         part.unlink(missing_ok=True)
         beside(part).write_text(f"{url}\n{validator}\n", encoding="utf-8")
 
 
 def what_is_kept(url: str, part: Path) -> tuple[int, str]:
-    """The bytes in `part`, and the validator of what they are of; nothing of another url."""
+    """The number of bytes in `part` and their validator; 0 and none if they are of another URL."""
     try:
         its_url, validator = beside(part).read_text(encoding="utf-8").splitlines()
         return (part.stat().st_size, validator) if its_url == url else (0, "")
@@ -168,12 +169,13 @@ def forget(part: Path) -> None:
 
 
 def beside(part: Path) -> Path:
+    """The file that holds the URL and the validator of `part`."""
     return part.with_name(f"{part.name}.validator")
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """A disk that is full, or a folder that may not be written, is a `DataError`."""
+    """Turn a full disk, or a folder without write permission, into a `DataError`."""
     try:
         yield
     except OSError as error:

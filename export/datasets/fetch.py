@@ -1,4 +1,4 @@
-"""Public data sets: downloaded from their official addresses, checked, unpacked, listed in a manifest CSV."""
+"""Public data sets: downloaded from their official addresses, checked, unpacked, and listed in a manifest CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge_res.clips.manifest import NOISE, SPEAKER_PATTERN, group_of
 from edge_res.errors import ConfigError, DataError
 from edge_res.export.datasets.download import PATIENCE, Patience, beside, download, writing
 
-Tell = Callable[[str, int, int | None], None]  # what is done, bytes done, of how many
+Tell = Callable[[str, int, int | None], None]  # what is being done, bytes done, bytes in all
 Row = tuple[str, str, str, str, str]  # as in _COLUMNS
 _COLUMNS = ("file", "set", "label", "group", "licence")
 _CHUNK_BYTES = 1 << 20
@@ -30,10 +30,10 @@ _KEYWORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "g
 
 @dataclass(frozen=True)
 class PublicSet:
-    """Where a set is, and how its files are named.
+    """Where a set is published, and how to list its files.
 
-    `archive` is the file's name here, `.zip` or `.tar.gz`. `sha256` is None where none is published that holds.
-    `recipe` trains on it. `rows` lists an unpacked archive.
+    `archive` is the name of the local file, `.zip` or `.tar.gz`. `sha256` is None if no lasting one is published.
+    `recipe` trains on it. `rows` lists the files of an unpacked archive.
     """
 
     url: str
@@ -46,7 +46,7 @@ class PublicSet:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A set that lies on disk: `manifest` lists it; `sha256` of the archive that it came in, where that is known."""
+    """A set on disk: its `manifest`, and the `sha256` of its archive, if known."""
 
     manifest: Path
     sha256: str | None
@@ -61,10 +61,10 @@ def fetch(
     sha256: str | None = None,
     patience: Patience = PATIENCE,
 ) -> Fetched:
-    """Bring the public set `name` to `out/name`, with a `manifest.csv` in it; nothing is done where it is there.
+    """Fetch the public set `name` into `out/name`, with a `manifest.csv`; a set that is already there stays as it is.
 
-    `url` is a mirror, and `sha256` is demanded instead of the published one. The archive stays in `out`, with its
-    SHA-256 beside it in the form of `sha256sum`. Raises a `DataError`.
+    `url` is a mirror; `sha256` is required instead of the published hash. The archive stays in `out`, with its SHA-256
+    beside it in the format of `sha256sum`. Raises `DataError`.
     """
     known = SETS[name]
     demanded = known.sha256 if sha256 is None else digest_of(sha256)
@@ -79,7 +79,7 @@ def fetch(
             )
         return Fetched(manifest, was, True)
     if folder.exists():
-        raise DataError(f"{folder} is there, but has no manifest.csv; move it away, or choose another --out.")
+        raise DataError(f"{folder} exists but has no manifest.csv; move it away, or choose another --out.")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     if archive.exists():
@@ -96,12 +96,12 @@ def fetch(
 
 def digest_of(text: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        raise ConfigError(f"{text!r} is no SHA-256, which has 64 hexadecimal digits.")
+        raise ConfigError(f"{text!r} is not a SHA-256, which has 64 hexadecimal digits.")
     return text.lower()
 
 
 def recorded(record: Path) -> str | None:
-    """What stands in a file as `sha256sum` writes it."""
+    """The hash in a file that `sha256sum` or `fetch` wrote; None if there is none."""
     try:
         return record.read_text(encoding="utf-8").split()[0]
     except (OSError, ValueError, IndexError):
@@ -109,7 +109,7 @@ def recorded(record: Path) -> str | None:
 
 
 def obtain(url: str, archive: Path, demanded: str | None, tell: Tell, patience: Patience) -> str:
-    """Download an archive; under its own name it is complete and checked. Returns its SHA-256."""
+    """Download an archive, which gets its name once it is complete and checked; returns its SHA-256."""
     part = archive.with_name(f"{archive.name}.part")
     download(url, part, lambda done, total: tell("downloading", done, total), patience)
     found = sha256_of(part, tell)
@@ -121,8 +121,8 @@ def obtain(url: str, archive: Path, demanded: str | None, tell: Tell, patience: 
         beside(part).unlink(missing_ok=True)
     if demanded not in (None, found):
         raise DataError(
-            f"What {url} sent has SHA-256 {found}, not {demanded}, and was removed; run the same command again, and if "
-            "it differs again, it is another file: name a mirror with --url."
+            f"The file from {url} has SHA-256 {found}, not {demanded}, and was removed; run the same command again, "
+            "and if it differs again, that file was replaced: give a mirror with --url."
         )
     return found
 
@@ -138,9 +138,9 @@ def sha256_of(path: Path, tell: Tell) -> str:
 
 
 def unpack(archive: Path, folder: Path, rows: Callable[[Path], list[Row]], tell: Tell) -> None:
-    """Unpack an archive and list it: `folder` appears with all that it holds, or not at all."""
+    """Unpack an archive and list its files; `folder` appears complete or not at all."""
     half = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(half, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(half, ignore_errors=True)  # from a run that was killed
     try:
         with writing(half), whole(archive), archive.open("rb") as raw:
             half.mkdir()
@@ -159,9 +159,9 @@ def unpack(archive: Path, folder: Path, rows: Callable[[Path], list[Row]], tell:
 
 
 def files_in(archive: Path, raw: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
-    """The names and contents of the plain files in a .zip or .tar.gz archive.
+    """The names and contents of the regular files in a .zip or .tar.gz archive.
 
-    Not the archive modules' own extraction: its safe filters are not in every Python from 3.10 on.
+    The archive modules' own extraction is not used: its safe filters are not in every Python from 3.10 on.
     """
     if archive.suffix == ".zip":
         with zipfile.ZipFile(raw) as packed:
@@ -176,41 +176,41 @@ def files_in(archive: Path, raw: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
                 continue
             opened = tar.extractfile(member) if member.isfile() else None
             if opened is None:
-                raise DataError(f"{archive} holds {member.name!r}, which is no plain file; nothing was unpacked.")
+                raise DataError(f"{archive} holds {member.name!r}, which is not a regular file; nothing was unpacked.")
             with opened:
                 yield member.name, opened
-        while unzipped.read(_CHUNK_BYTES):  # to its end, where its own checksum is compared
+        while unzipped.read(_CHUNK_BYTES):  # to the end, where gzip compares its own checksum
             pass
 
 
 @contextmanager
 def whole(archive: Path) -> Iterator[None]:
-    """What the archive modules raise on damage is a `DataError`."""
+    """Turn what the archive modules raise on damage into a `DataError`."""
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
-            f"{archive} is damaged: {error}; remove it, and run the same command again to download it again."
+            f"{archive} is damaged: {error}; remove it, and run the same command to download it again."
         ) from None
 
 
 def inside(archive: Path, name: str) -> PurePosixPath:
-    """A member's path, which must stay in the folder that is unpacked to."""
+    """The path of a file in the archive, which must stay inside the folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
-        raise DataError(f"{archive} holds {name!r}, which leads out of its folder; nothing was unpacked.")
+        raise DataError(f"{archive} holds {name!r}, which leads outside the folder; nothing was unpacked.")
     return path
 
 
 def write_manifest(folder: Path, rows: list[Row], archive: Path) -> None:
     if not rows:
-        raise DataError(f"{archive} holds no clips named as expected: it is another file; move it away.")
+        raise DataError(f"{archive} holds no clips named as expected, so it is some other file; move it away.")
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([_COLUMNS, *rows])
 
 
 def speech_commands_rows(folder: Path) -> list[Row]:
-    """The clips of Speech Commands: a folder a word, files named SPEAKER_nohash_N.wav, and background recordings.
+    """The clips of Speech Commands: a folder per word, files named SPEAKER_nohash_N.wav, and background recordings.
 
     The sets are those of the recipe `keywords`: its ten words, the other words, the background.
     """
@@ -226,7 +226,7 @@ def speech_commands_rows(folder: Path) -> list[Row]:
 
 
 def esc50_rows(folder: Path) -> list[Row]:
-    """The clips of ESC-50, as its meta/esc50.csv tells; those of the subset ESC-10 are the set `esc10`."""
+    """The clips of ESC-50, as its meta/esc50.csv lists them; those of the subset ESC-10 are the set `esc10`."""
     rows = []
     for table in folder.glob("*/meta/esc50.csv"):
         clips = table.parents[1].relative_to(folder) / "audio"
@@ -237,7 +237,7 @@ def esc50_rows(folder: Path) -> list[Row]:
                 rows.append((str(clips / line["filename"]), named, line["category"], group, licence))
         except (KeyError, TypeError, UnicodeDecodeError, csv.Error) as error:
             raise DataError(
-                f"The archive's meta/esc50.csv cannot be read: {error!r}; it is another file, move it away."
+                f"The archive's meta/esc50.csv cannot be read: {error!r}; the archive is some other file, move it away."
             ) from None
     if lost := [file for file, *_ in rows if not (folder / file).is_file()]:
         raise DataError(f"The archive lacks {len(lost)} of the files that its esc50.csv names, such as {lost[0]}.")
@@ -248,18 +248,18 @@ SETS: Mapping[str, PublicSet] = {
     "speech-commands": PublicSet(
         url="http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
         archive="speech_commands_v0.02.tar.gz",
-        # As the catalogues of both TensorFlow Datasets and torchaudio have it.
+        # The one in the catalogues of TensorFlow Datasets and torchaudio.
         sha256="af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
-        licence="CC BY 4.0; name Pete Warden, Speech Commands, arXiv:1804.03209",
+        licence="CC BY 4.0; credit Pete Warden, Speech Commands, arXiv:1804.03209",
         recipe="keywords",
         rows=speech_commands_rows,
     ),
     "esc50": PublicSet(
         url="https://github.com/karolpiczak/ESC-50/archive/refs/heads/master.zip",
         archive="ESC-50-master.zip",
-        sha256=None,  # made anew by GitHub, which does not promise the same bytes each time
-        licence="set esc10 CC BY 3.0, set esc50 CC BY-NC 3.0, not for commercial use; name Karol J. Piczak, ESC: "
-        "Dataset for Environmental Sound Classification, and the authors of the clips, who are in its LICENSE",
+        sha256=None,  # GitHub packs it on request, and does not promise the same bytes each time
+        licence="set esc10 CC BY 3.0, set esc50 CC BY-NC 3.0, not for commercial use; credit Karol J. Piczak, ESC: "
+        "Dataset for Environmental Sound Classification, and the authors of the clips, listed in its LICENSE",
         recipe="environment",
         rows=esc50_rows,
     ),

@@ -1,4 +1,4 @@
-"""What is shown to the network in an epoch: which windows there are, and their frames."""
+"""The windows of an epoch, and their frames."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from edge_res.clips import shaping
 from edge_res.clips.manifest import SILENCE, UNKNOWN
+from edge_res.clips.splits import Clip, Split
 from edge_res.export.datasets import augment
 from edge_res.export.datasets.augment import Scene
-from edge_res.export.datasets.dataset import Clip, DataSet, Split
+from edge_res.export.datasets.dataset import DataSet
 from edge_res.flow import Frames, Samples
 from edge_res.signal.frontend import FrontEndParams, compute_frames
 
@@ -24,9 +25,9 @@ Kind = Literal["words", "stretches"]  # short sounds placed in background · any
 
 @dataclass(frozen=True)
 class Example:
-    """One window to be made: a whole word, a part of a word (`_unknown_`), a stretch, or background (`clip` is None).
+    """One window to make: a whole word, a part of a word (`_unknown_`), a stretch, or background (`clip` is None).
 
-    `at` is where a stretch begins that is shown as it is; else it is drawn, and varied.
+    `at` is where a stretch begins that is used unvaried; without it, the stretch is drawn at random and varied.
     """
 
     label: str
@@ -36,9 +37,10 @@ class Example:
 
 
 def training_examples(rng: np.random.Generator, clips: Sequence[Clip], labels: Sequence[str]) -> list[Example]:
-    """An epoch: every clip of a keyword, about twice a keyword's share of other words, of parts and of background.
+    """An epoch: every clip of the keywords, and other windows in multiples of the clips per keyword.
 
-    Of no other word are there more than a fifth of a share, so that the many words are not drowned by the frequent.
+    These are up to 2 times as many of other words, 1 of parts of words and 1.5 of background. No other word gets more
+    than a fifth of a keyword's number, so that frequent words do not drown out the rest.
     """
     words = [clip for clip in clips if clip.entry.label != UNKNOWN]
     share = max(1, len(words) // max(1, len(set(labels) - {UNKNOWN, SILENCE})))
@@ -53,12 +55,13 @@ def training_examples(rng: np.random.Generator, clips: Sequence[Clip], labels: S
 
 
 def rarest(rng: np.random.Generator, clips: Sequence[Clip], most: int) -> list[Clip]:
-    """The clips in random order, of each word at most `most`; those only known as `_unknown_` are many words."""
+    """The clips in random order, at most `most` per word; clips labelled only `_unknown_` are not limited."""
     kept: list[Clip] = []
     counts: Counter[str] = Counter()
     for i in rng.permutation(len(clips)):
-        counts[clips[i].said] += 1
-        if clips[i].said == UNKNOWN or counts[clips[i].said] <= most:
+        word = clips[i].original_label
+        counts[word] += 1
+        if word == UNKNOWN or counts[word] <= most:
             kept.append(clips[i])
     return [kept[i] for i in rng.permutation(len(kept))]
 
@@ -77,13 +80,13 @@ def validation_examples(clips: Sequence[Clip], labels: Sequence[str]) -> list[Ex
 
 
 def training_stretches(rng: np.random.Generator, clips: Sequence[Clip], samples: int) -> list[Example]:
-    """An epoch: of each recording as many stretches as it has windows of `samples`, but at least one."""
+    """An epoch: as many stretches of each recording as it has windows of `samples`, at least one."""
     examples = [Example(c.entry.label, c) for c in clips for _ in range(max(1, len(c) // samples))]
     return [examples[i] for i in rng.permutation(len(examples))]
 
 
 def validation_stretches(clips: Sequence[Clip], samples: int) -> list[Example]:
-    """Of each recording the windows one after the other, as they are; a shorter one is repeated to fill its window."""
+    """The windows of each recording one after the other, unvaried; a shorter recording is repeated to fill one."""
     ordered = sorted(clips, key=lambda c: c.sha256)
     starts = [range(0, max(1, len(c) - samples + 1), samples) for c in ordered]
     return [Example(c.entry.label, c, at=at) for c, places in zip(ordered, starts, strict=True) for at in places]
@@ -92,7 +95,7 @@ def validation_stretches(clips: Sequence[Clip], samples: int) -> list[Example]:
 def make_window(
     rng: np.random.Generator, kind: Kind, scene: Scene, example: Example, clips: Sequence[Clip], noise: Sequence[Clip]
 ) -> Samples:
-    """The samples `(samples, channels)` of an example: the same for the same generator state."""
+    """The samples `(samples, channels)` of an example, the same for the same state of the generator."""
     recordings = [clip.samples for clip in noise]
     if example.clip is None:
         return augment.silent_window(rng, scene, recordings)
@@ -109,9 +112,9 @@ def make_window(
 
 
 class Windows(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-    """Examples as `(channels, frames, bins)` images; example i of epoch e depends on the seed, e and i alone.
+    """Examples as `(channels, frames, bins)` images; example i depends only on i and `seed`, which includes the epoch.
 
-    With `varied`, frequencies are warped and masks set as well.
+    With `varied`, frequencies are warped and masks set.
     """
 
     def __init__(
@@ -166,7 +169,7 @@ class Windows(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
 
 
 def warped(rng: np.random.Generator, params: FrontEndParams, warp: float) -> FrontEndParams:
-    """The front-end with its mel bands moved by up to `warp`, as if the speaker's vocal tract were another."""
+    """The front-end with its mel bands moved by up to `warp`, as if the speaker's vocal tract had another length."""
     factor = float(rng.uniform(1 - warp, 1 + warp))
     high_hz = min(params.high_hz * factor, params.sample_rate_hz / 2)
     return replace(params, low_hz=params.low_hz * factor, high_hz=high_hz)
@@ -175,7 +178,7 @@ def warped(rng: np.random.Generator, params: FrontEndParams, warp: float) -> Fro
 def training_windows(
     loaded: DataSet, labels: Sequence[str], kind: Kind, scene: Scene, params: FrontEndParams, seed: tuple[int, ...]
 ) -> Windows:
-    """The windows of one epoch; `seed` tells them apart."""
+    """The windows of one epoch, which is part of `seed`."""
     clips, noise = loaded.of("train")
     rng = np.random.default_rng(seed)
     if kind == "words":
@@ -194,7 +197,7 @@ def plain_windows(
     params: FrontEndParams,
     seed: tuple[int, ...],
 ) -> Windows:
-    """The windows of a split to measure on: words at their own speed, stretches as they are."""
+    """The windows of a split to measure on: words at their own speed, stretches unvaried."""
     clips, noise = loaded.of(split)
     examples = validation_examples(clips, labels) if kind == "words" else validation_stretches(clips, scene.samples)
     plain = replace(scene, vary=replace(scene.vary, speed=0.0, clean=0.0))

@@ -15,11 +15,11 @@ from edge_res.export.int8.graph import Float32, Int8, Tensor
 def dense_weight(node: Node, source: Tensor, weight: NDArray[Any], scale: Float32, axis: int) -> tuple[Int8, Float32]:
     """A matrix over all columns, bins and channels as the weights of a convolution whose kernel is the whole image.
 
-    `weight` are integers less their zero point, as the file has them, with one scale or one a slice of `axis`.
+    `weight` holds the file's integers less their zero point, with one scale in all or one per slice of `axis`.
     """
     attributes = attributes_of(node)
     if attributes.get("transA") or attributes.get("alpha", 1.0) != 1 or attributes.get("beta", 1.0) != 1:
-        raise ExportError(f"{title_of(node)} transposes or scales what it reads, expected a plain product.")
+        raise ExportError(f"{title_of(node)} transposes or scales its input, expected a plain product.")
     outputs = 0 if attributes.get("transB") else 1  # the axis of the weights
     if outputs == 1:
         weight = weight.T
@@ -27,11 +27,11 @@ def dense_weight(node: Node, source: Tensor, weight: NDArray[Any], scale: Float3
     if weight.ndim != 2 or weight.shape[1] != time * bins * channels or np.abs(weight).max() > 127:
         raise ExportError(
             f"{title_of(node)} has weights {weight.shape} for {source.shape} (time, bins, channels), expected one "
-            "8-bit symmetric weight a value."
+            "8-bit symmetric weight per value."
         )
     if scale.size > 1 and (axis != outputs or scale.size != len(weight)):
         raise ExportError(
-            f"{title_of(node)} has one scale an input (axis {axis} of its weights), expected one an output (axis "
+            f"{title_of(node)} has one scale per input (axis {axis} of its weights), expected one per output (axis "
             f"{outputs})."
         )
     scale = np.broadcast_to(scale, len(weight)).copy()

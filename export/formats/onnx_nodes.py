@@ -1,4 +1,4 @@
-"""ONNX files and nodes: load, refuse what has no form here, read attributes."""
+"""ONNX files and nodes: load, refuse unsupported operations, read attributes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from edge_res.errors import ExportError
 
 Node = Any  # onnx.NodeProto
 
-_KINDS = {"Constant", "QuantizeLinear", "DequantizeLinear", "Identity", "Dropout"}  # besides what computes
+_KINDS = {
+    "Constant",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Identity",
+    "Dropout",
+}  # these compute nothing by themselves
 _KINDS |= {"Conv", "Relu", "Add", "Slice", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool"}
 _KINDS |= {"Gemm", "MatMul", "Flatten", "Reshape", "Squeeze"}
-_RECURRENT = "recurrent networks have no form here, replace it by convolutions"
-_WAY_OUT = {
-    "ReduceMean": "quantizers leave it in float, write it as a GlobalAveragePool",
+_RECURRENT = "recurrent networks are not supported, replace it with convolutions"
+_FIXES = {
+    "ReduceMean": "quantizers leave it in float, use a GlobalAveragePool instead",
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
     "RNN": _RECURRENT,
@@ -29,7 +35,7 @@ _WAY_OUT = {
 
 
 def load_onnx(model: bytes) -> Any:
-    """An ONNX file as `onnx.ModelProto`, checked; an `ExportError` where it is none."""
+    """An ONNX file as `onnx.ModelProto`, checked; raises `ExportError` if it is not valid."""
     try:
         proto = onnx.load_from_string(model)
         onnx.checker.check_model(proto)
@@ -39,19 +45,19 @@ def load_onnx(model: bytes) -> Any:
 
 
 def check_kinds(nodes: Iterable[Node]) -> None:
-    """Refuse operations that have no form in `int8/graph.py`: the first of them, or the first that has a way out."""
+    """Refuse operations that `int8/ops.py` does not have; the error names the first, or the first with a known fix."""
     unknown = [node for node in nodes if node.op_type not in _KINDS]
     if unknown:
-        node = next((node for node in unknown if node.op_type in _WAY_OUT), unknown[0])
-        known = "docs/export.md lists what can be"
-        raise ExportError(f"{title_of(node)} cannot be exported: {_WAY_OUT.get(node.op_type, known)}.")
+        node = next((node for node in unknown if node.op_type in _FIXES), unknown[0])
+        known = "docs/export.md lists the operations that can be"
+        raise ExportError(f"{title_of(node)} cannot be exported: {_FIXES.get(node.op_type, known)}.")
 
 
 def pads_of(node: Node, attributes: dict[str, Any]) -> tuple[int, int, int, int]:
     """(time before, bins before, time after, bins after)."""
     if attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise ExportError(
-            f"{title_of(node)} pads itself ({attributes['auto_pad'].decode()}): write the padding as numbers."
+            f"{title_of(node)} has auto_pad {attributes['auto_pad'].decode()}; give the padding as numbers."
         )
     before_time, before, after_time, after = attributes.get("pads", [0, 0, 0, 0])
     return before_time, before, after_time, after
@@ -72,16 +78,16 @@ def title_of(node: Node) -> str:
 def convert_constant(
     node: Node, values: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[np.float32] | None, int]:
-    """What a QuantizeLinear makes of a float constant, or the integers less their zero point of a DequantizeLinear.
+    """The integers that a QuantizeLinear makes of a float constant, or those of a DequantizeLinear less its zero point.
 
-    The latter come with their scales, one or one a slice of the axis that comes last: 0 in a convolution, either one
-    of a matrix.
+    The latter come with their scales, one in all or one per slice of the axis, which is the last value returned: 0 in a
+    convolution, either one in a matrix.
     """
     scale, zero = np.atleast_1d(scale).astype(np.float32), np.atleast_1d(zero)
     axis = int(attributes_of(node).get("axis", 1)) % max(values.ndim, 1)
     if scale.size > 1 and axis != 0 and values.ndim != 2:
         raise ExportError(
-            f"{title_of(node)} has one scale a slice of axis {axis}, expected one an output channel (axis 0)."
+            f"{title_of(node)} has one scale per slice of axis {axis}, expected one per output channel (axis 0)."
         )
     along = tuple(-1 if scale.size > 1 and i == axis else 1 for i in range(values.ndim))
     if node.op_type == "DequantizeLinear":

@@ -12,12 +12,14 @@ Pair = tuple[int, int]
 
 
 def mean_of(node: Node, source: Tensor) -> DepthwiseConv:
-    """A mean as the depthwise convolution that it is (docs/export.md says why)."""
+    """A mean as a depthwise convolution (docs/export.md says why)."""
     kernel, stride = source.shape[:2], (1, 1)
     if node.op_type == "AveragePool":
         kernel, stride, time_padding, padding = pooling_of(node)
         if any((*time_padding, *padding)):
-            raise ExportError(f"{title_of(node)} is padded, expected none: its edges would be means of fewer values.")
+            raise ExportError(
+                f"{title_of(node)} is padded; remove the padding, since means at the edges would be of fewer values."
+            )
     weight = np.ones((*kernel, source.shape[2]), np.int8)
     scale = np.full(source.shape[2], 1 / (kernel[0] * kernel[1]), np.float32)
     bias = np.zeros(source.shape[2], np.int32)

@@ -1,8 +1,8 @@
 """Reads a quantized ONNX file, in QuantizeLinear / DequantizeLinear form, into a `Graph`.
 
-The file has one float input `(1, channels, frames, bins)` and one output `(1, labels)`; each activation has an 8-bit
-QuantizeLinear behind it, each weight is 8-bit and constant. What cannot become a graph is refused by name, with the
-reason and the way out.
+The file has one float input `(1, channels, frames, bins)` and one output `(1, labels)`; each activation is followed by
+an 8-bit QuantizeLinear, each weight is 8-bit and constant. What cannot become a graph is refused by name, with the
+reason and the fix.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from edge_res.export.int8.sums import exact_sums, identity
 
 @dataclass(frozen=True)
 class _Constant:
-    """Values as the file holds them; of quantized ones less the zero point, with `scale` one a slice of `axis`."""
+    """Values as the file holds them; quantized ones less their zero point, with one `scale` per slice of `axis`."""
 
     values: NDArray[Any]
     scale: NDArray[np.float32] | None = None
@@ -54,7 +54,7 @@ class _Constant:
 
 
 def read_qdq(model: bytes) -> Graph:
-    """The graph of a QDQ ONNX file; an `ExportError` says what cannot be exported and why."""
+    """The graph of a QDQ ONNX file; raises `ExportError`, which says what cannot be exported and why."""
     proto = load_onnx(model)
     check_kinds(proto.graph.node)
     reader = _Reader(proto.graph)
@@ -99,7 +99,9 @@ class _Reader:
 
     def visit(self, node: Node) -> None:
         kind = node.op_type
-        if kind == "Constant" or node.output[0] in self.tensors:  # the latter went with the operation before it
+        if (
+            kind == "Constant" or node.output[0] in self.tensors
+        ):  # in the latter case the operation before it took it in
             return
         if kind in ("QuantizeLinear", "DequantizeLinear") and node.input[0] in self.constants:
             self.constants[node.output[0]] = self.converted(node)
@@ -115,7 +117,7 @@ class _Reader:
             a, b = self.tensor(node, 0), self.tensor(node, 1)
             if a.shape != b.shape:
                 raise ExportError(
-                    f"{title_of(node)} adds {a.shape} and {b.shape} (time, bins, channels): crop to one shape."
+                    f"{title_of(node)} adds {a.shape} and {b.shape} (time, bins, channels); crop both to one shape."
                 )
             self.emit(node, Add(name_of(node), (a, b), a))
         elif kind == "Slice":
@@ -135,12 +137,12 @@ class _Reader:
         name = node.input[index]
         if name not in self.tensors:
             raise ExportError(
-                f"{title_of(node)} reads {name}, a constant; expected something that the network computes."
+                f"{title_of(node)} reads the constant {name}, expected something that the network computes."
             )
         return self.tensors[name]
 
     def settle(self, name: str, tensor: Tensor, relu: bool = False) -> Tensor:
-        """Give the value `name` the quantization behind it, a ReLU in between become part of it."""
+        """Give the value `name` the quantization that follows it; a ReLU in between becomes part of that."""
         names, readers = [name], self.readers.get(name, [])
         while len(readers) == 1 and readers[0].op_type == "Relu":
             relu, name = True, readers[0].output[0]
@@ -158,12 +160,12 @@ class _Reader:
         return tensor
 
     def quantization(self, node: Node) -> tuple[float, int]:
-        """Scale and int8 zero point of a QuantizeLinear of an activation."""
+        """Scale and int8 zero point of an activation's QuantizeLinear."""
         scale = self.constant(node, 1).values
         zero = self.constant(node, 2).values if len(node.input) > 2 else np.zeros(1, np.uint8)
         if scale.size != 1 or zero.dtype not in (np.int8, np.uint8):
             raise ExportError(
-                f"{title_of(node)} makes {zero.dtype} of {scale.size} scales, expected 8 bits and one scale."
+                f"{title_of(node)} gives {zero.dtype} with {scale.size} scales, expected 8 bits and one scale."
             )
         return float(scale.flat[0]), int(zero.flat[0]) - (128 if zero.dtype == np.uint8 else 0)
 
@@ -171,14 +173,14 @@ class _Reader:
         source = self.tensor(node, 0)
         if self.quantization(node) == (source.scale, source.zero_point):
             self.tensors[node.output[0]] = source
-        else:  # a second time, and otherwise than the first
+        else:  # quantized a second time, and differently
             op = identity(source, name_of(node))
             scale, zero_point = self.quantization(node)
             output = replace(op.output, name=node.output[0], scale=scale, zero_point=zero_point)
             self.append(node.output[0], replace(op, output=output))
 
     def emit(self, node: Node, op: Op, relu: bool = False) -> None:
-        """Append an operation, its output quantized as the file says."""
+        """Append an operation, with its output quantized as in the file."""
         output = Tensor(node.output[0], op.output_shape, 1.0, 0)
         if min(output.shape) < 1:
             raise ExportError(
@@ -197,7 +199,7 @@ class _Reader:
         return self.constants[name]
 
     def converted(self, node: Node) -> _Constant:
-        """The constant behind a QuantizeLinear (of float) or a DequantizeLinear."""
+        """The constant that a QuantizeLinear (of float) or a DequantizeLinear gives."""
         zero = self.constant(node, 2).values if len(node.input) > 2 else np.zeros(1, np.int8)
         return _Constant(*convert_constant(node, self.constant(node, 0).values, self.constant(node, 1).values, zero))
 
@@ -213,7 +215,7 @@ class _Reader:
         time_before, before, time_after, after = pads_of(node, attributes)
         if set(attributes.get("dilations", [1])) != {1}:
             raise ExportError(
-                f"{title_of(node)} is dilated by {attributes['dilations']}, expected 1: use a larger kernel."
+                f"{title_of(node)} is dilated by {attributes['dilations']}, expected 1; use a larger kernel."
             )
         groups, inputs = int(attributes.get("group", 1)), source.shape[2]
         if groups not in (1, inputs) or (groups > 1 and outputs != inputs):
@@ -236,13 +238,13 @@ class _Reader:
         )
 
     def flatten(self, node: Node) -> None:
-        """A new shape for the same values; where there are several columns or bins only a Gemm may follow."""
+        """A new shape for the same values; if there are several columns or bins, only a Gemm may follow."""
         source = self.tensor(node, 0)
         if source.shape[:2] != (1, 1):
             shape = self.constant(node, 1).values.tolist() if node.op_type == "Reshape" else [1, -1]
             if node.op_type == "Squeeze" or len(shape) != 2 or int(attributes_of(node).get("axis", 1)) != 1:
                 raise ExportError(
-                    f"{title_of(node)} gives {source.shape} (time, bins, channels) another shape, expected (1, values)."
+                    f"{title_of(node)} reshapes {source.shape} (time, bins, channels), expected to (1, values)."
                 )
         self.tensors[node.output[0]] = source
 

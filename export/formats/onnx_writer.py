@@ -1,4 +1,4 @@
-"""Writes a graph as ONNX that ONNX Runtime fuses whole into integer kernels.
+"""Writes a graph as ONNX that ONNX Runtime fuses completely into integer kernels.
 
 Activations are uint8: the graph's int8 plus 128, because on x86 ONNX Runtime leaves int8 convolutions in float. Weights
 stay int8. The form is QDQ: each operation in float between DequantizeLinear and QuantizeLinear, which ONNX Runtime
@@ -7,7 +7,7 @@ replaces by QLinearConv and QLinearAdd.
 Input `frames` uint8 `(1, frames, bins, channels)`, output `logits` uint8 `(1, labels)`; the states of a step are inputs
 `state.TENSOR` and outputs `next.TENSOR`, `(1, columns, bins, channels)`. In ONNX these have no scale, so the file's
 metadata `edge_res.tensors` holds JSON: `{"frames": {"scale": 0.05, "zero_point": 128}, "logits": {...}}`, with the zero
-points of the uint8.
+points of the uint8 values.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from edge_res.engines.onnxruntime import METADATA_KEY
 from edge_res.export.int8.graph import LOGITS, Add, Concat, Conv, Crop, DepthwiseConv, Graph, MaxPool, Tensor
 
 OPSET = 17
-IR_VERSION = 8  # of opset 17: what onnxruntime 1.23 and older load
+IR_VERSION = 8  # the one of opset 17, which onnxruntime 1.23 and older load
 
 
 def write(graph: Graph) -> bytes:
-    """The ONNX file of a graph, be it of a window or of a step."""
+    """The ONNX file of a graph, of a window or of a step."""
     writer = _Writer(graph)
     for tensor in graph.inputs:
         writer.source(tensor)
     for op in graph.ops:
         writer.operation(op)
     writer.constant(f"{LOGITS}.shape", np.array([1, graph.labels]))
-    # ONNX Runtime computes with channels last: this order of the logits is the one that needs no copy.
+    # ONNX Runtime computes with channels last, so the logits need no copy in this order.
     last = writer.node("Transpose", [writer.integers[graph.output.name]], f"{LOGITS}.channels_last", perm=[0, 2, 3, 1])
     writer.node("Reshape", [last, f"{LOGITS}.shape"], LOGITS)
     for tensor in graph.outputs[1:]:
@@ -67,7 +67,7 @@ class _Writer:
         return output
 
     def source(self, tensor: Tensor) -> None:
-        """An input: channels last, as in TFLite, so that its time lies first in memory and needs no copy to be cut."""
+        """An input: channels last, as in TFLite, so that time is the outermost axis and cutting needs no copy."""
         name = self.node("Transpose", [tensor.name], f"{tensor.name}.channels_first", perm=[0, 3, 1, 2])
         self.integers[tensor.name] = name
         self.quantization(tensor)
@@ -77,7 +77,7 @@ class _Writer:
         self.constant(f"{tensor.name}.zero_point", np.array(tensor.zero_point + 128, np.uint8))
 
     def real(self, tensor: Tensor, reader: str) -> str:
-        """The tensor dequantized, once for each reader, so that every DequantizeLinear vanishes into its reader."""
+        """The tensor dequantized, once for each reader, so that each DequantizeLinear is fused into its reader."""
         inputs = [self.integers[tensor.name], f"{tensor.name}.scale", f"{tensor.name}.zero_point"]
         return self.node("DequantizeLinear", inputs, f"{tensor.name}.for.{reader}")
 
@@ -104,7 +104,7 @@ class _Writer:
             self.convolution(op)
 
     def moved(self, op: Crop | MaxPool | Concat, kind: str, inputs: Sequence[str], **attributes: Any) -> None:
-        """An operation that moves integers about: it works on them as they are."""
+        """An operation that only moves integers, and works on them as they are."""
         self.integers[op.output.name] = self.node(kind, inputs, self.inner(op.output), op.name, **attributes)
         self.quantization(op.output)
 

@@ -1,6 +1,6 @@
 """Float ONNX to a quantized graph, with ONNX Runtime's static quantization.
 
-Per-channel symmetric int8 weights and per-tensor asymmetric 8-bit activations, whose ranges calibration windows show.
+Per-channel symmetric int8 weights and per-tensor asymmetric 8-bit activations, with ranges from calibration windows.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ METHODS = {
 def quantize(float_onnx: bytes, calibration: NDArray[np.float32], method: str = "minmax") -> Graph:
     """Quantize a float ONNX file: input `(1, channels, frames, bins)`, output `(1, labels)`.
 
-    `calibration` are float32 windows `(n, frames, bins, channels)`, some hundred of them from the training data;
-    `method` is `minmax`, `percentile` or `entropy`. An `ExportError` names what cannot be exported and why.
+    `calibration` holds a few hundred float32 windows `(n, frames, bins, channels)` from the training data;
+    `method` is `minmax`, `percentile` or `entropy`. Raises `ExportError`, which names what cannot be exported and why.
     """
     return fold_mean(read_qdq(quantize_onnx(float_onnx, calibration, method)))
 
 
 def quantize_onnx(float_onnx: bytes, calibration: NDArray[np.float32], method: str = "minmax") -> bytes:
-    """The QDQ ONNX file that `quantize` reads; batch normalisation is folded, constants are computed."""
+    """The QDQ ONNX file that `quantize` reads; batch normalisation and constants are folded."""
     return _quantize_static(float_onnx, calibration, method, QuantType.QUInt8, {"ActivationSymmetric": False})
 
 
 def symmetric(float_onnx: bytes, calibration: NDArray[np.float32], method: str = "minmax") -> bytes:
-    """A QDQ ONNX file by TensorRT's rules, float in and out; see `check_tensorrt`. Never run on TensorRT here."""
+    """A QDQ ONNX file by TensorRT's rules, float in and out; see `check_tensorrt`. Never run on TensorRT so far."""
     rules = {"ActivationSymmetric": True, "QuantizeBias": False, "QDQKeepRemovableActivations": True}
     model = _quantize_static(float_onnx, calibration, method, QuantType.QInt8, rules)
     check_tensorrt(model)
@@ -51,10 +51,10 @@ def symmetric(float_onnx: bytes, calibration: NDArray[np.float32], method: str =
 
 
 def check_tensorrt(model: bytes) -> None:
-    """Raise an `ExportError` where a QDQ file breaks TensorRT's rules for explicit quantization.
+    """Raise `ExportError` if a QDQ file breaks TensorRT's rules for explicit quantization.
 
     NVIDIA TensorRT Developer Guide, "Explicit Quantization": int8 only, all zero points 0, activations with one scale,
-    a convolution's weights with one scale an output channel, biases in float.
+    a convolution's weights with one scale per output channel, biases in float.
     """
     proto = load_onnx(model)
     constants = {array.name: onnx.numpy_helper.to_array(array) for array in proto.graph.initializer}
@@ -64,19 +64,19 @@ def check_tensorrt(model: bytes) -> None:
             scale, zero = (constants[name] for name in node.input[1:3])
             if zero.dtype != np.int8 or zero.any():
                 raise ExportError(
-                    f"{title_of(node)} has {zero.dtype} zero points {np.unique(zero)}, TensorRT takes int8 and 0 alone."
+                    f"{title_of(node)} has {zero.dtype} zero points {np.unique(zero)}, TensorRT takes only int8 and 0."
                 )
             if node.output[0] in weights and scale.ndim != 1:
-                raise ExportError(f"{title_of(node)} has one scale for all weights, expected one an output channel.")
+                raise ExportError(f"{title_of(node)} has one scale for all weights, expected one per output channel.")
             if node.output[0] not in weights and node.input[0] not in constants and scale.size != 1:
-                raise ExportError(f"{title_of(node)} has {scale.size} scales of an activation, TensorRT takes one.")
+                raise ExportError(f"{title_of(node)} has {scale.size} scales for an activation, TensorRT takes one.")
 
 
 def _quantize_static(
     float_onnx: bytes, calibration: NDArray[np.float32], method: str, activations: QuantType, rules: dict[str, bool]
 ) -> bytes:
     if method not in METHODS:
-        raise ExportError(f"There is no calibration method {method!r}; known are {', '.join(METHODS)}.")
+        raise ExportError(f"There is no calibration method {method!r}; choose from {', '.join(METHODS)}.")
     model = load_onnx(float_onnx)
     source, shape = _input(model)
     if calibration.ndim != 4 or not len(calibration) or (calibration.shape[3], *calibration.shape[1:3]) != shape:

@@ -1,12 +1,12 @@
-"""Writes a graph as TFLite, int8 per channel, straight as a flatbuffer.
+"""Writes a graph as TFLite, int8 per channel, directly as a flatbuffer.
 
 Input `frames` int8 `(1, frames, bins, channels)`, output `logits` int8 `(1, labels)`; the states of a step are inputs
-`state.TENSOR` and outputs `next.TENSOR`, `(1, columns, bins, channels)`. Scales and zero points are those
-of the file's tensors. Padding along frequency is a PAD of its own (TFLite's SAME would pad time as well), which fills
-in the zero point. It loads in ai-edge-litert and in tflite-runtime 2.14.
+`state.TENSOR` and outputs `next.TENSOR`, `(1, columns, bins, channels)`. Scales and zero points are those of the file's
+tensors. Padding along frequency is a separate PAD, which fills in the zero point (TFLite's SAME would pad time, too).
+The file loads in ai-edge-litert and in tflite-runtime 2.14.
 
 A step may also keep its states itself, as resource variables, which XNNPACK holds without a copy: then `frames` is its
-only input and `logits` its only output. For the default model that takes two thirds of the time, because moving eight
+only input and `logits` its only output. The default model then takes two thirds of the time, because moving eight
 states through Python costs as much as computing the hop.
 """
 
@@ -39,14 +39,12 @@ _KINDS = {  # name: operator code, version, kind of options; the oldest version 
     "ASSIGN_VARIABLE": (schema.BuiltinOperator.ASSIGN_VARIABLE, 1, _Options.AssignVariableOptions),
     "CALL_ONCE": (schema.BuiltinOperator.CALL_ONCE, 1, _Options.CallOnceOptions),
 }
+_LAST_OLD_CODE = 127  # the largest operator code in the old, one-byte field, where it means all later ones
 _TYPES = {np.dtype(np.int8): schema.TensorType.INT8, np.dtype(np.int32): schema.TensorType.INT32}
 
 
-_LAST_OLD_CODE = 127  # of an operator, in the one-byte field; it stands for all later ones
-
-
 def write(graph: Graph) -> bytes:
-    """The TFLite file of a graph, be it of a window or of a step."""
+    """The TFLite file of a graph, of a window or of a step."""
     writer = _Writer([schema.BufferT()], [])  # the first buffer is empty, by convention
     sources = [writer.activation(tensor) for tensor in graph.inputs]
     sink = writer.body(graph)
@@ -55,7 +53,7 @@ def write(graph: Graph) -> bytes:
 
 
 def write_with_variables(graph: Graph) -> bytes:
-    """The TFLite file of a step that keeps its states from run to run, at first zeros."""
+    """The TFLite file of a step that keeps its states from run to run; they begin as zeros."""
     main = _Writer([schema.BufferT()], [])
     first = _Writer(main.buffers, main.kinds)  # runs once, before everything else
     source = main.activation(graph.input)
@@ -73,7 +71,7 @@ def write_with_variables(graph: Graph) -> bytes:
 
 def _file(subgraphs: Sequence[Any], writer: _Writer) -> bytes:
     codes = [
-        # the old, one-byte field of the code as well, for old readers
+        # The old, one-byte field of the code is filled in too, for old readers.
         schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, _LAST_OLD_CODE), version=version)
         for code, version, _ in (_KINDS[kind] for kind in writer.kinds)
     ]
@@ -86,7 +84,7 @@ def _file(subgraphs: Sequence[Any], writer: _Writer) -> bytes:
 
 
 class _Writer:
-    """Writes a subgraph; its buffers and kinds of operators are those of the file.
+    """Writes a subgraph; buffers and kinds of operators are shared by the whole file.
 
     `indices` maps the name of a tensor of the graph to its index in the subgraph.
     """
@@ -114,7 +112,7 @@ class _Writer:
         return sink
 
     def variable(self, state: Tensor) -> int:
-        """A handle of the variable that holds a state; handles of one name are of one variable."""
+        """A handle of the variable that holds a state; handles with the same name share a variable."""
         handle = self.tensor(f"{state.name}.variable", (), schema.TensorType.RESOURCE)
         self.operator("VAR_HANDLE", [], [handle], schema.VarHandleOptionsT(container="", sharedName=state.name))
         return handle
@@ -161,7 +159,7 @@ class _Writer:
             self.operator("CONCATENATION", inputs, [self.activation(op.output)], options)
         elif isinstance(op, MaxPool):
             if any((*op.time_padding, *op.padding)) and op.input.zero_point != -128:
-                raise ExportError(f"{op.name} is padded and may see negative values: put a Relu before it.")
+                raise ExportError(f"{op.name} is padded and may see negative values; put a Relu before it.")
             options = schema.Pool2DOptionsT(padding=schema.Padding.VALID)
             options.strideH, options.strideW = op.stride
             options.filterHeight, options.filterWidth = op.kernel
@@ -191,7 +189,7 @@ class _Writer:
         self.operator(kind, inputs, [self.activation(op.output)], options)
 
     def padded(self, op: Conv | DepthwiseConv | MaxPool) -> int:
-        """What an operation reads, with its padding: a PAD of its own, since TFLite's SAME is not ours."""
+        """What an operation reads, with its padding as a separate PAD, since TFLite's SAME is not ours."""
         if not any((*op.time_padding, *op.padding)):
             return self.indices[op.input.name]
         time, bins, channels = op.input.shape

@@ -1,8 +1,9 @@
-"""The mean over time and the dense layer after it, as one convolution.
+"""Folds the mean over time into the dense layer after it, as one convolution.
 
 XNNPACK has no depthwise kernel of more than 25 taps: a mean over 27 columns takes two of the nine microseconds of a
-step. As one convolution over all columns it takes nearly nothing, and there is one rounding less; but each weight of
-the dense layer is then there once a column. A mean over 21 columns is as fast by itself (7.8 µs a step either way).
+step. As part of a convolution over all columns it takes almost no time and saves a rounding, but each weight of the
+dense layer is then repeated for each column. A mean over 21 columns is just as fast unfolded (7.8 µs per step either
+way).
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import numpy as np
 from edge_res.export.int8.graph import Conv, DepthwiseConv, Graph, Int32, Tensor
 
 _TAPS = 25  # of XNNPACK's largest depthwise kernel
-_GROWTH = 1.1  # of the parameters, where it is not for speed
+_GROWTH = 1.1  # of the parameters, at most, where folding saves no time
 
 
 def fold_mean(graph: Graph) -> Graph:
-    """The graph whose last convolution takes over the mean over time before it; another graph as it is.
+    """The graph with the mean over time folded into its last convolution; a graph without such an end is unchanged.
 
-    A mean that clips stays, and one that is fast where folding would make the network larger by more than a tenth.
+    A mean that clips is not folded, nor is a fast one where the network would grow by more than a tenth.
     """
     if len(graph.ops) < 2:
         return graph
@@ -40,7 +41,7 @@ def fold_mean(graph: Graph) -> Graph:
 
 
 def _is_mean_over_time(mean: DepthwiseConv, dense: Conv) -> bool:
-    """Whether one operation averages all columns, each channel alike, for another that reads nothing else."""
+    """Whether an operation averages all columns, with equal weights, for another that reads nothing else."""
     weights, scales = mean.weight, mean.weight_scale
     return (
         dense.input == mean.output
@@ -55,13 +56,13 @@ def _is_mean_over_time(mean: DepthwiseConv, dense: Conv) -> bool:
 
 
 def _never_clips(mean: DepthwiseConv) -> bool:
-    """Whether a mean's clip does nothing: one that does may be the ReLU behind it, which has to stay."""
-    if mean.input.zero_point == -128:  # a ReLU stands before it
+    """Whether a mean's clip has no effect: one that has may be the ReLU after it, which has to stay."""
+    if mean.input.zero_point == -128:  # its input has passed a ReLU
         return True
     (low, high), (lowest, highest) = _limits(mean.output), _limits(mean.input)
     return low <= lowest and highest <= high
 
 
 def _limits(tensor: Tensor) -> tuple[float, float]:
-    """The least and the largest real value that a tensor holds."""
+    """The smallest and the largest real value that a tensor can hold."""
     return (-128 - tensor.zero_point) * tensor.scale, (127 - tensor.zero_point) * tensor.scale

@@ -1,4 +1,4 @@
-"""A quantized network: its operations in order, what they cost and look at, and an interpreter in plain numpy."""
+"""A quantized network: its operations in order, their cost and spans, and an interpreter in plain numpy."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ FRAMES, LOGITS = "frames", "logits"  # the names of the input and the output of 
 class Graph:
     """Operations in order of execution, from `inputs` to `outputs`.
 
-    The first input are the `frames`, the first output the logits, `(1, 1, labels)`. A step graph has its states as
-    further inputs, and what they become as further outputs, in the same order.
+    The first input is the `frames`, the first output the logits, `(1, 1, labels)`. A step graph has its states as
+    further inputs and their next values as further outputs, in the same order.
     """
 
     inputs: tuple[Tensor, ...]
@@ -63,13 +63,16 @@ class Graph:
     def __post_init__(self) -> None:
         made = {tensor.name: tensor for tensor in self.inputs}
         if self.input.name != FRAMES or any(op.output.name in (FRAMES, LOGITS) for op in self.ops):
-            raise ExportError(f"The input is {self.input.name!r}, expected {FRAMES!r}; only files have a {LOGITS!r}.")
+            raise ExportError(
+                f"The input is {self.input.name!r}, expected {FRAMES!r}, and no operation may make "
+                f"{FRAMES!r} or {LOGITS!r}."
+            )
         for op in self.ops:
             for tensor in op.inputs:
                 if made.get(tensor.name) != tensor:
-                    raise ExportError(f"{op.name} reads {tensor}, which nothing before it makes.")
+                    raise ExportError(f"{op.name} reads {tensor}, which no operation before it makes.")
             if op.output.name in made or op.output.shape != op.output_shape or min(op.output_shape) < 1:
-                raise ExportError(f"{op.name} makes {op.output_shape}, which is no new tensor like {op.output}.")
+                raise ExportError(f"{op.name} makes {op.output_shape}, which is not a new tensor like {op.output}.")
             if isinstance(op, Add) and not op.is_exact:
                 raise ExportError(
                     f"{op.name} would round differently in different engines: {op.inputs} to {op.output}."
@@ -81,7 +84,7 @@ class Graph:
                 "end it with means over frequency and time and a 1×1 convolution."
             )
         if any(made.get(tensor.name) != tensor for tensor in self.outputs):
-            raise ExportError("An output of the network is not what one of its operations makes.")
+            raise ExportError("An output of the network is not made by any of its operations.")
 
     @property
     def input(self) -> Tensor:
@@ -97,18 +100,18 @@ class Graph:
 
     @property
     def window_only(self) -> str:
-        """Why there can be no step graph; empty where there can."""
+        """Why there is no step graph; empty if there is one."""
         for op in self.ops:
             if any(getattr(op, "time_padding", ())):
                 return (
-                    f"{op.name} is padded along time by {op.time_padding} columns, and a stream has no edge to pad, so "  # type: ignore[attr-defined]
-                    "yesterday's columns are not those of the next window"
+                    f"{op.name} is padded along time by {op.time_padding} columns, but a stream has no edge to pad, so "  # type: ignore[attr-defined]
+                    "earlier columns cannot be reused in the next window"
                 )
             strides = [self.spans[tensor.name].stride for tensor in op.inputs]
             if len(set(strides)) > 1 and op.output.shape[0] > 1:
                 return (
                     f"{op.name} joins columns that are {' and '.join(map(str, strides))} frames apart, and a stream "
-                    "brings more of the one than of the other"
+                    "brings more of one kind than of the other"
                 )
         return ""
 
@@ -122,12 +125,12 @@ class Graph:
 
     @property
     def macs(self) -> int:
-        """Multiplications a run: of a window, or of a hop."""
+        """Multiplications per run: for a window, or for a hop."""
         return sum(op.macs for op in self.ops)
 
     @cached_property
     def spans(self) -> Mapping[str, Span]:
-        """By the name of the tensor, what its columns look at."""
+        """By tensor name, the input frames that its columns see."""
         spans = {tensor.name: Span(0, 1, 1) for tensor in self.inputs}
         for op in self.ops:
             spans[op.output.name] = op.span(*(spans[tensor.name] for tensor in op.inputs))
@@ -146,7 +149,7 @@ def run(graph: Graph, windows: Int8) -> Int8:
 
 
 def run_all(graph: Graph, inputs: Sequence[Int8]) -> dict[str, Int8]:
-    """Every tensor of one run, int8 `(time, bins, channels)`, by name: what to compare where an engine differs."""
+    """Every tensor of one run, int8 `(time, bins, channels)`, by name, to find where an engine differs."""
     values = {tensor.name: value for tensor, value in zip(graph.inputs, inputs, strict=True)}
     for op in graph.ops:
         values[op.output.name] = op.forward(*(values[tensor.name] for tensor in op.inputs))

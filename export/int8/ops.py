@@ -1,12 +1,13 @@
 """The operations of a quantized network, and the integer arithmetic that every engine must repeat.
 
 Activations are int8 `(time, bins, channels)`: real value = (integer - zero point) · scale. Weights are int8, symmetric,
-with one scale an output channel. There is no ReLU: a tensor with zero point -128 cannot hold a negative value, so the
+with one scale per output channel. There is no ReLU: a tensor with zero point -128 cannot hold a negative value, so the
 clip at the end of each operation is the ReLU (Jacob et al. 2018, "Quantization and Training of Neural Networks for
-Efficient Integer-Arithmetic-Only Inference", section 2.4).
+Efficient Integer-Arithmetic-Only Inference", section 2.4). `Conv`, `DepthwiseConv` and `Add` compute; `MaxPool`, `Crop`
+and `Concat` only move integers, and keep their quantization.
 
 `forward` is slow, obvious and right: the referee for the files that the writers make. It takes any number of columns
-along time, `kernel_frames` at least.
+along time, at least `kernel_frames`.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Span:
-    """The input frames that a tensor's columns look at: column j at `frames` of them from `start + j * stride` on."""
+    """The input frames that a tensor's columns see: column j sees `frames` of them, from `start + j * stride` on."""
 
     start: int
     frames: int
     stride: int
 
     def through(self, kernel_frames: int, stride: int) -> Span:
-        """Behind a kernel (Araujo, Norris, Sim 2019, "Computing Receptive Fields", eq. 1 and 2)."""
+        """The span after a kernel (Araujo, Norris, Sim 2019, "Computing Receptive Fields", eq. 1 and 2)."""
         return Span(self.start, self.frames + (kernel_frames - 1) * self.stride, self.stride * stride)
 
 
@@ -82,7 +83,7 @@ class Op(Protocol):
 
 
 class Sliding:
-    """What slides a kernel over one input has in common: how it is placed, and what size comes of it."""
+    """Operations that slide a kernel over one input: where it goes, and the size of the output."""
 
     input: Tensor
     stride: tuple[int, int]
@@ -179,7 +180,7 @@ class _Convolution(Sliding):
 class Conv(_Convolution):
     """A convolution, padded along frequency with `padding` bins and along time with `time_padding` (before, after).
 
-    Only without padding along time can it run on a stream.
+    It can run on a stream only without padding along time.
 
     `weight` int8 `(outputs, time, bins, inputs)`; `weight_scale` float32 and `bias` int32 `(outputs,)`, the bias in
     units of input scale · weight scale; `stride` is (time, bins). It rounds halves to even.
@@ -196,7 +197,7 @@ class Conv(_Convolution):
 
 @dataclass(frozen=True)
 class DepthwiseConv(_Convolution):
-    """As `Conv`, each channel for itself: `weight` int8 `(time, bins, channels)`. A mean is one of these."""
+    """Like `Conv`, but each channel by itself: `weight` is int8 `(time, bins, channels)`. A mean is one of these."""
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -208,11 +209,40 @@ class DepthwiseConv(_Convolution):
 
 
 @dataclass(frozen=True)
+class MaxPool(Sliding):
+    """The largest integer in each `kernel` (time, bins); padding is never the largest."""
+
+    name: str
+    input: Tensor
+    output: Tensor
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    time_padding: tuple[int, int] = (0, 0)
+    parameters: int = field(default=0, init=False)
+    macs: int = field(default=0, init=False)
+
+    @property
+    def kernel_size(self) -> tuple[int, int]:
+        return self.kernel
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        return (*self.output_size, self.input.shape[2])
+
+    def forward(self, *inputs: Int8) -> Int8:
+        x = np.pad(inputs[0], (self.time_padding, self.padding, (0, 0)), constant_values=-128)
+        patches = np.lib.stride_tricks.sliding_window_view(x, self.kernel, (0, 1))
+        largest: Int8 = patches[:: self.stride[0], :: self.stride[1]].max((-2, -1))
+        return largest
+
+
+@dataclass(frozen=True)
 class Add:
-    """The sum of two tensors of one shape.
+    """The sum of two tensors of the same shape.
 
     ONNX Runtime adds in float32 and rounds halves to even, XNNPACK adds in 21-bit fixed point and rounds halves up.
-    They agree where no sum lies near a half: see `is_exact`, and `sums.py` for how such scales are found.
+    They agree if no sum lies near a half: see `is_exact`, and `sums.py` for how such scales are found.
     """
 
     name: str
@@ -251,14 +281,9 @@ def is_far_from_ties(ratio: float) -> bool:
     return bool(ratio <= 1 and np.abs(fraction - 0.5).min() >= TIE_MARGIN)
 
 
-def _to_int8(real: NDArray[Any]) -> Int8:
-    integers: Int8 = np.clip(real, -128, 127).astype(np.int8)
-    return integers
-
-
 @dataclass(frozen=True)
 class Crop:
-    """Columns `start` to `stop` (exclusive); the integers stay as they are, so does the quantization."""
+    """Columns `start` to `stop` (exclusive) of the input."""
 
     name: str
     input: Tensor
@@ -287,37 +312,8 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class MaxPool(Sliding):
-    """The largest integer of each `kernel` (time, bins); padding, where there is some, never is the largest."""
-
-    name: str
-    input: Tensor
-    output: Tensor
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    time_padding: tuple[int, int] = (0, 0)
-    parameters: int = field(default=0, init=False)
-    macs: int = field(default=0, init=False)
-
-    @property
-    def kernel_size(self) -> tuple[int, int]:
-        return self.kernel
-
-    @property
-    def output_shape(self) -> tuple[int, int, int]:
-        return (*self.output_size, self.input.shape[2])
-
-    def forward(self, *inputs: Int8) -> Int8:
-        x = np.pad(inputs[0], (self.time_padding, self.padding, (0, 0)), constant_values=-128)
-        patches = np.lib.stride_tricks.sliding_window_view(x, self.kernel, (0, 1))
-        largest: Int8 = patches[:: self.stride[0], :: self.stride[1]].max((-2, -1))
-        return largest
-
-
-@dataclass(frozen=True)
 class Concat:
-    """Tensors of one quantization one after the other along `axis`: 0 is time, 2 are the channels."""
+    """Tensors of the same quantization, joined along `axis`: 0 is time, 2 the channels."""
 
     name: str
     inputs: tuple[Tensor, ...]
@@ -340,3 +336,8 @@ class Concat:
 
     def forward(self, *inputs: Int8) -> Int8:
         return np.concatenate(inputs, self.axis)
+
+
+def _to_int8(real: NDArray[Any]) -> Int8:
+    integers: Int8 = np.clip(real, -128, 127).astype(np.int8)
+    return integers

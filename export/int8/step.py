@@ -13,7 +13,7 @@ have come to
 
 and to go on it needs the last `advance * lag_out - lag_in - offset` columns that its input had before this hop: its
 history. A tensor keeps the longest history that one of its readers needs, as a state; all its readers share it. An
-operation that makes one column a window (a mean over time, what follows it) is needed once a hop: there `advance` is
+operation that makes one column per window (a mean over time, what follows it) is needed once a hop: there `advance` is
 the input's `new`.
 
 An operation whose results nobody reads yet may as well compute them later: a projection shortcut is computed when the
@@ -32,7 +32,7 @@ from edge_res.export.int8.sums import identity
 
 @dataclass(frozen=True)
 class Flow:
-    """How a tensor streams: `new` columns a hop, `lag` columns behind where it would be without any kernel."""
+    """How a tensor streams: `new` columns per hop, `lag` columns behind where it would be without any kernel."""
 
     tensor: Tensor
     new: int
@@ -73,12 +73,12 @@ class Plan:
 def plan(graph: Graph, hop: int) -> Plan:
     """How each tensor of a window graph streams when `hop` frames come at a time.
 
-    Raises an `ExportError` where network, window and hop do not fit each other.
+    Raises `ExportError` if network, window and hop do not fit each other.
     """
     refuse_misfit(graph, hop)
     graph = with_computed_end(graph)
     hops = graph.input.shape[0] // hop
-    # Where the last columns of the window are never read, the logits wait for them all the same.
+    # The logits wait for the last columns of the window even if these are never read.
     delays = {graph.ops[-1].name: hops - plan_with(graph, hop, {}).hops}
     best = plan_with(graph, hop, delays)
     for op in reversed(graph.ops):
@@ -93,7 +93,7 @@ def plan(graph: Graph, hop: int) -> Plan:
 
 
 def plan_with(graph: Graph, hop: int, delays: Mapping[str, int]) -> Plan:
-    """The plan in which some operations lag some more columns behind."""
+    """The plan in which some operations lag by more columns, `delays`."""
     flows = {graph.input.name: Flow(graph.input, hop, 0)}
     crops = {graph.input.name: (graph.input.name, 0)}  # each tensor as another one from an offset on
     reads: dict[str, tuple[Read, ...]] = {}
@@ -122,7 +122,7 @@ def plan_with(graph: Graph, hop: int, delays: Mapping[str, int]) -> Plan:
 def step_graph(graph: Graph, hop: int) -> Graph:
     """The graph that takes `hop` frames and the states, and gives the logits of the window that ends with them.
 
-    Its states are columns of the window graph's tensors; at first they may be anything, and the logits count from hop
+    Its states are columns of the window graph's tensors. At first they may hold anything: the logits are valid from hop
     `frames / hop` on. Raises as `plan` does.
     """
     graph = with_computed_end(graph)
@@ -148,7 +148,7 @@ def step_graph(graph: Graph, hop: int) -> Graph:
         nexts.append(after)
 
     def read(what: Read) -> Tensor:
-        """The columns that an operation reads, cut out where they are not all there is."""
+        """The columns that an operation reads, cut out unless they are the whole tensor."""
         whole = joined[what.source]
         start = streams.history(what.source) - what.history
         if (start, what.columns) == (0, whole.shape[0]):
@@ -170,7 +170,7 @@ def step_graph(graph: Graph, hop: int) -> Graph:
 
 
 def with_computed_end(graph: Graph) -> Graph:
-    """The graph, where it ends with a crop with an operation behind it that computes the same."""
+    """The graph; if it ends with a crop, with an operation after it that computes the same."""
     last = graph.ops[-1]
     if not isinstance(last, Crop):
         return graph
@@ -179,7 +179,7 @@ def with_computed_end(graph: Graph) -> Graph:
 
 
 def columns_of(tensor: Tensor, name: str, columns: int) -> Tensor:
-    """A tensor like another, with another number of columns."""
+    """The tensor with another name and number of columns."""
     return replace(tensor, name=name, shape=(columns, *tensor.shape[1:]))
 
 
@@ -196,7 +196,7 @@ def time_stride(graph: Graph) -> int:
 
 
 def receptive_field(graph: Graph) -> int:
-    """Frames that one column looks at, where most, before what sees all columns at once."""
+    """The most frames that one column sees, before an operation that sees all columns at once."""
     field = 1
     for op in graph.ops:
         if op.output.shape[:2] == (1, 1) and op.kernel_frames == op.inputs[0].shape[0] > 1:
@@ -214,18 +214,18 @@ def nearest(wanted: int, step: int, least: int = 1) -> str:
 
 
 def refuse_part_hop(frames: int, hop: int) -> None:
-    """Raise an `ExportError` with the nearest hops where a window, of whatever network, is not made of whole ones."""
+    """Raise `ExportError`, with the nearest hops that fit, if a window is not a whole number of hops."""
     if hop < 1 or frames % hop:
         parts = [part for part in range(1, frames + 1) if frames % part == 0]
         near = [*[part for part in parts if part < hop][-1:], *[part for part in parts if part > hop][:1]]
         raise ExportError(
-            f"A window of {frames} frames cannot be made of hops of {hop}; the nearest hops that fit are "
+            f"A window of {frames} frames cannot be divided into hops of {hop}; the nearest hops that fit are "
             f"{' and '.join(map(str, near))}."
         )
 
 
 def refuse_misfit(graph: Graph, hop: int) -> None:
-    """Raise an `ExportError` with the nearest that fit, where window or hop do not fit the step model."""
+    """Raise `ExportError`, with the nearest that fit, if window or hop do not fit the step model."""
     if graph.window_only:
         raise ExportError(f"The network has no step model: {graph.window_only}.")
     frames, stride, field = graph.input.shape[0], time_stride(graph), receptive_field(graph)
@@ -236,6 +236,6 @@ def refuse_misfit(graph: Graph, hop: int) -> None:
         )
     if frames % hop:
         raise ExportError(
-            f"A window of {frames} frames cannot be made of hops of {hop}; the nearest windows that fit this network "
-            f"(receptive field {field}, time stride {stride}) are {nearest(frames, hop, field)} frames."
+            f"A window of {frames} frames cannot be divided into hops of {hop}; the nearest windows that fit this "
+            f"network (receptive field {field}, time stride {stride}) are {nearest(frames, hop, field)} frames."
         )

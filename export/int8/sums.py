@@ -1,9 +1,9 @@
-"""Scales for which every engine adds alike.
+"""Scales with which all engines add alike.
 
-ONNX Runtime adds two quantized tensors in float32 and rounds halves to even, XNNPACK in 21-bit fixed point and halves
-up: with arbitrary scales a few sums in ten thousand differ, with a ratio of 1/2 one in six. So one addend is written in
-the sum's own scale, which the convolution that makes it does for free, and the sum's scale is chosen, a little larger,
-such that the other addend's products stay away from halves. What is left to round is then far from a tie.
+ONNX Runtime adds two quantized tensors in float32 and rounds halves to even, XNNPACK adds in 21-bit fixed point and
+rounds halves up: with arbitrary scales a few sums in ten thousand differ, with a ratio of 1/2 one in six. So one addend
+is written in the sum's own scale, which the convolution that makes it does for free, and the sum's scale is enlarged a
+little, until the other addend's products stay away from halves. What is left to round is then far from a tie.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _STEP = 2.0**-10  # relative, from one candidate for a sum's scale to the next
 
 
 def sum_scale(wanted: float, addend: float) -> float:
-    """The smallest float32 scale from max(wanted, addend) on in which an addend of scale `addend` is added exactly."""
+    """The first float32 scale, from max(wanted, addend) on, in which an addend of scale `addend` is added exactly."""
     scale = max(wanted, addend)
     while not is_far_from_ties(addend / scale):
         scale = float(np.float32(scale * (1 + _STEP)))
@@ -64,9 +64,8 @@ def _exact_sum(done: list[Op], add: Add, addends: Sequence[Tensor], readers: Cou
     makers = {
         op.output.name: op for op in done if isinstance(op, Conv | DepthwiseConv) and readers[op.output.name] == 1
     }
-    if not any(
-        tensor.name in makers for tensor in addends
-    ):  # nobody can write in the sum's scale: one more convolution
+    # If no addend can be written in the sum's scale where it is made, one more convolution does it.
+    if not any(tensor.name in makers for tensor in addends):
         rescale = identity(addends[0], f"{add.name}.rescale")
         done, addends = [*done, rescale], [rescale.output, addends[1]]
         makers[rescale.output.name] = rescale
@@ -80,7 +79,7 @@ def _exact_sum(done: list[Op], add: Add, addends: Sequence[Tensor], readers: Cou
 
 
 def rescaled(tensor: Tensor, scale: float) -> Tensor:
-    """The tensor with a larger scale, its lower end where it was."""
+    """The tensor with a larger scale and the same lower end."""
     zero_point = -128 + round((tensor.zero_point + 128) * tensor.scale / scale)
     return replace(tensor, scale=scale, zero_point=zero_point)
 
@@ -94,7 +93,7 @@ def identity(tensor: Tensor, name: str) -> DepthwiseConv:
 
 
 def _requantized(tensor: Tensor, op: Concat, index: int) -> tuple[Op | None, Tensor]:
-    """A tensor in the quantization of a Concat's output, and the operation that makes it so, if one must."""
+    """A tensor in the quantization of a Concat's output, and the operation that requantizes it, if it needs one."""
     wanted = op.output
     if (tensor.scale, tensor.zero_point) == (wanted.scale, wanted.zero_point):
         return None, tensor

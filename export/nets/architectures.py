@@ -20,11 +20,11 @@ NAMES = (*(f"resnet{depth}" for depth in DEPTHS), *(f"plain{depth}" for depth in
 
 @dataclass(frozen=True)
 class Network:
-    """A network to be, for windows of `frames`.
+    """A network that can be built, for windows of `frames`.
 
-    A window needs `receptive_field` frames at least: what one column of the last feature map looks at, up to the next
-    multiple of the time stride, or 1 where padding along time makes up for the rest. `columns` are those of the last
-    feature map, `time_stride` frames apart.
+    A window needs at least `receptive_field` frames: what one column of the last feature map sees, rounded up to a
+    multiple of the time stride, or 1 if padding along time makes up for the rest. The last feature map has `columns`
+    columns, `time_stride` frames apart.
     """
 
     frames: int
@@ -45,13 +45,13 @@ def network(
     stem_strides: tuple[int, int] = ResNetShape.stem_strides,
     stage_strides: tuple[tuple[int, int], ...] = ResNetShape.stage_strides,
 ) -> Network:
-    """The network of a name; an unknown one is a `ConfigError`.
+    """The network of a name; raises `ConfigError` for an unknown one.
 
     `resnet18` to `resnet152` are those of Table 1 (`imagenet.py`), the other depths those of section 4.2
-    (`residual.py`), which alone take `widths` and strides. `plain…` are the same without shortcuts.
+    (`residual.py`); only the latter take `widths` and strides. `plain…` are the same networks without shortcuts.
     """
     if name not in NAMES:
-        raise ConfigError(f"There is no architecture {name!r}; known are {', '.join(NAMES)}.")
+        raise ConfigError(f"There is no architecture {name!r}; choose from {', '.join(NAMES)}.")
     if name == "svm":
         return Network(frames, frames, 1, 1, partial(Dense, bins, channels, labels, frames))
     kind, depth = re.findall(r"[a-z]+|\d+", name)
@@ -74,6 +74,7 @@ def network(
 
 
 def network_of(shape: ResNetShape | ImageNetShape, build: Callable[[], nn.Module]) -> Network:
+    """The network of a shape."""
     stride = shape.time_stride
     least = 1 if shape.time_padding == "same" else -(-shape.receptive_field // stride) * stride
     return Network(shape.frames, least, stride, shape.columns, build)

@@ -27,16 +27,16 @@ from edge_res.export.nets.residual import (
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 WIDTHS = (64, 128, 256, 512)
-TIME_STRIDE = 32  # and stride along frequency: 2 of the stem, the pool and each stage but the first
+TIME_STRIDE = 32  # and stride along frequency: 2 in the stem, the pool and each stage but the first
 
 
 @dataclass(frozen=True)
 class ImageNetShape:
     """`depth` is one of `BLOCKS`: basic blocks up to 34 layers, then bottlenecks.
 
-    With `time_padding="same"`, as in the paper, a network runs on whole windows only. With `"valid"` stem, pool and
-    blocks are unpadded along time and it can run on a stream, but looks at 435 frames at least. `shortcuts` are those
-    of `ResNetShape`; the paper's parameters and multiply-adds are those with projections.
+    With `time_padding="same"`, as in the paper, a network runs on whole windows only. With `"valid"`, stem, pool and
+    blocks are unpadded along time and it can run on a stream, but it sees at least 435 frames. `shortcuts` are those of
+    `ResNetShape`; the paper's parameters and multiply-adds are those with projections.
     """
 
     depth: int
@@ -63,7 +63,7 @@ class ImageNetShape:
 
     @property
     def receptive_field(self) -> int:
-        """Frames that one column of the last feature map looks at, padding included."""
+        """Frames that one column of the last feature map sees, padding included."""
         return receptive_field([(7, 2), (3, 2), *layers_of(self.kind, self.blocks, (1, 2, 2, 2))])
 
     @property

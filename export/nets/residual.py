@@ -1,7 +1,7 @@
 """Residual networks on spectrogram images, unpadded along time so that they can run on a stream.
 
 "Deep Residual Learning for Image Recognition" (He, Zhang, Ren, Sun 2015): the networks of three stages of section 4.2,
-and the parts that those of four stages (`imagenet.py`) are made of as well: basic and bottleneck blocks (figure 5),
+and the parts that they share with those of four stages (`imagenet.py`): basic and bottleneck blocks (figure 5),
 identity and projection shortcuts (section 3.3, options A and B), ReLU after the addition. Axes are
 `(batch, channels, time, frequency)`.
 """
@@ -35,11 +35,11 @@ class Style(Protocol):
 
 @dataclass(frozen=True)
 class ResNetShape:
-    """`depth` is 6 n + 2 for n basic blocks a stage, 9 n + 2 for n bottleneck blocks; strides are (time, frequency).
+    """`depth` is 6 n + 2 for n basic blocks per stage, 9 n + 2 for n bottleneck blocks; strides are (time, frequency).
 
     With `time_padding="valid"` a network can run on a stream; with `"same"`, as in the paper, only on whole windows.
     `shortcuts="none"` makes the plain network of the same depth. With `bottleneck`, `widths` are those of the 3×3
-    convolutions, and the blocks' outputs are four times as wide. The paper's own have stem strides (1, 1), stage
+    convolutions, and the blocks' outputs are four times as wide. The paper's networks have stem strides (1, 1), stage
     strides (1, 1), (2, 2), (2, 2) and identity shortcuts.
     """
 
@@ -57,7 +57,7 @@ class ResNetShape:
 
     @property
     def blocks(self) -> int:
-        """Blocks a stage."""
+        """Blocks per stage."""
         return (self.depth - 2) // (9 if self.bottleneck else 6)
 
     @property
@@ -72,14 +72,14 @@ class ResNetShape:
     def stem_frames(self) -> int:
         """Length of the stem's kernel along time.
 
-        Even where the stem halves the frame rate: then the receptive field is a multiple of the time stride like the
-        hop is, and the first score comes after exactly `frames` frames.
+        Even if the stem halves the frame rate: then the receptive field is a multiple of the time stride, as the hop
+        is, and the first score comes after exactly `frames` frames.
         """
         return 3 if self.time_padding == "same" else 2 + self.stem_strides[0]
 
     @property
     def receptive_field(self) -> int:
-        """Frames that one column of the last feature map looks at, padding included."""
+        """Frames that one column of the last feature map sees, padding included."""
         kind = Bottleneck if self.bottleneck else BasicBlock
         times = [time for time, _ in self.stage_strides]
         stem = [(self.stem_frames, self.stem_strides[0])]
@@ -94,7 +94,7 @@ class ResNetShape:
 
 
 def receptive_field(layers: Iterable[tuple[int, int]]) -> int:
-    """Columns that one column behind layers of (kernel, stride) looks at (Araujo, Norris, Sim 2019, eq. 2)."""
+    """Columns that one column after layers of (kernel, stride) sees (Araujo, Norris, Sim 2019, eq. 2)."""
     field = stride = 1
     for kernel, step in layers:
         field += (kernel - 1) * stride
@@ -105,7 +105,7 @@ def receptive_field(layers: Iterable[tuple[int, int]]) -> int:
 def conv(
     inputs: int, outputs: int, kernel: tuple[int, int], strides: tuple[int, int], time_padding: TimePadding
 ) -> nn.Conv2d:
-    """Padded along frequency, along time only if wanted; no bias (batch normalisation follows)."""
+    """A convolution padded along frequency, along time only if wanted; no bias (batch normalisation follows)."""
     padding = (kernel[0] // 2 if time_padding == "same" else 0, kernel[1] // 2)
     return nn.Conv2d(inputs, outputs, kernel, strides, padding, bias=False)
 
@@ -113,7 +113,7 @@ def conv(
 class Widening(nn.Module):
     """A strided identity with zeros in the new channels (section 3.3, option A).
 
-    A convolution of zeros and ones, because that is what it is in a quantized graph.
+    It is a convolution of zeros and ones, as it will be in the quantized graph.
     """
 
     weight: Tensor
@@ -128,11 +128,10 @@ class Widening(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """Identity; where width or size change a projection, or the identity with zeros (section 3.3, options B and A).
+    """Identity; if width or size change, a projection or an identity with zeros (section 3.3, options B and A).
 
-    `first` is the input column that the block's first output column is centred on: what unpadded convolutions have cut
-    off before and behind is cropped here, so that the sum is of columns that belong together. Padded ones cut nothing
-    off: 0.
+    `first` is the input column that the block's first output column is centred on: what unpadded convolutions cut off
+    at both ends is cropped here, so that columns that belong together are added. Padded ones cut nothing off: 0.
     """
 
     def __init__(self, inputs: int, outputs: int, strides: tuple[int, int], first: int, shortcuts: Shortcuts) -> None:
@@ -178,8 +177,8 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1×1, 3×3 and 1×1 convolutions, the last one four times as wide (figure 5, right).
 
-    The first one has the stride, as in the paper, whose multiply-adds are counted so: a ResNet-50 has 3.9 G. Later
-    programs (torchvision) stride in the 3×3 convolution, for 4.1 G and the same parameters.
+    The first one has the stride, as in the paper, whose 3.9 G multiply-adds for a ResNet-50 are counted that way. Later
+    implementations (torchvision) put the stride into the 3×3 convolution, for 4.1 G and the same parameters.
     """
 
     expansion = 4
@@ -267,7 +266,7 @@ class ResNet(nn.Module):
 
 
 class Dense(nn.Module):
-    """A weight for each bin of each frame, as a linear support vector machine has: one convolution over all."""
+    """One weight per bin and frame, as in a linear support vector machine: a convolution over the whole window."""
 
     def __init__(self, bins: int, channels: int, labels: int, frames: int) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """A linear support vector machine on spectrogram images, as a network that exports like any other.
 
-One weight vector a label, each label against all others (Cortes and Vapnik 1995; scikit-learn's LinearSVC). Its margins
-are no probabilities, so they are multiplied by a temperature (Guo et al. 2017, section 4.2): then their softmax is one.
+One weight vector per label, each label against all others (Cortes and Vapnik 1995; scikit-learn's LinearSVC). Margins
+are not probabilities, so they are multiplied by a temperature that makes their softmax fit (Guo et al. 2017, section
+4.2).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _TEMPERATURES = np.geomspace(0.5, 50, 41)
 
 
 def fit(windows: Windows, regularisation: float, seed: int) -> Dense:
-    """The classifier of training windows; `regularisation` is LinearSVC's C."""
+    """Fit the classifier to training windows; `regularisation` is LinearSVC's C."""
     images = np.stack([windows.frames(i).transpose(2, 0, 1) for i in range(len(windows))])
     targets = windows.targets()
     kept = len(images) - round(_SHARE_FOR_TEMPERATURE * len(images))  # the order is random
@@ -40,7 +41,7 @@ def fit(windows: Windows, regularisation: float, seed: int) -> Dense:
 
 
 def full(machine: LinearSVC, labels: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights `(labels, values)` and biases; of two labels scikit-learn keeps the second's alone."""
+    """Weights `(labels, values)` and biases; for two labels, scikit-learn keeps only those of the second."""
     weights, biases = machine.coef_, machine.intercept_
     if labels == 2:
         weights, biases = np.concatenate([-weights, weights]) / 2, np.concatenate([-biases, biases]) / 2

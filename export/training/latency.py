@@ -1,4 +1,4 @@
-"""What a hop costs on the machine at hand, for the reports of training; `listen` adds the front-end and decide."""
+"""The time that a model takes per hop on this machine; `listen` adds the front-end and the decision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOPS = 1000
 
 
 def microseconds_a_hop(bundle: Bundle, engine: str = "litert") -> float:
-    """Median time from a hop's frames to its scores, one thread, in the mode that `listen` takes."""
+    """Median µs from the frames of a hop to its scores, on one thread, in the mode that `listen` uses."""
     manifest = bundle.manifest
     params = manifest.front_end
     model = load_model(bundle, load_engine(engine))

@@ -1,4 +1,4 @@
-"""One epoch of learning: batches, loss, the teacher's part, the moving average."""
+"""One epoch of learning: batches, loss, the teacher, the moving average."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Learner:
 
 
 def new_learner(model: nn.Module, settings: TrainSettings, steps: int) -> Learner:
-    """A network at its beginning, with the optimizer and the schedule over `steps` batches."""
+    """An untrained network with its optimizer and a schedule over `steps` batches."""
     groups = parameter_groups(model, settings.weight_decay)
     optimizer: torch.optim.Optimizer
     if settings.optimizer == "sgd":
@@ -65,7 +65,7 @@ def warm_cosine(progress: float, warm_up: float) -> float:
 
 @dataclass(frozen=True)
 class Teacher:
-    """A larger network whose scores are learned; `gain` and `shift` lead to its own normalisation."""
+    """A larger network whose scores are learned; `gain` and `shift` convert images to its own normalisation."""
 
     model: nn.Module
     gain: Tensor
@@ -85,7 +85,7 @@ class Teacher:
 
 
 class Epochs(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """The windows of all epochs of a training, by (epoch, number)."""
+    """The windows of all epochs of a training, by (epoch, index)."""
 
     def __init__(self, prepared: Prepared, settings: TrainSettings) -> None:
         self.prepared = prepared
@@ -105,10 +105,10 @@ class Epochs(torch.utils.data.Dataset[tuple[Tensor, int]]):
 def batches(
     prepared: Prepared, settings: TrainSettings, process: Process, each: int, begun: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """This process's part of each batch of freshly made windows, `each` an epoch, of all epochs from `begun` on.
+    """This process's part of each batch of newly made windows, `each` batches per epoch, from epoch `begun` on.
 
-    Other processes make them, the same in any number. They start once, and not with each epoch: an epoch need not wait
-    for them, and Python 3.11 may hang in a fork beside threads that are not Python's, as those of `torchrun`'s are.
+    Loader processes make the windows; their number does not change the result. They start only once: no epoch has to
+    wait for them, and Python 3.11 may hang in a fork beside threads that are not Python's, such as those of `torchrun`.
     """
     share = process.share(settings.batch)
     shares = [range(n * settings.batch, (n + 1) * settings.batch)[share] for n in range(each)]
@@ -119,7 +119,7 @@ def batches(
 
 
 def mixed(rng: np.random.Generator, images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Half of the batches mixed with themselves in reverse order (mixup, Zhang et al. 2018, eq. 1)."""
+    """Mix half of the batches with themselves in reverse order (mixup, Zhang et al. 2018, eq. 1)."""
     if not alpha or rng.random() < 0.5:
         return images, targets
     share = float(rng.beta(alpha, alpha))
@@ -165,7 +165,7 @@ def learn_epoch(
 
 @torch.no_grad()
 def move_average(averaged: nn.Module, model: nn.Module, keep: float) -> None:
-    """Exponential moving average of the weights; running statistics are averaged likewise, counters copied."""
+    """Exponential moving average of the weights; running statistics are averaged too, counters are copied."""
     for old, new in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
         if old.is_floating_point():
             old.lerp_(new, 1 - keep)

@@ -1,4 +1,4 @@
-"""A data set made ready to train on: labels, a normalised front-end, and the windows of each epoch."""
+"""A data set prepared for training: labels, a normalised front-end, and the windows of each epoch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_res.clips.manifest import read_entries
-from edge_res.clips.recordings import told
+from edge_res.clips.manifest import NOISE, SILENCE, UNKNOWN, read_entries
+from edge_res.clips.recordings import summarize_left_out
 from edge_res.errors import DataError
-from edge_res.export.datasets import dataset as datasets
 from edge_res.export.datasets.augment import Scene
+from edge_res.export.datasets.dataset import DataSet
 from edge_res.export.datasets.windows import Windows, plain_windows, training_windows
 from edge_res.export.training.runs import load_data, network_of
 from edge_res.export.training.settings import TrainSettings
@@ -23,9 +23,9 @@ _NORMALISATION_WINDOWS = 400
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set made ready: labels, the normalised front-end, and how windows of it are made."""
+    """A data set prepared for training: labels, the normalised front-end, and how windows are made."""
 
-    loaded: datasets.DataSet
+    loaded: DataSet
     labels: tuple[str, ...]
     params: FrontEndParams
     scene: Scene
@@ -36,23 +36,24 @@ class Prepared:
         return training_windows(self.loaded, self.labels, settings.windows, self.scene, self.params, seed)
 
     def validation(self, settings: TrainSettings) -> Windows:
+        """The windows to validate on."""
         seed = (settings.seed, 2)
         return plain_windows(self.loaded, "validation", self.labels, settings.windows, self.scene, self.params, seed)
 
 
 def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> Prepared:
-    """Read the data, and measure its normalisation."""
+    """Read the data and measure the normalisation of its frames."""
     params = settings.front_end.params()
     words = settings.labels or default_labels(data, settings)
-    network_of(settings, params, len(words) + 2)  # refuses a window that does not fit before all is read
+    network_of(settings, params, len(words) + 2)  # refuses a window that does not fit, before all data is read
     loaded = load_data(data, words, settings)
-    for sentence in (*(f"left out: {what}" for what in told(loaded.left_out)), *loaded.notes):
+    for sentence in (*(f"left out: {what}" for what in summarize_left_out(loaded.left_out)), *loaded.notes):
         say(sentence)
     labels = (*words, *background_labels(loaded, settings))
     if len(labels) < 2:
         raise DataError(
-            f"All clips of {data} are {''.join(labels) or 'background'}, and there is nothing to tell that from; add "
-            "clips of another label, or recordings labelled noise."
+            f"All clips in {data} are {''.join(labels) or 'background'}, so there is nothing to tell apart; add clips "
+            "of another label, or recordings labelled noise."
         )
     scene = Scene(params.sample_rate_hz, params.samples_of(settings.frames), params.channels, settings.vary)
     params = normalised(Prepared(loaded, labels, params, scene), settings)
@@ -63,27 +64,27 @@ def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> 
     if settings.windows == "words" and (long := sum(len(clip) > 2 * scene.samples for clip in loaded.clips)):
         window_s = scene.samples / scene.rate_hz
         say(
-            f"{long} of {len(loaded.clips)} clips last longer than two windows of {window_s:.2f} s, and of each only "
-            "the middle is learned: --windows stretches takes all of them"
+            f"{long} of {len(loaded.clips)} clips are longer than two windows of {window_s:.2f} s, and only the middle "
+            "of each is learned; --windows stretches uses them whole"
         )
     return Prepared(loaded, labels, params, scene)
 
 
 def default_labels(data: Path, settings: TrainSettings) -> tuple[str, ...]:
-    """All labels of the data but the background's."""
+    """All labels of the data except those of the background."""
     entries, _ = read_entries(data, settings.sets, settings.splits.group_pattern, need_groups=False)
-    return tuple(sorted({e.label for e in entries} - {datasets.NOISE, datasets.SILENCE, datasets.UNKNOWN}))
+    return tuple(sorted({e.label for e in entries} - {NOISE, SILENCE, UNKNOWN}))
 
 
-def background_labels(loaded: datasets.DataSet, settings: TrainSettings) -> tuple[str, ...]:
-    """`_silence_` where there is background for words, `_unknown_` where there are other labels."""
-    silence = (datasets.SILENCE,) if loaded.noise and settings.windows == "words" else ()
-    unknown = any(clip.entry.label == datasets.UNKNOWN for clip in loaded.clips)
-    return (*silence, datasets.UNKNOWN) if unknown else silence
+def background_labels(loaded: DataSet, settings: TrainSettings) -> tuple[str, ...]:
+    """`_silence_` if words have background, `_unknown_` if there are clips of other labels."""
+    silence = (SILENCE,) if loaded.noise and settings.windows == "words" else ()
+    unknown = any(clip.entry.label == UNKNOWN for clip in loaded.clips)
+    return (*silence, UNKNOWN) if unknown else silence
 
 
 def normalised(prepared: Prepared, settings: TrainSettings) -> FrontEndParams:
-    """The front-end with the mean of each bin and one deviation for all, measured on training windows."""
+    """The front-end with a mean per bin and one gain for all bins, measured on training windows."""
     seed = (settings.seed, 0)
     windows = training_windows(
         prepared.loaded, prepared.labels, settings.windows, prepared.scene, prepared.params, seed

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing else, rendered from `report.json` beside it."""
+"""The report of a run: one self-contained HTML file, rendered from `report.json` beside it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from edge_res.model.bundle import Bundle
 
 WORST = 20
 GROUPS = 25
-_LOWEST_PLAYABLE_HZ = 3000  # browsers play no lower sample rate
+_LOWEST_PLAYABLE_HZ = 3000  # browsers do not play lower sample rates
 _TEMPLATE = resources.files("edge_res.export.training") / "report.html.j2"
 
 
 def write_report(out: Path, run: Run, windows: Windows, logits: NDArray[np.float32]) -> None:
-    """Write `report.json` and `report.html` of a finished run; `logits` `(n, labels)` are of the validation windows."""
+    """Write `report.json` and `report.html` of a run; `logits` `(n, labels)` are those of the validation windows."""
     groups = run.metrics.get("per_group", {})
     clips, of = run.training["clips"], run.training["groups"]
     context = {
@@ -46,8 +46,8 @@ def write_report(out: Path, run: Run, windows: Windows, logits: NDArray[np.float
         "per_group": sorted(groups.items(), key=lambda item: float(item[1]["accuracy"]))[:GROUPS],
         "groups": len(groups),
         "worst": worst_windows(run, windows, logits),
-        "data": f"{counted(clips['train'], 'clip')} of {counted(of['train'], 'group')} to train on, "
-        f"{clips['validation']} of {of['validation']} to validate on; manifest SHA-256 "
+        "data": f"{counted(clips['train'], 'clip')} from {counted(of['train'], 'group')} to train on, "
+        f"{clips['validation']} from {of['validation']} to validate on; manifest SHA-256 "
         f"{run.training['manifest_sha256']}",
         "left_out": [*run.training["left_out"], *run.training["notes"]],
         "settings": json.dumps(run.training["settings"], indent=1),
@@ -56,30 +56,31 @@ def write_report(out: Path, run: Run, windows: Windows, logits: NDArray[np.float
 
 
 def add_export(out: Path, bundle: Bundle) -> None:
-    """Add to a run's report what its export found: int8 accuracy, bytes, multiply-adds and latency."""
+    """Add what the export found to a run's report: int8 accuracy, bytes, multiply-adds and latency."""
     try:
         context = json.loads((out / "report.json").read_bytes())
     except (OSError, ValueError):
-        return  # a run without its report
+        return  # a run without a report
     metrics, network = bundle.manifest.metrics, bundle.manifest.network
     int8 = metrics["validation_int8"]
     low, high = int8["interval"]
     mode = "step" if "macs_hop" in network else "window"
     flips = metrics.get("flips", [])
     facts = {
-        "int8 accuracy": f"{int8['accuracy']:.1%} ({low:.1%} to {high:.1%}); {counted(len(flips), 'window')} told "
-        "otherwise than in float" + "".join(f"; {one['window']} {one['float']} → {one['int8']}" for one in flips),
-        "multiply-adds": f"{network['macs_window']:,} a window"
-        + (f", {network['macs_hop']:,} a hop" if mode == "step" else ""),
+        "int8 accuracy": f"{int8['accuracy']:.1%} ({low:.1%} to {high:.1%}); {counted(len(flips), 'window')} with "
+        "a different label than in float"
+        + "".join(f"; {one['window']} {one['float']} → {one['int8']}" for one in flips),
+        "multiply-adds": f"{network['macs_window']:,} per window"
+        + (f", {network['macs_hop']:,} per hop" if mode == "step" else ""),
         "bytes": ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items())),
-        "latency": f"{microseconds_a_hop(bundle)} µs a hop (LiteRT, {mode}, one thread, on the machine that exported)",
+        "latency": f"{microseconds_a_hop(bundle)} µs per hop (LiteRT, {mode}, one thread, on the exporting machine)",
     }
     kept = [fact for fact in context["facts"] if fact[0] not in facts]
     render(out, {**context, "int8": True, "facts": [*kept, *facts.items()]})
 
 
 def render(out: Path, context: dict[str, Any]) -> None:
-    """Both files, each whole."""
+    """Write both files."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     html = template.render(**context, percent=lambda share: f"{share:.1%}")
@@ -93,7 +94,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def facts_of(run: Run) -> list[tuple[str, str]]:
-    """What the network is."""
+    """The network, its window, its front-end and its recipe."""
     settings, params = run.settings, run.front_end
     channels = counted(params.channels, "channel")
     window_s = params.samples_of(settings.frames) / params.sample_rate_hz
@@ -116,15 +117,15 @@ def per_label(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def worst_windows(run: Run, windows: Windows, logits: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """The windows whose own label scored lowest, to look at and to listen to."""
+    """The windows whose true label scored lowest, to look at and to listen to."""
     scores = np.exp(logits - logits.max(1, keepdims=True))
     scores /= scores.sum(1, keepdims=True)
     targets = windows.targets()
     own = scores[np.arange(len(targets)), targets]
-    told = []
+    rows = []
     for i in np.argsort(own)[:WORST]:
         example, taken = windows.examples[i], int(scores[i].argmax())
-        told.append(
+        rows.append(
             {
                 "label": run.labels[targets[i]],
                 "score": float(own[i]),
@@ -135,11 +136,11 @@ def worst_windows(run: Run, windows: Windows, logits: NDArray[np.float32]) -> li
                 "audio": wave(windows.samples(int(i)), run.front_end.sample_rate_hz),
             }
         )
-    return told
+    return rows
 
 
 def spectrogram(frames: Frames) -> str:
-    """A PNG of frames `(frames, bins, channels)`, the channels one above the other; base64."""
+    """A PNG of frames `(frames, bins, channels)`, with the channels stacked; base64."""
     image = np.concatenate([frames[:, :, c].T for c in range(frames.shape[2])])
     packed = io.BytesIO()
     matplotlib.image.imsave(packed, image, format="png", origin="lower", cmap="magma")
@@ -147,7 +148,7 @@ def spectrogram(frames: Frames) -> str:
 
 
 def wave(samples: Samples, rate_hz: int) -> str:
-    """The first channel as a WAV file at a loudness that can be heard, base64; empty where no browser would play it."""
+    """The first channel as a WAV file, loud enough to hear; base64, or empty if browsers cannot play its rate."""
     if rate_hz < _LOWEST_PLAYABLE_HZ:
         return ""
     mono = samples[:, 0] - samples[:, 0].mean()

@@ -1,7 +1,7 @@
-"""A training run's folder: what it was asked for (`run.json`), its weights, its figures, and where it stands.
+"""The folder of a training run: its settings (`run.json`), weights, metrics and, while it runs, its state.
 
-`state.pt` is there while a run is not finished: everything that the next epoch depends on, so that a run that was
-killed goes on to the same weights.
+`state.pt` exists until a run is finished. It holds everything that the next epoch depends on, so a run that was killed
+resumes and ends with the same weights.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from edge_res.clips.recordings import told
+from edge_res.clips.recordings import summarize_left_out
+from edge_res.clips.splits import SPLITS
 from edge_res.config import from_mapping
-from edge_res.errors import ConfigError, DataError
-from edge_res.export.datasets import dataset as datasets
+from edge_res.errors import ConfigError, DataError, OutputError
+from edge_res.export.datasets import dataset
+from edge_res.export.datasets.dataset import DataSet
 from edge_res.export.nets import architectures
 from edge_res.export.training.settings import TrainSettings
 from edge_res.signal.frontend import FrontEndParams
-from edge_res.writing import write_whole
+from edge_res.writing import replace_file
 
 STATE = "state.pt"
 
@@ -37,13 +39,13 @@ class Run:
     front_end: FrontEndParams
     labels: tuple[str, ...]
     model: nn.Module
-    data: str  # where its data was; not for the bundle
+    data: str  # the path of its data, which never goes into the bundle
     training: dict[str, Any]
     metrics: dict[str, Any]
 
 
 def network_of(settings: TrainSettings, params: FrontEndParams, labels: int) -> architectures.Network:
-    """The network of a run; a window or hop that does not fit it is refused with the nearest that do."""
+    """The network of a run; raises `ConfigError`, with the nearest that fit, for a window or hop that does not fit."""
     net = settings.net
     network = architectures.network(
         net.arch,
@@ -75,16 +77,16 @@ def network_of(settings: TrainSettings, params: FrontEndParams, labels: int) -> 
     return network
 
 
-def load_data(data: Path, words: tuple[str, ...], settings: TrainSettings) -> datasets.DataSet:
-    """The data set as a run's settings want it, the same for training and export."""
+def load_data(data: Path, words: tuple[str, ...], settings: TrainSettings) -> DataSet:
+    """The data set that a run's settings ask for, the same for training and export."""
     spectrogram = settings.front_end
-    return datasets.load(
+    return dataset.load(
         data, words, spectrogram.sample_rate_hz, spectrogram.channels, settings.sets, settings.seed, settings.splits
     )
 
 
-def describe(loaded: datasets.DataSet, settings: TrainSettings) -> dict[str, Any]:
-    """Where the model comes from, for the bundle; no paths of this machine."""
+def describe(loaded: DataSet, settings: TrainSettings) -> dict[str, Any]:
+    """How the model was trained, for the bundle; without paths of this machine."""
     asked = settings.to_dict()
     asked["teacher"] = Path(settings.teacher).name
     return {
@@ -92,39 +94,39 @@ def describe(loaded: datasets.DataSet, settings: TrainSettings) -> dict[str, Any
         "sets": list(settings.sets),
         "split_sha256": split_sha256(loaded),
         "same_session": list(loaded.same_session),
-        "clips": {split: len(loaded.of(split)[0]) for split in datasets.SPLITS},
-        "groups": {split: len({c.entry.group for c in loaded.of(split)[0]}) for split in datasets.SPLITS},
-        "left_out": told(loaded.left_out),
+        "clips": {split: len(loaded.of(split)[0]) for split in SPLITS},
+        "groups": {split: len({c.entry.group for c in loaded.of(split)[0]}) for split in SPLITS},
+        "left_out": summarize_left_out(loaded.left_out),
         "notes": list(loaded.notes),
         "settings": asked,
     }
 
 
-def split_sha256(loaded: datasets.DataSet) -> str:
-    return hashlib.sha256(datasets.split_csv(loaded).encode()).hexdigest()
+def split_sha256(loaded: DataSet) -> str:
+    return hashlib.sha256(dataset.split_csv(loaded).encode()).hexdigest()
 
 
 def write_torch(path: Path, content: Any) -> None:
-    """A file of `torch.save`, whole; a full disk is a `DataError` and leaves what was there."""
+    """Write a file with `torch.save`, whole or not at all; raises `DataError`."""
     packed = io.BytesIO()
     torch.save(content, packed)
     write_file(path, packed.getvalue())
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """A file of a run, whole."""
+    """Write a file of a run, whole or not at all; raises `DataError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be written: {error.strerror}; what was there before is whole. Make room and go on with "
-            "--resume."
-        ) from None
+        raise DataError(f"The folder {path.parent} cannot be created: {error.strerror}; name another.") from None
+    try:
+        replace_file(path, content, hint="the file from before is intact; make room and continue with --resume")
+    except OutputError as error:
+        raise DataError(str(error)) from None
 
 
-def write_run(out: Path, run: Run, loaded: datasets.DataSet) -> None:
-    """Write the run folder, each file whole; `run.json` comes last and says that the run is finished."""
+def write_run(out: Path, run: Run, loaded: DataSet) -> None:
+    """Write the run folder; `run.json` comes last and marks the run as finished."""
     body = {
         "settings": run.settings.to_dict(),
         "front_end": run.front_end.to_dict(),
@@ -132,17 +134,17 @@ def write_run(out: Path, run: Run, loaded: datasets.DataSet) -> None:
         "data": run.data,
         "training": run.training,
     }
-    write_file(out / "split.csv", datasets.split_csv(loaded).encode())
-    write_file(out / "left-out.csv", datasets.left_out_csv(loaded.left_out).encode())
+    write_file(out / "split.csv", dataset.split_csv(loaded).encode())
+    write_file(out / "left-out.csv", dataset.left_out_csv(loaded.left_out).encode())
     write_torch(out / "checkpoint.pt", run.model.state_dict())
     write_file(out / "metrics.json", json.dumps(run.metrics, indent=1).encode())
     write_file(out / "run.json", json.dumps(body, indent=1).encode())
 
 
 def read_run(out: Path) -> Run:
-    """Read what `write_run` wrote; a folder that is not a finished run is a `DataError`."""
+    """Read what `write_run` wrote; raises `DataError` if the folder is not a finished run."""
     if (out / STATE).exists() and not (out / "run.json").exists():
-        raise DataError(f"The training in {out} is not finished; `edgeres train … --out {out} --resume` goes on.")
+        raise DataError(f"The training in {out} is not finished; `edgeres train … --out {out} --resume` continues it.")
     try:
         body = json.loads((out / "run.json").read_bytes())
         metrics = json.loads((out / "metrics.json").read_bytes())

@@ -1,28 +1,22 @@
-"""What a training run is asked for: one frozen dataclass, from a recipe (a TOML file) and the command line."""
+"""The settings of a training run: one frozen dataclass, from a recipe (a TOML file) and the command line."""
 
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_res.config import from_mapping
+from edge_res.clips.splits import Splits
+from edge_res.config import from_mapping, read_toml
 from edge_res.errors import ConfigError, ModelError
 from edge_res.export.datasets.augment import Variations
-from edge_res.export.datasets.dataset import Splits
 from edge_res.export.datasets.windows import Kind
 from edge_res.signal.frontend import FrontEndParams, linear_bins
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
-
 RECIPES = resources.files("edge_res.export") / "recipes"
-# Least and most of what a recipe may say.
+# The least and the most that a recipe may ask for.
 _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("frames", 1, math.inf),
     ("hop", 1, math.inf),
@@ -56,7 +50,7 @@ _BOUNDS: tuple[tuple[str, float, float], ...] = (
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """The fields of `FrontEndParams` that a run chooses; `mean` and `gain` are measured. 0 bins: all."""
+    """The fields of `FrontEndParams` that a run chooses; `mean` and `gain` are measured. 0 `bins` means all."""
 
     kind: Literal["log-mel", "log-stft"] = "log-mel"
     sample_rate_hz: int = 16000
@@ -70,7 +64,7 @@ class Spectrogram:
     bins: int = 40
 
     def params(self) -> FrontEndParams:
-        """The front-end, not normalised yet; fields that cannot be are a `ConfigError`."""
+        """The front-end, not normalised yet; raises `ConfigError` for fields that are not possible."""
         bins = self.bins
         try:
             if not bins:
@@ -84,7 +78,7 @@ class Spectrogram:
 
 @dataclass(frozen=True)
 class Net:
-    """The network: its name, and what a three-stage one may have otherwise; strides are (time, frequency)."""
+    """The network: its name, and the shape of a three-stage one; strides are (time, frequency)."""
 
     arch: str = "resnet8"
     widths: tuple[int, int, int] = (16, 32, 64)
@@ -95,11 +89,11 @@ class Net:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """A run. `frames` and `hop` are the window's; `patience` epochs without a better validation end it (0: never).
+    """A run: windows of `frames`, a decision every `hop`; `patience` epochs without progress end it (0: never).
 
     `mixup` is the parameter of its beta distribution (Zhang et al. 2018), 0 for none. `teacher` is the folder of a run
-    whose scores are learned, together with the labels (Hinton et al. 2015), with the weight `teacher_share`. Where
-    int8 costs more than `allowed_loss` of the accuracy, the export tunes the quantized network for `int8_epochs`.
+    whose scores are learned beside the labels, with the weight `teacher_share` (Hinton et al. 2015). If int8 costs more
+    than `allowed_loss` of the accuracy, the export tunes the quantized network for `int8_epochs`.
     """
 
     recipe: str = ""
@@ -139,34 +133,34 @@ class TrainSettings:
             for one in value if isinstance(value, tuple) else (value,):
                 if not least <= one <= most:
                     raise ConfigError(
-                        f"{name} is {one:g}, and must be {least:g} to {most:g}.".replace(" to inf", " or more")
+                        f"{name} is {one:g}, expected {least:g} to {most:g}.".replace(" to inf", " or more")
                     )
         for name in ("snr_db", "clean_snr_db", "level_db", "noise_level_db", "gain_db"):
             low, high = getattr(self.vary, name)
             if low > high:
-                raise ConfigError(f"vary.{name} is from {low:g} to {high:g}; the lower end comes first.")
+                raise ConfigError(f"vary.{name} is from {low:g} to {high:g}; the lower bound comes first.")
         if len(set(self.labels)) < len(self.labels):
-            raise ConfigError(f"The labels {', '.join(self.labels)} name one twice.")
+            raise ConfigError(f"The labels {', '.join(self.labels)} contain one twice; name each once.")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def read_recipe(name: str) -> TrainSettings:
-    """The settings of a recipe: one that comes along, by its name, or any TOML file, by its path."""
+    """The settings of a recipe: a bundled one by its name, or any TOML file by its path."""
     path = Path(name) if "/" in name or name.endswith(".toml") else RECIPES / f"{name}.toml"
     try:
-        body = tomllib.loads(path.read_text())
+        body = read_toml(path.read_text(encoding="utf-8"))
     except OSError:
         raise ConfigError(
-            f"There is no recipe {name!r}; known are {', '.join(recipe_names())}, or name a TOML file (./my.toml)."
+            f"There is no recipe {name!r}; choose from {', '.join(recipe_names())}, or name a TOML file (./my.toml)."
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The recipe {name} is no TOML that can be read: {error}.") from None
+    except ValueError as error:
+        raise ConfigError(f"The recipe {name} is not valid TOML: {error}.") from None
     settings: TrainSettings = from_mapping(TrainSettings, body, f"The recipe {name}")
     return replace(settings, recipe=Path(name).stem)
 
 
 def recipe_names() -> list[str]:
-    """The recipes that come along."""
+    """The names of the bundled recipes."""
     return sorted(entry.name.removesuffix(".toml") for entry in RECIPES.iterdir() if entry.name.endswith(".toml"))

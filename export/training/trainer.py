@@ -42,7 +42,7 @@ SVM_REGULARISATION = 1e-3
 
 @dataclass(frozen=True)
 class Progress:
-    """What is told after each batch, and with `accuracy` after each epoch."""
+    """What is reported after each batch, and with `accuracy` after each epoch."""
 
     done: int
     total: int
@@ -63,9 +63,9 @@ def train(
     say: Callable[[str], None],
     resume: bool = False,
 ) -> Run | None:
-    """Train on `data` and write the run folder `out`; `resume` goes on where a killed run stood.
+    """Train on `data` and write the run folder `out`; `resume` continues a run that was killed.
 
-    Of several processes all but the first return None.
+    Of several processes, all but the first return None.
     """
     refuse_place(out)
     with joined(settings.threads) as process:
@@ -87,7 +87,7 @@ def train(
                     f"The GPU's memory is too small for a batch of {settings.batch}; choose a smaller --batch, or hide "
                     "the GPU: CUDA_VISIBLE_DEVICES= edgeres train …"
                 ) from None
-            # The last average, not the best epoch: choosing by validation would flatter its accuracy.
+            # The last average, not the best epoch: choosing by validation would overstate its accuracy.
             model = learner.averaged
         if not process.first:
             return None
@@ -95,10 +95,10 @@ def train(
 
 
 def refuse_place(out: Path) -> None:
-    """A finished run is never written over, and where nothing can be written nothing is learned."""
+    """Refuse a folder with a finished run, or one that cannot be written, before any training."""
     if (out / "run.json").exists():
         raise ConfigError(
-            f"{out} holds a finished training; choose another --out, or remove the folder to train it anew."
+            f"{out} holds a finished training; choose another --out, or remove the folder to train again."
         )
     place = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not (place.is_dir() and os.access(place, os.W_OK)):
@@ -120,7 +120,7 @@ def finished(
     metrics = {**measured, "history": history}
     run = Run(settings, prepared.params, prepared.labels, model, str(data.resolve()), training, metrics)
     write_report(out, run, validation, logits)
-    write_run(out, run, prepared.loaded)  # last: it says that all is there
+    write_run(out, run, prepared.loaded)  # last: it marks the run as finished
     with suppress(FileNotFoundError):
         (out / STATE).unlink()
     return run
@@ -134,7 +134,7 @@ def learn(
     tell: Callable[[Progress], None],
     resume: bool,
 ) -> tuple[Learner, list[dict[str, Any]]]:
-    """Epoch after epoch; what the next one depends on is on the disk after each."""
+    """Train epoch after epoch; after each, everything that the next one depends on is on the disk."""
     torch.manual_seed(settings.seed)
     model = network_of(settings, prepared.params, len(prepared.labels)).build().to(process.device)
     each = len(prepared.epoch(settings, 0)) // settings.batch
@@ -150,7 +150,8 @@ def learn(
     teacher = teacher_of(settings, prepared, process)
     wrapped = process.wrapped(model)
     for epoch in range(len(history), settings.epochs):
-        if process.agreed(is_stale(history, settings.patience)):  # here, so that a resumed training ends there, too
+        # Asked at the beginning of an epoch, so that a resumed training ends after the same one.
+        if process.agreed(is_stale(history, settings.patience)):
             break
         total = loss = 0.0
         part, labels = islice(made, each), len(prepared.labels)
@@ -167,42 +168,42 @@ def learn(
 
 
 def kept_state(out: Path, resume: bool) -> dict[str, Any]:
-    """What a training that was ended has left; empty for a new one."""
+    """The state that an unfinished training left; empty for a new one."""
     path = out / STATE
     if not path.exists():
         return {}
     if not resume:
         raise ConfigError(
-            f"{out} holds a training that is not finished: --resume goes on with it; to begin anew choose another "
-            "--out, or remove the folder."
+            f"{out} holds a training that is not finished; continue it with --resume, or to start over, choose another "
+            "--out or remove the folder."
         )
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(path.read_bytes()), weights_only=True, map_location="cpu")
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
-        raise DataError(f"The checkpoint {path} is damaged; remove it to begin anew.") from None
+        raise DataError(f"The checkpoint {path} is damaged; remove it to start over.") from None
     return state
 
 
 def restored(
     settings: TrainSettings, prepared: Prepared, learner: Learner, state: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """The epochs so far, with the learner as it was after them; none for a new run."""
+    """Restore the learner to the end of the last epoch; returns the history of the epochs, empty for a new run."""
     if not state:
         return []
-    asked, stood = settings.to_dict(), state["settings"]
-    if differing := sorted(name for name in asked if asked[name] != stood.get(name)):
+    asked, before = settings.to_dict(), state["settings"]
+    if differing := sorted(name for name in asked if asked[name] != before.get(name)):
         raise ConfigError(
-            f"The training was begun with other settings ({', '.join(differing)}); give the same to go on "
-            "with it, or choose another --out."
+            f"The training was started with other settings ({', '.join(differing)}); give the same ones to continue "
+            "it, or choose another --out."
         )
     if state["split_sha256"] != split_sha256(prepared.loaded):
-        raise DataError("The training was begun with other data; its clips or their split differ.")
+        raise DataError("The training was started with other data: the clips or their split differ.")
     learner.restore(state)
     return list(state["history"])
 
 
 def is_stale(history: list[dict[str, Any]], patience: int) -> bool:
-    """Whether the validation was best more than `patience` epochs ago."""
+    """Whether the validation was best at least `patience` epochs ago; never with a patience of 0."""
     if not history:
         return False
     best = max(range(len(history)), key=lambda i: float(history[i]["accuracy"]))
@@ -210,7 +211,7 @@ def is_stale(history: list[dict[str, Any]], patience: int) -> bool:
 
 
 def teacher_of(settings: TrainSettings, prepared: Prepared, process: Process) -> Teacher | None:
-    """The network whose scores are learned; it must look at the same spectrogram and tell the same labels."""
+    """The network whose scores are learned; its front-end, window, labels and split must be the student's."""
     if not settings.teacher:
         return None
     run = read_run(Path(settings.teacher))
@@ -224,11 +225,13 @@ def teacher_of(settings: TrainSettings, prepared: Prepared, process: Process) ->
             f"the student has {settings.frames} and {', '.join(prepared.labels)}: they must be the same."
         )
     if core(run.front_end) != core(prepared.params):
-        raise ConfigError(f"The teacher {settings.teacher} has another front-end than the student; train it with ours.")
+        raise ConfigError(
+            f"The teacher {settings.teacher} has a different front-end from the student's; train both with the same."
+        )
     if run.training["split_sha256"] != split_sha256(prepared.loaded):
         raise ConfigError(
-            f"The teacher {settings.teacher} was trained on another split of the data; what it tells of our validation "
-            "clips would flatter the student. Train it with the same data, seed and splits."
+            f"The teacher {settings.teacher} was trained on another split of the data and may know the student's "
+            "validation clips; train it with the same data, seed and splits."
         )
     return Teacher.of(run.model, run.front_end, prepared.params, process.device)
 

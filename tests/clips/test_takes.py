@@ -1,4 +1,4 @@
-"""Takes of a stream, by the count of its samples, and what is wrong with one."""
+"""Takes of a stream, counted in samples, and what makes one useless."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def blocks(samples: Samples, sizes: list[int], lost: dict[int, int] | None = Non
         gone = (lost or {}).get(i, 0)
         piece = samples[taken : taken + sizes[i % len(sizes)]].copy()
         yield Block("s", at + gone, piece, gone)
-        piece[...] = np.nan  # as of a buffer that is used again
+        piece[...] = np.nan  # as if the buffer were reused
         at += gone + len(piece)
         taken += len(piece)
         i += 1
@@ -56,14 +56,14 @@ def test_what_is_lost_in_a_take_is_counted_and_what_is_lost_between_is_not() -> 
     assert [take.begins for take in taken(iter(begin), 0.15, 0.1)] == ["", ""]  # the take begins with it
 
 
-def test_progress_counts_down_and_then_up_and_health_is_handed_on() -> None:
-    told = Health("s", "alarmed", "no sample", 0.2)
+def test_progress_counts_down_and_then_up_and_health_is_passed_on() -> None:
+    health = Health("s", "alarmed", "no sample", 0.2)
     items: list[Block | Health] = [Block("s", at, signal(400)[at : at + 100]) for at in (0, 100, 200, 300)]
-    items += [told, Block("s", 400, signal(0))]
+    items += [health, Block("s", 400, signal(0))]
     found = list(takes(iter(items), RATE_HZ, 1, 0.15, 0.2))
     steps = [(item.left_s, item.taken_s) for item in found if isinstance(item, Progress)]
     assert steps == [(0.1, 0), (0, 0), (0, 0.1), (0.15, 0), (0.15, 0)]
-    assert told in found
+    assert health in found
     assert [round(1e6 * item.peak) for item in found if isinstance(item, Progress)] == [100, 200, 300, 400, 0]
 
 
@@ -84,13 +84,13 @@ def noise(peak: float, channels: int = 1) -> Samples:
         (Take(noise(0.006), 0), ""),  # -44.4 dB
         (
             Take(noise(0.004), 0),
-            "it is silent, its peak is -48 dB of full scale; come closer, or allow it with --quietest -48",
+            "it is silent, its peak is -48 dB of full scale; move closer, or allow it with --quietest -48",
         ),
         (Take(np.zeros((1000, 1), np.float32), 0), "it is a flat line at 0; check that it is not muted and that"),
-        (Take(np.hstack([noise(0.5), np.full((1000, 1), 0.25, np.float32)]), 0), "channel 1 of it is a flat line at 0"),
+        (Take(np.hstack([noise(0.5), np.full((1000, 1), 0.25, np.float32)]), 0), "its channel 1 is a flat line at 0"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_take_is_said(take: Take, fault: str) -> None:
+def test_a_useless_take_is_reported_with_the_reason(take: Take, fault: str) -> None:
     found = fault_of(take, audio=True, quietest_db=-45)
     assert found.startswith(fault)
     assert bool(found) is bool(fault)

@@ -105,7 +105,7 @@ def test_a_manifest_of_ones_own_keeps_its_rows_and_columns(tmp_path: Path) -> No
     for text in ("a,b\n1,2\n", "file,label\nx,y,z,1\n", "\xff\xfe"):
         (clips / "manifest.csv").write_text(text, encoding="latin-1")
         result = edgeres("record", clips, source, "--label", "yes", "--pause", "0")
-        assert "manifest.csv is no manifest that rows can be added to (" in sentence(result)
+        assert "manifest.csv is not a manifest that rows can be added to (" in sentence(result)
         assert result.returncode == 2
 
 
@@ -210,7 +210,7 @@ def test_only_one_adds_to_a_folder_at_a_time(tmp_path: Path) -> None:
         result = edgeres("record", clips, source, "--label", "yes", *options)
         assert result.returncode == 2
         assert sentence(result) == (
-            f"Another `edgeres record` adds clips to {clips}; wait until it has ended, or name another folder."
+            f"Another `edgeres record` is adding clips to {clips}; wait until it ends, or name another folder."
         )
         process.communicate(timeout=20)
     assert edgeres("record", clips, source, "--label", "yes", *options).returncode == 0
@@ -221,10 +221,10 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     sound(source, 0.5, channels=2)
     for label in ("a/b", "..", ".x", "", " x", "a_nohash_b"):
         result = edgeres("record", clips, source, "--label", label)
-        assert f"The label {label!r} cannot be part of a file's name" in sentence(result)
+        assert f"The label {label!r} cannot be part of a file name" in sentence(result)
     assert "The group 'a/b' cannot" in sentence(edgeres("record", clips, source, "--label", "x", "--group", "a/b"))
     assert "There is no kind of source for 'x'" in sentence(edgeres("record", clips, "x", "--label", "x"))
-    assert "cannot be made: Not a directory" in sentence(edgeres("record", source, source, "--label", "x"))
+    assert "cannot be created: Not a directory" in sentence(edgeres("record", source, source, "--label", "x"))
     assert "has 2 channels, counted from 0, and --channel asks for 2" in (
         sentence(edgeres("record", clips, source, "--label", "x", "--channel", "2"))
     )
@@ -234,7 +234,7 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
     result = edgeres("record", clips, source, "--label", "x", "--pause", "0", "--count", "1", before=full)
     assert result.returncode == 10
-    assert "nohash_0.flac cannot be written: File too large; make room, and run it again to go on." in told(result)
+    assert "nohash_0.flac cannot be written: File too large; make room, and run it again to continue." in told(result)
     assert list((clips / "x").iterdir()) == []
 
 
@@ -247,7 +247,7 @@ def test_a_clip_without_a_row_is_told(tmp_path: Path) -> None:
     for name, more in (("ann_nohash_1.flac", ""), ("ann_nohash_2.flac", " and 1 more clips of 'ann'")):
         (clips / "yes" / name).write_bytes(b"x")
         result = edgeres("record", clips, source, *options, "--channel", "9")
-        assert f"{clips}/manifest.csv has no row of ann_nohash_1.flac{more}; add one, or train on" in told(result)
+        assert f"{clips}/manifest.csv has no row for ann_nohash_1.flac{more}; add one, or train on" in told(result)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

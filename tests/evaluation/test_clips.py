@@ -1,4 +1,4 @@
-"""Accuracy on clips, and ensembles: with the default model and the clips of other speakers that come along."""
+"""Accuracy on clips, and ensembles: with the default model and the included clips of other speakers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_clips_of_new_speakers_are_told_apart_in_each_mode_and_engine() -> None:
         assert other["confusion"] == first["confusion"]
 
 
-def test_the_text_form_tells_the_accuracy_and_what_was_left_out(tmp_path: Path) -> None:
+def test_the_text_form_shows_the_accuracy_and_what_was_left_out(tmp_path: Path) -> None:
     (tmp_path / "yes").mkdir()
     (tmp_path / "yes" / "a.flac").write_bytes((CLIPS / "yes-0.flac").read_bytes())
     (tmp_path / "yes" / "b.wav").write_text("not audio")
@@ -61,7 +61,7 @@ def test_the_text_form_tells_the_accuracy_and_what_was_left_out(tmp_path: Path) 
     assert "left out: 1 clip (empty or silent): c.wav\n" in text
 
 
-def test_data_that_judges_nothing_is_refused(tmp_path: Path) -> None:
+def test_data_without_usable_clips_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = edgeres_here("evaluate", "default", tmp_path)
     assert result.returncode == 8
@@ -156,8 +156,8 @@ def long_manifest(tmp_path: Path) -> Path:
     return tmp_path / "long.csv"
 
 
-def test_long_recordings_tell_misses_and_false_accepts_an_hour(long_manifest: Path) -> None:
-    """The same words that `listen` tells of."""
+def test_long_recordings_give_misses_and_false_accepts_an_hour(long_manifest: Path) -> None:
+    """The same words that `listen` reports."""
     told = json.loads(DEMO.with_suffix(".json").read_text())
     result = edgeres_here("evaluate", "default", long_manifest, "--json")
     assert result.returncode == 0, result.stderr.decode()
@@ -178,7 +178,7 @@ def test_long_recordings_tell_misses_and_false_accepts_an_hour(long_manifest: Pa
     assert f"2 long recordings of 0.9 minutes: {stream['missed']} of {len(spoken)} words missed" in text
 
     rows = long_manifest.read_text().splitlines()
-    lied = [row.replace(",yes,", ",no,") for row in rows]  # what is told where another word is, is false
+    lied = [row.replace(",yes,", ",no,") for row in rows]  # an event where another word is, is false
     long_manifest.write_text("\n".join(lied) + "\n")
     wrong = json.loads(edgeres_here("evaluate", "default", long_manifest, "--json").stdout)["stream"]
     many = stream["per_label"]["yes"]["words"] - stream["per_label"]["yes"]["missed"]
@@ -188,7 +188,7 @@ def test_long_recordings_tell_misses_and_false_accepts_an_hour(long_manifest: Pa
     assert wrong["false_accepts_an_hour"] == pytest.approx(wrong["false_accepts"] / wrong["hours"], rel=1e-2)
 
 
-def test_noise_alone_tells_false_accepts(long_manifest: Path) -> None:
+def test_noise_alone_gives_false_accepts(long_manifest: Path) -> None:
     rows = long_manifest.read_text().splitlines()
     long_manifest.write_text("\n".join((rows[0], rows[-1])) + "\n")
     result = edgeres_here("evaluate", "default", long_manifest)

@@ -23,7 +23,7 @@ class Site:
     ranges: bool = True  # False: always sends all of it
     compares: bool = True  # False: sends a part even when If-Range names another content
     shift: int = 0  # sends parts from that much later on than was asked
-    told: Literal["length", "chunks", "nothing"] = "length"  # how the end is to be known
+    framing: Literal["length", "chunks", "nothing"] = "length"  # how the client knows the end
     statuses: list[int] = field(default_factory=list)  # answers before the file is sent
     cuts: list[int] = field(default_factory=list)  # after how many bytes each of the next answers breaks off
     how: Literal["close", "reset", "stall"] = "close"
@@ -78,8 +78,8 @@ def served(site: Site) -> Iterator[str]:
                 if value:
                     self.send_header(name, value)
             site.sent.append(len(really))
-            chunked = site.told == "chunks"
-            if site.told == "length":
+            chunked = site.framing == "chunks"
+            if site.framing == "length":
                 self.send_header("Content-Length", str(len(content)))
             elif chunked:
                 self.send_header("Transfer-Encoding", "chunked")

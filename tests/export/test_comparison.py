@@ -1,4 +1,4 @@
-"""Architectures compared on one small data set, as a user does it."""
+"""Architectures compared on one small data set, as a user compares them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_each_architecture_is_trained_exported_and_measured_alike(tmp_path: Path
     assert json.loads((out / "compare.json").read_bytes()) == rows
 
     (out / "plain8.edgeres").rename(tmp_path / "kept")
-    again = edgeres(*asked)  # what is finished is not trained again
+    again = edgeres(*asked)  # finished runs are not trained again
     assert again.returncode == 0, again.stderr.decode()
     assert b"plain8" in again.stdout
     assert b"epoch" not in again.stderr

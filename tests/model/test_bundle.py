@@ -18,7 +18,6 @@ from edge_res.errors import ModelError
 from edge_res.model import bundle as module
 from edge_res.model.bundle import Bundle, DecideParams, Manifest, pack_golden, read_bundle, read_golden, write_bundle
 from edge_res.signal.frontend import FrontEndParams
-from edge_res.writing import write_whole
 
 FRONT_END = FrontEndParams(
     "log-mel", 16000, 1, 512, 480, 160, 20.0, 7600.0, 1e-6, bins=4, mean=(0.0, 1.0, 2.0, 3.0), gain=(0.5,) * 4
@@ -116,15 +115,6 @@ def test_a_path_that_cannot_be_read(tmp_path: Path) -> None:
         read_bundle(tmp_path)
     with pytest.raises(ModelError, match="null byte"):
         read_bundle("a\0b")
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    write_whole(path, b"old")
-    with pytest.raises(TypeError):
-        write_whole(path, "not bytes")  # type: ignore[arg-type]
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_truncated_anywhere(tmp_path: Path, whole: bytes) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_res.signal.level import FLOOR_DB, Level, decibels
+from edge_res.signal.level import FLOOR_DB, Level, clipped_share, decibels
 
 RATE_HZ = 1000
 
@@ -71,6 +71,12 @@ def test_a_slow_sensor_may_repeat_a_value_a_few_times() -> None:
     assert told == [
         "x is a flat line: each sample of the last 10.0 s is 21.5; check that it is connected and not muted."
     ]
+
+
+def test_the_clipped_share_counts_full_scale_and_what_is_beyond() -> None:
+    samples = np.array([[0.0], [0.99], [-1.0], [32767 / 32768], [1.5]], np.float32)
+    assert clipped_share(samples) == 0.6
+    assert clipped_share(samples, most=1.0) == 0.4
 
 
 def test_clipping_is_reported_once_with_its_share() -> None:

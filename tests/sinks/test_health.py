@@ -44,7 +44,7 @@ def block(source: str, samples: int) -> Block:
 def test_what_is_no_file_is_not_replaced(tmp_path: Path, sources: list[Source]) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(OutputError, match=f"{pipe} cannot be written: it is no file"):
+    with pytest.raises(OutputError, match=f"{pipe} cannot be written: it is not a regular file"):
         HealthReport(pipe).start(sources, read_bundle("default").manifest)
     assert pipe.is_fifo()
 

@@ -1,4 +1,4 @@
-"""Whether a bundle is compared with the file that it was made of."""
+"""A bundle is compared with the file that it was made from."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_agreement_is_counted_in_labels_and_logits() -> None:
     }  # fmt: skip
 
 
-def test_a_foreign_float_network_is_compared_with_what_became_of_it(material: Material, tmp_path: Path) -> None:
+def test_a_foreign_float_network_is_compared_with_its_bundle(material: Material, tmp_path: Path) -> None:
     metrics = build(material, tmp_path / "x.edgeres", "tensorrt")
     for key in ("agreement_int8", "agreement_symmetric"):
         alike = metrics[key]

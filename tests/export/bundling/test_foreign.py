@@ -95,11 +95,11 @@ def test_an_lstm_is_refused_in_one_sentence(folder: Path) -> None:
     run = edgeres_here("export", folder / "lstm.onnx", "--config", folder / "net.toml", "-o", folder / "x.edgeres")
     assert run.returncode == 9
     assert "LSTM" in sentence(run)
-    assert "recurrent networks have no form here" in sentence(run)
+    assert "recurrent networks are not supported" in sentence(run)
     assert not (folder / "x.edgeres").exists()
 
 
-def test_what_is_no_onnx_or_not_there_is_refused(folder: Path) -> None:
+def test_what_is_not_onnx_or_not_there_is_refused(folder: Path) -> None:
     (folder / "text.onnx").write_text("hello")
     for name, part in (("text.onnx", "not a valid ONNX file"), ("none.onnx", "none.onnx cannot be read")):
         run = edgeres_here("export", folder / name, "--config", folder / "net.toml", "-o", folder / "x.edgeres")
@@ -119,15 +119,19 @@ def described(text: str, old: str, new: str) -> str:
         ("hop = 8", "hop = -8", "hop is -8, expected 1 frame or more"),
         ("hop = 8", 'hop = "8"', "hop is '8', expected a whole number"),
         ("hop = 8", "hop = 8.0", "hop is 8.0, expected a whole number"),
-        ("hop = 8", "hop = 12", "40 frames cannot be made of hops of 12; the nearest hops that fit are 10 and 20"),
-        ("hop = 8", "hop = 41", "40 frames cannot be made of hops of 41; the nearest hops that fit are 40"),
+        ("hop = 8", "hop = 12", "40 frames cannot be divided into hops of 12; the nearest hops that fit are 10 and 20"),
+        ("hop = 8", "hop = 41", "40 frames cannot be divided into hops of 41; the nearest hops that fit are 40"),
         ('"clips"', "3", "calibration is 3, expected a string"),
         ("hop = 8", 'hop = 8\ndelay_s = "x"', "delay_s is 'x', expected a number"),
         ("hop = 8", "hop = 8\ndelay_s = nan", "its delay of nan s is not a time"),
         ("hop = 8", "hop = 8\nthresholds = 0.5", "thresholds is 0.5, expected a table"),
         ("hop = 8", 'hop = 8\nthresholds = {yes = "a"}', "thresholds: yes is 'a', expected a number"),
         ("hop = 8", "hop = 8\nthresholds = {yes = 2}", "thresholds are not all above 0 and at most 1"),
-        ("hop = 8", "hop = 8\nthresholds = {up = 0.5}", "thresholds names ['up'], expected some of ['yes', 'no']"),
+        (
+            "hop = 8",
+            "hop = 8\nthresholds = {up = 0.5}",
+            "thresholds names ['up'], expected only labels out of ['yes', 'no']",
+        ),
         ("hop = 8", "hop = 8\nthresholds = {_silence_ = 0.5}", "thresholds names ['_silence_']"),
         ('["yes", "no", "_silence_"]', '"yes"', "labels is 'yes', expected a list, each a string"),
         ('["yes", "no", "_silence_"]', '["yes", "yes", "_silence_"]', "its labels are empty or not unique"),
@@ -135,7 +139,7 @@ def described(text: str, old: str, new: str) -> str:
         ("[front_end]", "[front_end]\nwindow = 3", "Invalid front-end parameters: expected"),
     ],
 )
-def test_a_description_that_cannot_be_is_refused_before_anything_is_read(
+def test_an_invalid_description_is_refused_before_anything_is_read(
     tmp_path: Path, old: str, new: str, part: str
 ) -> None:
     save(convolutional(), tmp_path / "net.onnx")
@@ -143,7 +147,7 @@ def test_a_description_that_cannot_be_is_refused_before_anything_is_read(
     with pytest.raises(ExportError) as raised:
         from_onnx(tmp_path / "net.onnx", tmp_path / "net.toml")
     assert part in str(raised.value)
-    assert str(tmp_path / "net.toml") in str(raised.value) or "made of hops" in part
+    assert str(tmp_path / "net.toml") in str(raised.value) or "divided into hops" in part
 
 
 def test_a_description_says_what_the_file_cannot(folder: Path) -> None:
@@ -189,4 +193,4 @@ def test_a_bundle_that_cannot_be_written_is_one_sentence(folder: Path) -> None:
     out = folder / ("x" * 255)
     run = edgeres_here("export", folder / "net.onnx", "--config", folder / "net.toml", "-o", out)
     assert run.returncode == 9
-    assert "cannot be written: File name too long; nothing was written" in sentence(run)
+    assert "cannot be written: File name too long; make room, or name another file." in sentence(run)

@@ -1,4 +1,4 @@
-"""Tuning for int8: the graph in PyTorch is the graph, it learns to answer as the float one, and when it is taken."""
+"""Tuning for int8: it computes the graph's integers, learns the float answers, and is used only where it helps."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_it_computes_the_integers_of_padded_pooled_and_joined_graphs() -> None:
     assert_same_integers(net.finish(x, 3))
 
 
-def test_untuned_it_is_the_graph_that_it_was_made_of(run: Run) -> None:
+def test_untuned_it_is_the_graph_that_it_was_made_from(run: Run) -> None:
     graph = read_qdq(quantize_onnx(to_onnx(run), drawn(16, 0)))
     learned = RoundedGraph(graph).learned()
     integers = windows(graph, 2)
@@ -139,7 +139,7 @@ def test_a_network_is_tuned_only_where_int8_costs_too_much(run: Run) -> None:
     window, is_tuned = packaging.quantized_well(bad, "minmax", said.append)
     assert is_tuned
     assert len(window.ops) == len(calls[0].ops) - 1  # folded, after it was tuned unfolded
-    assert "points of accuracy: tuning it" in said[0]
+    assert "points of accuracy, tuning" in said[0]
     _, is_tuned = packaging.quantized_well(replace(bad, tune=lambda graph: graph), "minmax", said.append)
     assert not is_tuned
 

@@ -132,7 +132,7 @@ def test_a_file_that_computes_otherwise_is_named_by_its_operation_and_nothing_is
 def test_a_hop_or_labels_that_do_not_fit_are_refused(material: Material, tmp_path: Path) -> None:
     for changes, text in (
         ({"hop": 6}, r"hop of 6 frames does not fit .* nearest hops that fit are 4 and 8"),
-        ({"hop": 16}, r"window of 40 frames cannot be made of hops of 16; .* are 32 and 48 frames"),
+        ({"hop": 16}, r"window of 40 frames cannot be divided into hops of 16; .* are 32 and 48 frames"),
         ({"labels": ("yes", "no")}, r"gives 3 logits; .* for 2 labels"),
     ):
         with pytest.raises(ExportError, match=text):
@@ -176,7 +176,7 @@ def test_an_onnx_file_needs_its_description(foreign: Path) -> None:
         (CONFIG.replace("hop = 8", "hop = 8\nhopp = 9"), 9, "'hopp'"),
         (CONFIG.replace("bins = 40", "bins = 41"), 9, "41 bins"),
         (CONFIG.replace('"clips"', '"nowhere"'), 8, "no recordings in"),
-        ("labels = [", 9, "no TOML"),
+        ("labels = [", 9, "not valid TOML"),
     ):
         config.write_text(text)
         run = edgeres_here("export", foreign, "--config", config, "-o", out)
@@ -204,7 +204,7 @@ def test_a_network_padded_along_time_is_a_window_model_and_says_why(tmp_path: Pa
     shape = replace(SHAPE, time_padding="same")
     run = Run(TrainSettings(frames=40), Spectrogram().params(), ("a", "b", "c"), ResNet(shape).eval(), "", {}, {})
     padded = replace(material, network=materials.to_onnx(run))
-    with pytest.raises(ExportError, match=r"40 frames cannot be made of hops of 12; the nearest .* are 10 and 20"):
+    with pytest.raises(ExportError, match=r"40 frames cannot be divided into hops of 12; the nearest .* are 10 and 20"):
         build(replace(padded, hop=12), tmp_path / "x.edgeres")
     build(padded, tmp_path / "x.edgeres")
     bundle = read_bundle(tmp_path / "x.edgeres")

@@ -41,12 +41,12 @@ def nan_wav(path: Path) -> None:
         ("cut.npy", lambda path: path.write_bytes(b"PK\x03\x04 cut"), "cannot be read as a recording"),
         ("words.npy", lambda path: np.save(path, np.array(["a"])), "cannot be read as a recording"),
         ("image.npy", lambda path: np.save(path, np.zeros((9, 4, 4))), "has 16 channels at 16000 Hz"),
-        ("nan.wav", nan_wav, "holds samples that are no numbers"),
-        ("inf.npy", lambda path: np.save(path, np.full(800, np.inf)), "holds samples that are no numbers"),
+        ("nan.wav", nan_wav, "holds samples that are NaN or infinite"),
+        ("inf.npy", lambda path: np.save(path, np.full(800, np.inf)), "holds samples that are NaN or infinite"),
         ("text.wav", lambda path: path.write_text("hello"), "cannot be read as a recording"),
     ],
 )
-def test_a_file_that_is_no_recording_is_named(
+def test_a_file_that_is_not_a_recording_is_named(
     tmp_path: Path, name: str, write: Callable[[Path], None], part: str
 ) -> None:
     write(tmp_path / name)
@@ -63,5 +63,5 @@ def test_windows_are_spread_over_all_recordings(tmp_path: Path) -> None:
     windows = windows_of(stream, 40, tmp_path)
     assert windows.shape == (159, 40, 40, 1)
     np.testing.assert_array_equal(windows[[0, -1]], [stream[:40], stream[-40:]])
-    with pytest.raises(DataError, match="give 198 frames and a window needs 199; add some"):
+    with pytest.raises(DataError, match="give 198 frames and a window needs 199; add more"):
         windows_of(stream, 199, tmp_path)

@@ -11,10 +11,11 @@ import soundfile
 
 pytest.importorskip("torch", reason="the tests of export need PyTorch: pip install '.[train]'")
 
-from edge_res.clips.manifest import Entry, read_entries
-from edge_res.clips.recordings import LeftOut, packed, read_recordings, told, unpacked
+from edge_res.clips.manifest import UNKNOWN, Entry, read_entries
+from edge_res.clips.recordings import LeftOut, packed, read_recordings, summarize_left_out, unpacked
+from edge_res.clips.splits import SPLITS, Splits
 from edge_res.errors import DataError
-from edge_res.export.datasets.dataset import SPLITS, UNKNOWN, Splits, left_out_csv, load, split_csv
+from edge_res.export.datasets.dataset import left_out_csv, load, split_csv
 
 RATE_HZ = 16000
 
@@ -54,8 +55,8 @@ def test_a_group_is_in_one_split_across_sets_and_audio_is_used_once(corpus: Path
     assert {split for _, split in by_group} == set(SPLITS)
     assert len({clip.sha256 for clip in data.clips}) == 120
     assert [one.path.name for one in data.left_out] == [f"{i}.wav" for i in range(5)]
-    assert told(data.left_out) == ["5 clips (with audio that is in another clip): 0.wav, 1.wav, 2.wav and 2 more"]
-    assert data.notes == ("1 _silence_ clips are not used: it is made from the noise recordings, split by time",)
+    assert summarize_left_out(data.left_out) == ["5 clips (same audio as another clip): 0.wav, 1.wav, 2.wav and 2 more"]
+    assert data.notes == ("1 _silence_ clips are not used: silence is made from the noise recordings, split by time",)
 
 
 def test_noise_is_split_by_time_with_a_guard(corpus: Path) -> None:
@@ -81,11 +82,11 @@ def test_a_folder_of_folders_takes_groups_from_file_names(tmp_path: Path) -> Non
         write_clip(tmp_path / "yes" / f"{speaker}_nohash_0.wav", ord(speaker[0]))
     entries, _ = read_entries(tmp_path)
     assert [(e.label, e.group) for e in entries] == [("yes", "ann"), ("yes", "bob")]
-    write_clip(tmp_path / "noise" / "hum.wav", 8)  # is split by time
+    write_clip(tmp_path / "noise" / "hum.wav", 8)  # which is split by time
     assert [e.group for e in read_entries(tmp_path)[0]] == ["", "ann", "bob"]
     (tmp_path / "noise" / "hum.wav").unlink()
     write_clip(tmp_path / "yes" / "recording7.wav", 7)
-    with pytest.raises(DataError, match=r"recording7.wav does not tell its group .* --group-pattern"):
+    with pytest.raises(DataError, match=r"recording7.wav has no group in its name .* --group-pattern"):
         read_entries(tmp_path)
     assert {e.group for e in read_entries(tmp_path, (), r"^(\w\w)")[0]} == {"an", "bo", "re"}
 
@@ -100,7 +101,7 @@ def test_data_that_cannot_be_used_is_refused(corpus: Path, tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"validation clips have none of \['yes', 'no'\]"):
         load(corpus, ("yes", "no"), RATE_HZ, seed=0, splits=Splits(validation_groups="nobody"))
     (tmp_path / "hollow" / "yes").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"no clips in .*hollow; expected folders in it"):
+    with pytest.raises(DataError, match=r"no clips in .*hollow; expected one folder per label, with .flac"):
         read_entries(tmp_path / "hollow")
 
 
@@ -108,12 +109,12 @@ def test_data_that_cannot_be_used_is_refused(corpus: Path, tmp_path: Path) -> No
     ("text", "sentence"),
     [
         ("file,group\na.wav,yes\n", r"lacks the columns \['label'\]"),
-        ("file,label,group\n", "has no rows, expected one a clip"),
+        ("file,label,group\n", "has no rows, expected one per clip"),
         ("file,label,group,start_s\na.wav,yes,a,nan\n", "Line 2 of .* has start_s='nan', expected a number"),
-        ("file,label,group,rate_hz\na.npy,yes,a,0\n", "Line 2 of .* has rate_hz='0', expected samples a second"),
+        ("file,label,group,rate_hz\na.npy,yes,a,0\n", "Line 2 of .* has rate_hz='0', expected samples per second"),
     ],
 )
-def test_a_manifest_that_says_nothing_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+def test_an_invalid_manifest_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "other.csv").write_text(text)
     with pytest.raises(DataError, match=sentence):
         read_entries(tmp_path / "other.csv")
@@ -156,7 +157,7 @@ def test_files_that_cannot_be_used_are_named_and_left_out(tmp_path: Path, two_la
     bad = [f"{name},hum,g0" for name in ("loud.wav", "quiet.wav", "empty.wav", "holes.npy", "text.wav")]
     data = load(manifest(tmp_path, *two_labels, *bad), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
     assert len(data.clips) == 12
-    assert told(data.left_out) == [
+    assert summarize_left_out(data.left_out) == [
         "1 clip (clipped): loud.wav",
         "2 clips (empty or silent): quiet.wav, empty.wav",
         "1 clip (not finite): holes.npy",
@@ -170,10 +171,10 @@ def test_files_that_cannot_be_used_are_named_and_left_out(tmp_path: Path, two_la
 
 def test_one_clip_or_one_group_is_refused(tmp_path: Path, two_labels: list[str]) -> None:
     alone = [row for row in two_labels if not row.startswith("hum") or row.startswith("hum-0")]
-    with pytest.raises(DataError, match=r"fewer than two clips of \['hum'\]"):
+    with pytest.raises(DataError, match=r"fewer than two usable clips of \['hum'\]"):
         load(manifest(tmp_path, *alone), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
     one_group = [row.rsplit(",", 1)[0] + ",machine" for row in two_labels]
-    with pytest.raises(DataError, match=r"All clips of .* are of one group, 'machine'.* --split time"):
+    with pytest.raises(DataError, match=r"All clips in .* are of one group, 'machine'.* --split time"):
         load(manifest(tmp_path, *one_group), ("hum", "rattle"), RATE_HZ)
 
 
@@ -181,7 +182,7 @@ def test_windows_of_one_recording_never_cross(tmp_path: Path) -> None:
     write_clip(tmp_path / "long.wav", 1, seconds=20)
     rows = [f"long.wav,{'hum' if i % 2 else 'rattle'},g{i},{2 * i},{2 * i + 1.5}" for i in range(8)]
     columns = "file,label,group,start_s,end_s"
-    with pytest.raises(DataError, match=r"Windows of one recording would be in train and validation both: .*long.wav"):
+    with pytest.raises(DataError, match=r"Windows of one recording would be in both train and validation: .*long.wav"):
         load(manifest(tmp_path, *rows, columns=columns), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
 
     by_time = Splits(by_time=("*",), validation=0.4, guard_s=0.5)
@@ -226,7 +227,7 @@ def test_arrays_rates_and_channels(tmp_path: Path) -> None:
     assert "24 of 24 clips have 3 channels, which were mixed to 1" in mixed.notes
     unrated = manifest(tmp_path, *(row.rsplit(",", 1)[0] for row in rows))
     taken = load(unrated, ("shake", "still"), 200, channels=3, splits=Splits(validation_groups="g3"))
-    assert taken.notes == ("24 .npy clips do not tell their rate, and were taken as 200 Hz: column rate_hz",)
+    assert taken.notes == ("24 .npy clips have no rate and were read as 200 Hz; give it in the column rate_hz",)
 
 
 def test_clips_of_one_session_are_split_in_their_order(tmp_path: Path) -> None:
@@ -234,7 +235,7 @@ def test_clips_of_one_session_are_split_in_their_order(tmp_path: Path) -> None:
     for i in range(20):
         for label in ("yes", "no"):
             write_clip(tmp_path / label / f"{i:03}.wav", 100 * i + len(label))
-    with pytest.raises(DataError, match="or --split time where all is of one session"):
+    with pytest.raises(DataError, match="if all clips are from one session, pass --split time"):
         load(tmp_path, ("no", "yes"), RATE_HZ)
     data = load(tmp_path, ("no", "yes"), RATE_HZ, splits=Splits(by_time=("*",), validation=0.2))
     assert data.same_session == ("no", "yes")
@@ -252,7 +253,7 @@ def test_silence_without_noise_recordings_is_the_background(tmp_path: Path, two_
     data = load(manifest(tmp_path, *two_labels, *still), ("hum", "rattle"), RATE_HZ, splits=BY_GROUP)
     assert {clip.entry.label for clip in data.clips} == {"hum", "rattle"}
     assert [(clip.split, len(clip)) for clip in data.noise] == [("train", 4 * 8000), ("validation", 2 * 8000)]
-    assert data.notes == ("6 _silence_ clips are the background",)
+    assert data.notes == ("6 _silence_ clips are used as background",)
     last = soundfile.read(tmp_path / "still-5.wav", dtype="float32")[0]
     np.testing.assert_array_equal(data.of("validation")[1][0].samples[8000:, 0], last)
 

@@ -33,16 +33,16 @@ def got(site: Site, part: Path, patience: Patience = BRIEF) -> bytes:
 
 
 def broken_off(site: Site, part: Path, url: str, at: int) -> str:
-    """Let a download fail after `at` bytes; what it says."""
+    """The error of a download that fails after `at` bytes."""
     site.cuts = [at, 0]
     with pytest.raises(DataError) as raised:
         download(url, part, lambda done, total: None, Patience(1, 0.0, 5.0))
     return str(raised.value)
 
 
-@pytest.mark.parametrize("told", ["length", "chunks", "nothing"])
-def test_a_file_comes_whole(tmp_path: Path, told: str) -> None:
-    site = Site(BODY, told=told)  # type: ignore[arg-type]
+@pytest.mark.parametrize("framing", ["length", "chunks", "nothing"])
+def test_a_file_arrives_whole(tmp_path: Path, framing: str) -> None:
+    site = Site(BODY, framing=framing)  # type: ignore[arg-type]
     assert got(site, tmp_path / "x.part") == BODY
     assert "Range" not in site.asked[0]
 
@@ -56,10 +56,12 @@ def test_progress_goes_up_to_all_of_it(tmp_path: Path) -> None:
     assert steps[-1] == (len(BODY), len(BODY))
 
 
-@pytest.mark.parametrize("told", ["length", "chunks"])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
 @pytest.mark.parametrize("cuts", [[1], [400_000], [900_000], [400_000, 100_000]])
-def test_a_dropped_connection_is_resumed_and_nothing_is_sent_twice(tmp_path: Path, cuts: list[int], told: str) -> None:
-    site = Site(BODY, cuts=list(cuts), told=told)  # type: ignore[arg-type]
+def test_a_dropped_connection_is_resumed_and_nothing_is_sent_twice(
+    tmp_path: Path, cuts: list[int], framing: str
+) -> None:
+    site = Site(BODY, cuts=list(cuts), framing=framing)  # type: ignore[arg-type]
     assert got(site, tmp_path / "x.part") == BODY
     assert [one.get("Range") for one in site.asked] == [
         None, *(f"bytes={sum(cuts[: i + 1])}-" for i in range(len(cuts)))
@@ -71,7 +73,7 @@ def test_a_dropped_connection_is_resumed_and_nothing_is_sent_twice(tmp_path: Pat
 def test_tries_are_counted_from_the_last_byte_that_came(tmp_path: Path) -> None:
     site = Site(BODY, cuts=[0, 100_000, 0, 0, 200_000, 0, 0, 1, 0, 0])
     assert got(site, tmp_path / "x.part", BRIEF) == BODY
-    with pytest.raises(DataError, match="nothing new came in 3 tries"):
+    with pytest.raises(DataError, match="no new data in 3 tries"):
         got(Site(BODY, cuts=[100_000] * 4, ranges=False), tmp_path / "y.part", BRIEF)
 
 
@@ -92,7 +94,7 @@ def test_a_silent_server_is_left_and_asked_again(tmp_path: Path) -> None:
     assert not site.outwaited
 
 
-def test_it_gives_up_with_a_sentence_and_goes_on_in_another_run(tmp_path: Path) -> None:
+def test_it_gives_up_with_a_sentence_and_resumes_in_another_run(tmp_path: Path) -> None:
     site, part = Site(BODY, cuts=[200_000, 100_000, 1000, 0, 0, 0]), tmp_path / "x.part"
     with served(site) as url:
         with pytest.raises(DataError, match=r"3 tries.*301,000 of 900,001.*running the same command again resumes"):
@@ -183,14 +185,14 @@ def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
     assert got(site, tmp_path / "x.part") == BODY
 
 
-def test_an_address_that_is_gone_is_told_at_once(tmp_path: Path) -> None:
+def test_an_address_that_is_gone_is_reported_at_once(tmp_path: Path) -> None:
     site = Site(BODY)
     with served(site) as url, pytest.raises(DataError, match=r"404 Not Found; .*--url"):
         download(f"{url}/moved", tmp_path / "x.part", lambda done, total: None, BRIEF)
     assert len(site.asked) == 1
 
 
-def test_a_server_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with served(Site(BODY)) as url:
         pass
     with pytest.raises(DataError, match=r"in 3 tries, .*Connection refused; run the same command again\.$"):
@@ -198,12 +200,12 @@ def test_a_server_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "data.zip", "http://", "ftp://a/b", "http://[a/b", "http://a/ü"])
-def test_what_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
+def test_an_invalid_address_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(ConfigError, match="http"):
         download(url, tmp_path / "x.part", lambda done, total: None, BRIEF)
 
 
-def test_a_full_disk_is_a_sentence_and_what_fitted_is_kept(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_what_fitted_is_kept(tmp_path: Path) -> None:
     site, part = Site(BODY), tmp_path / "x.part"
     code = (
         "import resource, sys; from pathlib import Path\n"

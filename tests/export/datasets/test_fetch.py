@@ -83,7 +83,7 @@ def fetched(name: str, site: Site, out: Path, demanded: str | None = None) -> Fe
 
 
 def refused(name: str, site: Site, out: Path, demanded: str | None = None) -> str:
-    """What is said where nothing may be unpacked."""
+    """The error of a fetch that must not unpack anything."""
     with pytest.raises(DataError) as raised:
         fetched(name, site, out, demanded)
     assert not (out / name).exists()
@@ -160,18 +160,18 @@ def test_the_checksum_lies_beside_the_archive(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(SETS))
 def test_a_wrong_checksum_removes_the_file(tmp_path: Path, name: str) -> None:
     content = zip_of(SOUNDS) if name == "esc50" else tar_of(WORDS)
-    demanded = "0" * 64 if name == "esc50" else None  # the published one is demanded unasked
+    demanded = "0" * 64 if name == "esc50" else None  # the published one is required by default
     told = refused(name, Site(content), tmp_path, demanded)
     assert f"has SHA-256 {sha256(content)}, not {demanded or SETS[name].sha256}, and was removed" in told
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_no_checksum_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_checksum_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="64 hexadecimal digits"):
         fetched("esc50", Site(b""), tmp_path, "7771e4b9d86d0945acce719c7a59305a")
 
 
-def test_what_is_there_is_not_fetched_again(tmp_path: Path) -> None:
+def test_a_set_that_is_already_there_is_not_fetched_again(tmp_path: Path) -> None:
     site = Site(zip_of(SOUNDS))
     assert not fetched("esc50", site, tmp_path).was_there
     before = (tmp_path / "esc50" / "manifest.csv").stat().st_mtime_ns
@@ -182,11 +182,11 @@ def test_what_is_there_is_not_fetched_again(tmp_path: Path) -> None:
         fetched("esc50", site, tmp_path, "0" * 64)
 
 
-def test_an_archive_that_is_there_is_unpacked_without_a_download(tmp_path: Path) -> None:
+def test_an_archive_that_is_already_there_is_unpacked_without_a_download(tmp_path: Path) -> None:
     content, site = zip_of(SOUNDS), Site(b"")
     (tmp_path / "ESC-50-master.zip").write_bytes(content)
     assert "not 000000" in refused("esc50", site, tmp_path, "0" * 64)
-    assert (tmp_path / "ESC-50-master.zip").read_bytes() == content  # it was not this command that brought it
+    assert (tmp_path / "ESC-50-master.zip").read_bytes() == content  # it was not downloaded by this command
     assert fetched("esc50", site, tmp_path, sha256(content).upper()).sha256 == sha256(content)
     assert not site.asked
 
@@ -216,8 +216,8 @@ def link(name: str, to: str, kind: bytes) -> tarfile.TarInfo:
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     out, more = tmp_path / "in", {name.format(absolute=tmp_path): b"out"}
     content = tar_of({**WORDS, **more})
-    assert "leads out of its folder" in refused("speech-commands", Site(content), out, sha256(content))
-    assert "leads out of its folder" in refused("esc50", Site(zip_of({**SOUNDS, **more})), out)
+    assert "leads outside the folder" in refused("speech-commands", Site(content), out, sha256(content))
+    assert "leads outside the folder" in refused("esc50", Site(zip_of({**SOUNDS, **more})), out)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
     assert not list(out.glob("*.wav"))
 
@@ -225,12 +225,14 @@ def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
 def test_a_link_or_device_is_refused(tmp_path: Path, kind: bytes) -> None:
     content = tar_of(WORDS, link("yes/link", "/etc", kind))
-    assert "'yes/link', which is no plain file" in refused("speech-commands", Site(content), tmp_path, sha256(content))
+    assert "'yes/link', which is not a regular file" in refused(
+        "speech-commands", Site(content), tmp_path, sha256(content)
+    )
 
 
 @pytest.mark.parametrize("name", sorted(SETS))
 @pytest.mark.parametrize("damage", ["cut", "flipped", "no archive"])
-def test_a_damaged_archive_is_a_sentence(tmp_path: Path, name: str, damage: str) -> None:
+def test_a_damaged_archive_is_reported(tmp_path: Path, name: str, damage: str) -> None:
     noise = {"yes/z_nohash_9.wav": hashlib.shake_256(b"").digest(50_000)}
     content = zip_of({**noise, **SOUNDS}) if name == "esc50" else tar_of({**noise, **WORDS})
     middle = len(content) // 2
@@ -240,7 +242,7 @@ def test_a_damaged_archive_is_a_sentence(tmp_path: Path, name: str, damage: str)
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "words"),
     [
         ({"ESC-50-master/meta/esc50.csv": None}, "holds no clips"),
         ({"ESC-50-master/meta/esc50.csv": b"filename,fold\n1,2\n"}, "esc50.csv cannot be read: KeyError"),
@@ -248,9 +250,9 @@ def test_a_damaged_archive_is_a_sentence(tmp_path: Path, name: str, damage: str)
         ({"ESC-50-master/audio/4-5996-A-6.wav": None}, "lacks 1 of the files .* such as .*4-5996-A-6.wav"),
     ],
 )
-def test_an_archive_of_something_else_is_a_sentence(tmp_path: Path, changed: dict[str, bytes], told: str) -> None:
+def test_an_archive_of_something_else_is_reported(tmp_path: Path, changed: dict[str, bytes], words: str) -> None:
     files = {name: content for name, content in {**SOUNDS, **changed}.items() if content is not None}
-    assert re.search(told, refused("esc50", Site(zip_of(files)), tmp_path))
+    assert re.search(words, refused("esc50", Site(zip_of(files)), tmp_path))
 
 
 def test_a_disk_that_is_full_while_unpacking_leaves_the_archive(tmp_path: Path) -> None:

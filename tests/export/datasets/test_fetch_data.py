@@ -38,7 +38,7 @@ def test_its_last_line_is_the_command_that_trains_and_the_licence(tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert done.stdout == b""
     (line,) = done.stderr.decode().splitlines()  # a pipe sees no progress
-    assert line.endswith("(licence: CC BY 4.0; name Pete Warden, Speech Commands, arXiv:1804.03209)")
+    assert line.endswith("(licence: CC BY 4.0; credit Pete Warden, Speech Commands, arXiv:1804.03209)")
     program, command, manifest, *options = shlex.split(line.removeprefix("edgeres: next: ").partition(" (licence")[0])
     assert [program, command, *options] == ["edgeres", "train", "--recipe", "keywords"]
     assert len(read_entries(Path(manifest))[0]) == 7
@@ -46,7 +46,7 @@ def test_its_last_line_is_the_command_that_trains_and_the_licence(tmp_path: Path
     assert again.stderr.decode().splitlines() == [f"edgeres: {out}/speech-commands is already there", line]
 
 
-def test_where_no_checksum_is_published_it_tells_the_one_it_got(tmp_path: Path) -> None:
+def test_without_a_published_checksum_it_reports_the_one_it_got(tmp_path: Path) -> None:
     content = zip_of(SOUNDS)
     with served(Site(content)) as url:
         done = edgeres_here("fetch-data", "esc50", "--out", tmp_path, "--url", url)
@@ -56,7 +56,7 @@ def test_where_no_checksum_is_published_it_tells_the_one_it_got(tmp_path: Path) 
     assert "set esc50 CC BY-NC 3.0" in last
 
 
-def test_a_mistake_is_a_sentence(tmp_path: Path) -> None:
+def test_a_mistake_is_one_sentence(tmp_path: Path) -> None:
     with served(Site(b"something else")) as url:
         done = edgeres_here("fetch-data", "speech-commands", "--out", tmp_path, "--url", url)
         assert done.returncode == 8

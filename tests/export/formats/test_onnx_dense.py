@@ -84,5 +84,5 @@ def test_one_scale_an_output_is_read_as_such(kind: str, axis: int, attributes: d
 def test_one_scale_an_input_is_refused_though_the_matrix_is_square(
     kind: str, axis: int, attributes: dict[str, Any]
 ) -> None:
-    with pytest.raises(ExportError, match=rf"The {kind} '.*' has one scale an input \(axis {axis} of its weights\)"):
+    with pytest.raises(ExportError, match=rf"The {kind} '.*' has one scale per input \(axis {axis} of its weights\)"):
         read_qdq(dense_net(kind, axis, **attributes))

@@ -113,7 +113,7 @@ def test_a_relu_vanishes_into_the_zero_point() -> None:
 
 
 def test_a_file_quantized_elsewhere_is_read() -> None:
-    """Symmetric int8 activations, one weight scale a tensor, every ReLU still there."""
+    """Symmetric int8 activations, one weight scale per tensor, every ReLU still there."""
     from onnxruntime.quantization import QuantType, quantize_static
 
     import edge_res.export.formats.quantize as module
@@ -170,7 +170,7 @@ def test_other_operations_answer_like_the_float_file_and_step(case: str) -> None
     error = real_logits(graph, CALIBRATION) - expected
     assert np.sqrt((error**2).mean()) < 0.15 * expected.std()
     if case == "padded":
-        assert "the_conv2 is padded along time by (1, 1) columns, and a stream has no edge to pad" in graph.window_only
+        assert "the_conv2 is padded along time by (1, 1) columns, but a stream has no edge to pad" in graph.window_only
         with pytest.raises(ExportError, match="The network has no step model: the_conv2 is padded along time"):
             step_graph(graph, 4)
         return
@@ -196,7 +196,7 @@ def test_an_lstm_is_refused_by_name() -> None:
     x = net.node("Transpose", x, perm=[2, 0, 1])
     x = net.node("LSTM", x, weights(1, 20, 4), weights(1, 20, 5), hidden_size=5)
     assert refusal(net.finish(x, (10, 1, 1, 5))) == (
-        "The LSTM 'the_lstm3' cannot be exported: recurrent networks have no form here, replace it by convolutions."
+        "The LSTM 'the_lstm3' cannot be exported: recurrent networks are not supported, replace it with convolutions."
     )
 
 
@@ -228,7 +228,7 @@ def build(case: str) -> bytes:
     [
         ("softmax", "The Softmax 'the_softmax2' cannot be exported: end the network at the logits"),
         ("mean", "The ReduceMean 'the_reducemean1' cannot be exported: quantizers leave it in float"),
-        ("average", "is padded, expected none: its edges would be means of fewer values"),
+        ("average", "is padded; remove the padding, since means at the edges would be of fewer values"),
         ("dilation", "is dilated by [2, 1]"),
         ("groups", "has 2 groups of 4 channels"),
         ("crop", "slices the axes [3]"),
@@ -236,7 +236,7 @@ def build(case: str) -> bytes:
         ("dynamic", "expected (n, frames, bins, channels)"),
     ],
 )
-def test_what_has_no_form_here_is_refused_by_name(case: str, words: str) -> None:
+def test_unsupported_operations_are_refused_by_name(case: str, words: str) -> None:
     assert words in refusal(build(case))
 
 
@@ -246,14 +246,14 @@ def test_a_float_file_is_not_a_quantized_one() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not onnx", residual_net()[:1000]])
-def test_what_is_no_onnx_is_refused(content: bytes) -> None:
+def test_what_is_not_onnx_is_refused(content: bytes) -> None:
     with pytest.raises(ExportError, match="not a valid ONNX file"):
         read_qdq(content)
 
 
 def test_a_wrong_call_is_refused() -> None:
     assert "(8, 12, 5, 1)" in refusal(residual_net(), CALIBRATION[:, :, :5])
-    with pytest.raises(ExportError, match="known are minmax, percentile, entropy"):
+    with pytest.raises(ExportError, match="choose from minmax, percentile, entropy"):
         quantize(residual_net(), CALIBRATION, "kl")
 
 
@@ -290,5 +290,5 @@ def test_a_file_for_tensorrt_keeps_its_rules_and_the_answers() -> None:
 
 
 def test_other_files_break_tensorrts_rules() -> None:
-    with pytest.raises(ExportError, match=r"has u?int\d+ zero points .* TensorRT takes int8 and 0 alone"):
+    with pytest.raises(ExportError, match=r"has u?int\d+ zero points .* TensorRT takes only int8 and 0"):
         check_tensorrt(quantize_onnx(residual_net(), CALIBRATION))

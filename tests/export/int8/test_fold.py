@@ -71,7 +71,7 @@ def test_engines_agree_on_the_folded(pooled: Graph) -> None:
         np.testing.assert_array_equal(logits_of(load_engine(engine)(writer.write(folded), 1), frames), expected)
 
 
-def test_what_is_no_plain_mean_stays(pooled: Graph) -> None:
+def test_what_is_not_a_plain_mean_stays(pooled: Graph) -> None:
     *before, mean, dense = pooled.ops
     assert isinstance(mean, DepthwiseConv)
     weight, scale, bias = mean.weight.copy(), mean.weight_scale.copy(), mean.bias.copy()

@@ -93,9 +93,9 @@ def test_operations_compute_a_part_as_they_compute_the_whole(graph: Graph) -> No
 
 
 def test_a_graph_that_does_not_fit_together_is_refused() -> None:
-    with pytest.raises(ExportError, match="nothing before it makes"):
+    with pytest.raises(ExportError, match="no operation before it makes"):
         one_conv(input=Tensor("elsewhere", (2, 1, 1), 1.0, 0))
-    with pytest.raises(ExportError, match="no new tensor"):
+    with pytest.raises(ExportError, match="not a new tensor"):
         one_conv(output=Tensor("out", (2, 1, 1), 1.0, 0))
     with pytest.raises(ExportError, match="logits"):
         one_conv(output=Tensor(LOGITS, (1, 1, 1), 1.0, 0))

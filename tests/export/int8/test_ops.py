@@ -1,4 +1,4 @@
-"""Networks that begin with what only moves values."""
+"""Networks that begin with an operation that only moves values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.export.formats.test_quantize import CALIBRATION, Net, float_logits, r
 
 
 @pytest.mark.parametrize("kind", ["Slice", "MaxPool", "Reshape"])
-def test_a_network_may_begin_with_what_only_moves_values(kind: str) -> None:
+def test_a_network_may_begin_with_an_operation_that_only_moves_values(kind: str) -> None:
     net = Net()
     if kind == "Reshape":  # a linear classifier of the image
         x = net.node("Reshape", "frames", np.array([1, 72]))

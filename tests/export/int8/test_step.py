@@ -89,7 +89,7 @@ def test_the_interpreter_agrees_with_itself(drawn: tuple[Graph, int, Int8], seed
     found = list(interpreted(step, stream, seed))[graph.input.shape[0] // hop - 1 :]
     np.testing.assert_array_equal(found, expected)
     assert plan(graph, hop).hops * hop == graph.input.shape[0]
-    # A step computes no more than a window, but for rounding up to whole hops at the coarsest level.
+    # A step computes no more than a window, except for rounding up to whole hops at the coarsest level.
     assert step.macs <= graph.macs * 2
 
 
@@ -105,7 +105,7 @@ def test_a_step_keeps_the_columns_that_its_kernels_see_again() -> None:
     held = {state.name.removeprefix("state."): state.shape[0] for state in step.states}
     assert held["frames"] == 2  # a kernel of three columns at stride 1
     assert held["conv0.out"] == 2
-    assert sum(held.values()) == 2 + 2 + (20 - 4)  # and the columns of the mean but the hop's own
+    assert sum(held.values()) == 2 + 2 + (20 - 4)  # and the columns of the mean, except the hop's own
     assert all(isinstance(op, Concat | Crop | Conv) or op.kernel_frames in (1, 20) for op in step.ops)
 
 
@@ -135,9 +135,9 @@ def test_a_dense_network_steps_too() -> None:
         (
             1,
             5,
-            r"window of 24 frames cannot be made of hops of 5; .* \(receptive field 5, .*\) are 20 and 25 frames.",
+            r"window of 24 frames cannot be divided into hops of 5; .* \(receptive field 5, .*\) are 20 and 25 frames.",
         ),
-        (1, 40, "A window of 24 frames cannot be made of hops of 40; .* are 40 frames."),
+        (1, 40, "A window of 24 frames cannot be divided into hops of 40; .* are 40 frames."),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_nearest_that_do(stride: int, hop: int, sentence: str) -> None:
@@ -166,7 +166,7 @@ def test_branches_at_different_strides_make_a_window_model_that_says_why() -> No
     assert not joined(1).window_only
     graph = joined(2)
     assert graph.window_only == (
-        "add3 joins columns that are 2 and 1 frames apart, and a stream brings more of the one than of the other"
+        "add3 joins columns that are 2 and 1 frames apart, and a stream brings more of one kind than of the other"
     )
     with pytest.raises(ExportError, match="The network has no step model: add3 joins"):
         step_graph(graph, 8)

@@ -73,5 +73,7 @@ def test_three_stages_take_widths_and_strides() -> None:
 
 @pytest.mark.parametrize("name", ["resnet9", "resnet", "plain", "SVM", "svm8", "resnet18 ", "mobilenet"])
 def test_an_unknown_name_is_refused_with_those_that_are_known(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"no architecture '{name}'; known are resnet8, .*resnet152, plain8, .*svm"):
+    with pytest.raises(
+        ConfigError, match=rf"no architecture '{name}'; choose from resnet8, .*resnet152, plain8, .*svm"
+    ):
         network(name, 136, 40, 1, 12)

@@ -63,7 +63,7 @@ def test_multiply_adds_are_those_of_table_1(depth: int, billions: float) -> None
 
 @pytest.mark.parametrize("depth", [18, 50])
 def test_the_receptive_field_is_what_the_network_sees(depth: int) -> None:
-    """What is no number in one frame is none in all columns that look at it."""
+    """NaN in one frame becomes NaN in all columns that see it."""
     shape = ImageNetShape(depth, 4, 1, 2, 515, "valid")
     net = ImageNetResNet(shape).eval()
     columns: list[Any] = []
@@ -125,7 +125,7 @@ def test_padded_along_time_it_is_exported_as_a_window_model_that_says_why(tmp_pa
     bundle = read_bundle(tmp_path / "x.edgeres")
     assert set(bundle.members) == {"golden.npz", "window.onnx", "window.tflite"}
     why_not = bundle.manifest.network["window_only"]
-    assert "is padded along time by (3, 3) columns, and a stream has no edge to pad" in why_not
+    assert "is padded along time by (3, 3) columns, but a stream has no edge to pad" in why_not
 
 
 def test_unpadded_it_runs_on_a_stream() -> None:

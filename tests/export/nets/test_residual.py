@@ -138,7 +138,7 @@ def test_relu_comes_after_the_addition() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (TrainSettings(net=Net("resnet9")), "no architecture 'resnet9'; known are resnet8"),
+        (TrainSettings(net=Net("resnet9")), "no architecture 'resnet9'; choose from resnet8"),
         (TrainSettings(frames=137), r"does not fit resnet8 \(receptive field 32.*nearest that fit are \[136, 144\]"),
         (TrainSettings(frames=24), r"nearest that fit are \[32, 40\]"),
         (TrainSettings(hop=6), "hop of 6 frames is not a multiple of resnet8's time stride of 4"),

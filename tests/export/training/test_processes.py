@@ -18,7 +18,7 @@ from tests.export.tones import write_corpus
 def test_a_process_beyond_the_gpus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(ConfigError, match="Process 3 of this machine has no GPU of its own, it has 2; start as many"):
+    with pytest.raises(ConfigError, match="Process 3 on this machine has no GPU of its own, as there are 2; start one"):
         device_of(2)
 
 

@@ -39,7 +39,7 @@ def same_weights(one: Path, two: Path) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(corpus: Path, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_same_weights(corpus: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     asked = ("train", corpus, *TRAIN, "--epochs", "40", "--out")
     assert edgeres(*asked, whole).returncode == 0
@@ -57,9 +57,9 @@ def test_a_killed_training_goes_on_to_the_same_weights(corpus: Path, tmp_path: P
 
     result = edgeres_here(*asked, killed)
     assert result.returncode == 2
-    assert "holds a training that is not finished: --resume goes on" in sentence(result)
+    assert "holds a training that is not finished; continue it with --resume" in sentence(result)
     result = edgeres_here("train", corpus, *TRAIN, "--epochs", "41", "--out", killed, "--resume")
-    assert "begun with other settings (epochs)" in sentence(result)
+    assert "started with other settings (epochs)" in sentence(result)
     assert "is not finished" in sentence(edgeres_here("export", killed, "-o", tmp_path / "x.edgeres"))
 
     assert edgeres(*asked, killed, "--resume").returncode == 0
@@ -69,7 +69,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(corpus: Path, tmp_path: P
     assert not (killed / "state.pt").exists()
 
 
-def test_ctrl_c_is_one_sentence_with_the_way_on(corpus: Path, tmp_path: Path) -> None:
+def test_ctrl_c_prints_one_sentence_that_says_how_to_continue(corpus: Path, tmp_path: Path) -> None:
     asked = ("train", corpus, *TRAIN, "--epochs", "500", "--out", tmp_path / "run")
     command = [sys.executable, "-m", "edge_res.cli", *map(str, asked)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
@@ -90,7 +90,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(corpus: Path, tmp_path: Pa
     assert result.returncode == 8
     told = sentence(result)
     assert "state.pt cannot be written: File too large" in told
-    assert "go on with --resume" in told
+    assert "make room and continue with --resume" in told
     assert not list((tmp_path / "run").glob("*"))
     assert edgeres(*asked, "--resume").returncode == 0
 
@@ -104,7 +104,7 @@ def test_two_processes_share_a_training(corpus: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, capture_output=True, timeout=300, env=environment, cwd=CLIPS)
     assert result.returncode == 0, result.stderr.decode()
-    assert result.stderr.decode().count("20: loss") == 1  # one of them tells
+    assert result.stderr.decode().count("20: loss") == 1  # only one of them reports
     two = json.loads((tmp_path / "two" / "metrics.json").read_bytes())
     assert edgeres("train", corpus, *TRAIN, "--epochs", "20", "--out", tmp_path / "one").returncode == 0
     one = json.loads((tmp_path / "one" / "metrics.json").read_bytes())
@@ -114,7 +114,7 @@ def test_two_processes_share_a_training(corpus: Path, tmp_path: Path) -> None:
     assert not same_weights(tmp_path / "one", tmp_path / "two")  # batch statistics are of half a batch
 
 
-def test_two_machines_that_share_no_folder_go_on_to_the_same_weights(corpus: Path, tmp_path: Path) -> None:
+def test_two_machines_that_share_no_folder_resume_to_the_same_weights(corpus: Path, tmp_path: Path) -> None:
     def started(run: str, *options: str) -> list[subprocess.Popen[bytes]]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -193,7 +193,7 @@ def test_patience_ends_a_training_and_a_resumed_one_in_the_same_epoch(
 def test_a_damaged_checkpoint_is_one_sentence(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"PK and no more")
     told = sentence(edgeres_here("train", corpus, *TRAIN, "--resume", "--out", tmp_path))
-    assert "state.pt is damaged; remove it to begin anew" in told
+    assert "state.pt is damaged; remove it to start over" in told
 
 
 def test_any_number_of_loaders_makes_the_same_batches(corpus: Path) -> None:
@@ -233,12 +233,12 @@ def test_what_makes_windows_is_started_once_a_training(
     assert len(started) == 1
 
 
-def test_one_label_is_nothing_to_learn(corpus: Path, tmp_path: Path) -> None:
+def test_one_label_is_refused(corpus: Path, tmp_path: Path) -> None:
     rows = corpus.read_text().splitlines()
     alone = corpus.parent / "alone.csv"
     alone.write_text("\n".join(row for row in rows if ",low," in row or "label" in row) + "\n")
     told = sentence(edgeres_here("train", alone, *TRAIN[2:], "--out", tmp_path))
-    assert "are low, and there is nothing to tell that from" in told
+    assert "are low, so there is nothing to tell apart" in told
 
 
 def test_a_teacher_must_fit(corpus: Path, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_tones_are_learned_exported_and_heard(corpus: Path, run_folder: Path, tm
     out = tmp_path / "tones.edgeres"
     result = edgeres("export", run_folder, "--data", corpus, "-o", out)
     assert result.returncode == 0, result.stderr.decode()
-    assert "µs a hop (LiteRT, step" in (run_folder / "report.html").read_text()
+    assert "µs per hop (LiteRT, step" in (run_folder / "report.html").read_text()
     manifest = read_bundle(out).manifest
     assert manifest.labels == ("low", "high", "_silence_")
     assert manifest.background == ("_silence_",)
@@ -70,7 +70,7 @@ def test_tones_are_learned_exported_and_heard(corpus: Path, run_folder: Path, tm
         assert abs(event["start_s"] - onset_s) < 0.3
 
 
-def test_any_folder_of_clips_may_show_the_ranges(corpus: Path, run_folder: Path, tmp_path: Path) -> None:
+def test_any_folder_of_clips_can_calibrate(corpus: Path, run_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "loud").mkdir()
     noise = np.random.default_rng(0).normal(0, 0.3, (3 * RATE_HZ, 1))
     np.save(tmp_path / "loud" / "noise.npy", noise)
@@ -117,7 +117,7 @@ def test_the_same_seed_gives_the_same_weights(corpus: Path, tmp_path: Path) -> N
     assert all(torch.equal(first[name], found.model.state_dict()[name]) for name in first)
 
 
-def test_the_run_leaves_a_report_that_needs_nothing_else(run_folder: Path) -> None:
+def test_the_run_leaves_a_self_contained_report(run_folder: Path) -> None:
     html = (run_folder / "report.html").read_text()
     assert "http" not in html.replace("http-equiv", "")
     assert f"1 channel at {RATE_HZ} Hz" in html
@@ -133,7 +133,7 @@ def test_the_run_leaves_a_report_that_needs_nothing_else(run_folder: Path) -> No
     assert context["groups"] == len(metrics["per_group"])
 
 
-def test_a_finished_run_is_not_written_over(corpus: Path, run_folder: Path) -> None:
+def test_a_finished_run_is_not_overwritten(corpus: Path, run_folder: Path) -> None:
     result = edgeres_here("train", corpus, "--out", run_folder)
     assert result.returncode == 2
     assert "holds a finished training; choose another --out" in sentence(result)
@@ -146,7 +146,7 @@ def test_a_place_where_nothing_can_be_written_is_refused_before_all_the_work(cor
     assert f"nothing can be written in {tmp_path / 'file'}; name another folder" in sentence(result)
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not the folder of a finished training run"):
         read_run(tmp_path)
 
@@ -154,7 +154,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 def test_accuracy_comes_with_wilsons_interval() -> None:
     metrics = measure(np.array([0] * 81 + [1] * 19), np.zeros(100, np.int64), ("a", "b"))
     assert metrics["accuracy"] == 0.81
-    assert metrics["per_label"] == {"a": 0.81}  # there is no b to be right about
+    assert metrics["per_label"] == {"a": 0.81}  # there are no examples of b
     # Wilson 1927 for 81 of 100, as statistical tables give it
     assert metrics["interval"] == pytest.approx([0.7222, 0.8749], abs=2e-4)
 
@@ -178,11 +178,13 @@ def test_one_session_is_split_by_time_and_stamped(tmp_path: Path) -> None:
     assert "on later parts of the same session" in result.stderr.decode()
     assert "on later parts of the same session" in edgeres_here("info", out).stdout.decode()
     as_words = edgeres_here(*asked[:-1], tmp_path / "words", "--batch", "2")
-    assert "of each only the middle is learned: --windows stretches takes all of them" in as_words.stderr.decode()
+    assert "only the middle of each is learned; --windows stretches uses them whole" in as_words.stderr.decode()
 
 
 def test_what_a_validation_was_judged_on() -> None:
     labels = ("a", "b", "_silence_")
     assert judged_on((), labels) == "on groups that it was not trained on"
     assert judged_on(("a", "b"), labels) == "on later parts of the same session"
-    assert judged_on(("b",), labels) == "on groups that it was not trained on, but of the same session for b"
+    assert judged_on(("b",), labels) == (
+        "on groups that it was not trained on; for b, on later parts of the same session"
+    )
