@@ -178,7 +178,7 @@ def test_options_that_mean_nothing_are_refused(folder: Path) -> None:
     config, out = ("--config", folder / "net.toml"), ("-o", folder / "x.edgeres")
     for arguments, part in (
         ((folder / "net.onnx", *config, *out, "--data", folder), "--data is for a run folder"),
-        ((folder / "qdq.onnx", *config, *out, "--ranges", "entropy"), "is quantized already and keeps its ranges"),
+        ((folder / "qdq.onnx", *config, *out, "--ranges", "entropy"), "is already quantized and keeps its ranges"),
         ((folder, *config, *out), "--config describes an ONNX file"),
         ((folder / "net.onnx", *config, "-o", folder), "is a folder; name a file in it"),
         ((folder / "net.onnx", *config, "-o", folder / "none" / "x.edgeres"), "there is no folder"),
