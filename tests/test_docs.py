@@ -20,14 +20,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_res.choices import ENGINES, EngineEntry
 from edge_res.cli import COMMANDS, command, group
 from edge_res.config import read_toml
+from edge_res.devices import detect, known_devices
 from edge_res.flow import Block
 from edge_res.listener import Listener
 from edge_res.sinks import SINKS
 from edge_res.sources import SOURCES, Wanted, open_source
 from edge_res.sources.framing import Decoder
-from tests.edgeres import DEMO, REPOSITORY, edgeres, lines
+from tests.edgeres import DEMO, REPOSITORY, edgeres, edgeres_here, lines
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"])
@@ -270,6 +272,35 @@ def test_a_new_output_is_one_file_and_one_line(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setitem(SINKS, "bell:", "edge_res.sinks.bell:Bell")
     Listener("demo:", to=[f"bell:{tmp_path / 'rung'}"]).run()
     assert (tmp_path / "rung").read_text().split()[:3] == ["yes", "no", "down"]
+
+
+def test_a_new_engine_is_one_file_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy("engine", "edge_res.engines.counted", monkeypatch)
+    monkeypatch.setitem(ENGINES, "counted", EngineEntry("edge_res.engines.counted:Counted", "ai-edge-litert"))
+    listener = Listener("demo:", engine="counted")
+    events = list(listener)
+    assert events == list(Listener("demo:", engine="litert"))
+    assert sys.modules["edge_res.engines.counted"].Counted.runs >= listener.streams[0].stats.hops
+
+
+def test_a_new_command_is_one_file_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy("command", "edge_res.commands.hello", monkeypatch)
+    monkeypatch.setitem(COMMANDS, "hello", ("Listen and act", "edge_res.commands.hello:hello", "Print a greeting."))
+    assert edgeres_here("hello", "--loud").stderr == b"edgeres: HELLO\n"
+    assert b"Print a greeting." in edgeres_here("--help").stdout
+
+
+def test_a_new_device_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = [block.text for block in of("toml") if block.mark == "toy: device"]
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    folder = tmp_path / "edgeres" / "devices"
+    folder.mkdir(parents=True)
+    (folder / "my-board.toml").write_text(text)
+    tree = tmp_path / "proc" / "device-tree"
+    tree.mkdir(parents=True)
+    (tree / "compatible").write_bytes(b"myvendor,myboard\0")
+    assert "my-board" in known_devices()
+    assert detect(tmp_path).title == "My board"
 
 
 def keys_of(body: object) -> set[str]:

@@ -123,7 +123,7 @@ def command(name: str) -> typer.core.TyperCommand:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from edge_res import __version__
+        from edge_res.version import __version__
 
         print(f"edgeres {__version__}")
         raise typer.Exit

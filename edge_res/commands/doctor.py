@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from edge_res import __version__
 from edge_res.commands.options import Json
 from edge_res.doctor import Finding, examine
+from edge_res.version import __version__
 
 SCHEMA = 1
 EXIT_PROBLEM = 1

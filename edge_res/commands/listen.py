@@ -32,10 +32,13 @@ def listen(
         typer.Argument(
             metavar="[SOURCE]...",
             show_default="mic:",
-            help="Sources to listen to, several at once. mic: is the default microphone, mic:WHICH another: a part of "
-            "its name, its index, card, USB id or port. Recordings: FILE.wav, .flac, .ogg, .npy, .csv, .edgerec (a "
-            "session), a FOLDER of them, demo:. Raw PCM on stdin: -. Sensors: serial:PATH?…, udp://:PORT?…, "
-            "mqtt://BROKER/TOPIC?…, iio:DEVICE?…. More: docs/reference/sources.md.",
+            help="Sources to listen to, several at once.\n\n"
+            "Microphones: mic: is the default one, mic:WHICH another: a part of its name, its index, card, USB id or "
+            "port.\n\n"
+            "Recordings: FILE.wav, .flac, .ogg, .npy, .csv, .edgerec (a session), a FOLDER of them, demo:.\n\n"
+            "Sensors: serial:PATH?…, udp://:PORT?…, mqtt://BROKER/TOPIC?…, iio:DEVICE?….\n\n"
+            "Raw PCM on stdin: -.\n\n"
+            "More: docs/reference/sources.md.",
         ),
     ] = None,
     model: Annotated[
@@ -93,7 +96,7 @@ def listen(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            rich_help_panel="Files",
+            rich_help_panel="Outputs",
             help="Output that gets the events as well, such as jsonl:events.jsonl, a file to append to. Repeatable.",
         ),
     ] = None,
@@ -101,7 +104,7 @@ def listen(
         Path | None,
         typer.Option(
             metavar="FILE.json",
-            rich_help_panel="Files",
+            rich_help_panel="Outputs",
             help="File for the state, losses and level of each source, replaced every second.",
         ),
     ] = None,
@@ -109,7 +112,7 @@ def listen(
         Path | None,
         typer.Option(
             metavar="FILE.edgerec",
-            rich_help_panel="Files",
+            rich_help_panel="Outputs",
             help="File to record the session in: samples, gaps, health and answers.",
         ),
     ] = None,
@@ -117,7 +120,7 @@ def listen(
         bool,
         typer.Option(
             "--record-frames",
-            rich_help_panel="Files",
+            rich_help_panel="Outputs",
             help="Record the quantized frames as well, which replay exactly on any machine; requires --record.",
         ),
     ] = False,

@@ -53,7 +53,7 @@ def verify(
             Console().print(table(checks))
     if not as_json:
         for sentence in missing:
-            say(f"not checked: {sentence}")
+            say(f"not checked: {sentence.rstrip('.')}")
     if failed := [check for check in checks if not check.passed]:
         first = failed[0]
         raise ModelError(

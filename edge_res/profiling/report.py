@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from edge_res import __version__
 from edge_res.devices.detect import detect
 from edge_res.devices.machine import machine_name, processor, read_board, read_memory_bytes
 from edge_res.errors import ConfigError, EngineError, ModelError
@@ -24,6 +23,7 @@ from edge_res.profiling.observe import limits
 from edge_res.profiling.recommend import Recommendation
 from edge_res.profiling.rows import Row
 from edge_res.profiling.sensors import Sensed
+from edge_res.version import __version__
 
 SCHEMA = 1
 

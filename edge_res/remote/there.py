@@ -59,6 +59,7 @@ class Work:
         """Run a command; returns exit code, stdout and stderr. Without `capture`, stderr goes where ours goes."""
         here = str(self.folder)  # what a library leaves behind (ONNX Runtime: TMPDIR/.ses) is removed too
         variables = {**os.environ, "PYTHONPATH": here, "TMPDIR": here, "XDG_CACHE_HOME": here}
+        variables["EDGERES_CONFIG"] = os.devnull  # defaults of this machine's user were not asked for
         with self.lock:
             self._child = child = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

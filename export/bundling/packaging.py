@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_res import __version__
 from edge_res.engines import load_engine
 from edge_res.errors import ExportError, OutputError
 from edge_res.evaluation.metrics import measure
@@ -42,6 +41,7 @@ from edge_res.model.bundle import GOLDEN, Bundle, Manifest, pack_golden, write_b
 from edge_res.model.ensemble import Chain
 from edge_res.model.models import load_model, load_runner
 from edge_res.model.verify import verify, window_logits
+from edge_res.version import __version__
 
 SYMMETRIC = "window-symmetric.onnx"
 GOLDEN_HOPS = 100

@@ -95,6 +95,13 @@ def test_a_signal_while_a_file_is_created_ends_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_defaults_of_the_hosts_user_play_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGERES_CONFIG", "/home/pi/edgeres.toml")
+    work = there.Work(str(tmp_path))
+    assert work.run(sys.executable, "-c", "import os; print(os.environ['EDGERES_CONFIG'])") == (0, "/dev/null\n", "")
+    work.clear()
+
+
 def test_an_environment_is_created_on_a_disk_unless_the_user_names_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TMPDIR", raising=False)
     assert there.place(install=True) == "/var/tmp"
