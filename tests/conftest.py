@@ -6,6 +6,7 @@ The exception is a test marked `may_skip_in_ci("why")`, for what CI cannot have.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from typing import Any, TypeVar
 
@@ -17,6 +18,9 @@ settings.register_profile(
 )  # the same run every time
 settings.load_profile("edgeres")
 os.environ["EDGERES_CONFIG"] = os.devnull  # no `edgeres.toml` of whoever runs the tests
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the programs under test inherit it
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
