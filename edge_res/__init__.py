@@ -20,13 +20,14 @@ Imports go one way along that line. Nothing heavy is loaded until one of the nam
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edge_res.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from edge_res.errors import EdgeResError
     from edge_res.flow import Event, Scores
     from edge_res.listener import Listener, listen
     from edge_res.streaming import Model, SampleStream, load
 
-__version__ = "0.1.0"
 __all__ = ["EdgeResError", "Event", "Listener", "Model", "SampleStream", "Scores", "listen", "load"]
 
 _HOMES = {

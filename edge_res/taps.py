@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_res import __version__
 from edge_res.devices.machine import processor
 from edge_res.model.bundle import Bundle, DecideParams, bundle_hash
 from edge_res.model.models import Model, ModelWithLogits, StepModel, WindowModel
@@ -16,6 +15,7 @@ from edge_res.session import Header, RecordedBundle, RecordedSource, Session
 from edge_res.sinks.recorder import SessionRecorder, SessionWriter
 from edge_res.sources import Source
 from edge_res.sources.replay import Compared, Replayed, ReplayedModel
+from edge_res.version import __version__
 
 
 def start_recording(

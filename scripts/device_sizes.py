@@ -1,8 +1,8 @@
 """What an installation takes on an arm64 device: what pip fetches, and what that takes on the disk.
 
 `python scripts/device_sizes.py --glibc 2.36` asks the package index as pip on such a device would, for the figures of
-docs/raspberry-pi.md and docs/jetson.md. Run it with the device's version of Python. glibc is 2.36 on Debian 12, 2.41 on
-Debian 13; 2.27, 2.31, 2.35 and 2.39 on Ubuntu 18.04, 20.04, 22.04 and 24.04.
+docs/how-to/raspberry-pi.md and docs/how-to/jetson.md. Run it with the device's version of Python. glibc is 2.36 on
+Debian 12, 2.41 on Debian 13; 2.27, 2.31, 2.35 and 2.39 on Ubuntu 18.04, 20.04, 22.04 and 24.04.
 """
 
 from __future__ import annotations

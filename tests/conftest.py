@@ -25,11 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "may_skip_in_ci(reason): it may skip even where EDGERES_NO_SKIP=1")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for marker in item.iter_markers("may_skip_in_ci"):
-            if not (marker.args and isinstance(marker.args[0], str)):
-                raise pytest.UsageError(f"{item.nodeid}: may_skip_in_ci needs its reason")
+@pytest.hookimpl(tryfirst=True)  # before a mark may skip the test
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("may_skip_in_ci"):
+        if not (marker.args and isinstance(marker.args[0], str)):
+            pytest.fail(f"{item.nodeid}: may_skip_in_ci needs its reason", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

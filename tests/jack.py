@@ -18,8 +18,9 @@ from tests.pulse import skip_without_microphone
 class Jack:
     """The running server. `env` is for processes that are to hear its microphone, `system`."""
 
-    def __init__(self, folder: Path, rate_hz: int = 48000) -> None:
+    def __init__(self, folder: Path, period: int, rate_hz: int = 48000) -> None:
         name = folder.name
+        self._period = period
         self._rate_hz = rate_hz
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "XDG_", "DBUS_"))},
@@ -35,7 +36,7 @@ class Jack:
         self._server = subprocess.Popen(
             [
                 "jackd", "--no-realtime", "--no-mlock", "-n", self.env["JACK_DEFAULT_SERVER"],
-                "-d", "dummy", "-r", str(self._rate_hz), "-p", "1024",
+                "-d", "dummy", "-r", str(self._rate_hz), "-p", str(self._period),
             ],
             env=self.env,
             stdout=subprocess.DEVNULL,
@@ -61,13 +62,13 @@ class Jack:
 
 
 @pytest.fixture
-def jack() -> Iterator[Jack]:
-    """A server of this test's own."""
+def jack(request: pytest.FixtureRequest) -> Iterator[Jack]:
+    """A server of this test's own; its parameter is the period in samples."""
     skip_without_microphone()
     if shutil.which("jackd") is None:
         pytest.skip("needs a JACK server for tests: apt-get install jackd2")
     with tempfile.TemporaryDirectory(prefix="jack") as folder:
-        server = Jack(Path(folder))
+        server = Jack(Path(folder), getattr(request, "param", 1024))
         try:
             yield server
         finally:

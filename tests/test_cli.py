@@ -212,20 +212,18 @@ def test_an_unknown_option_and_a_wrong_word_do_not_trace() -> None:
 
 def test_ctrl_c_ends_with_a_summary() -> None:
     import signal
-    import time
 
     command = [sys.executable, "-m", "edge_res.cli", "listen", str(DEMO), "--realtime", "--format", "jsonl", "--scores"]
     for number in (signal.SIGINT, signal.SIGTERM):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout
         process.stdout.readline()  # it listens
-        started = time.monotonic()
         process.send_signal(number)
-        _, told = process.communicate(timeout=10)
+        out, told = process.communicate(timeout=60)
         assert process.returncode == 0, told.decode()
         assert b"samples lost" in told
         assert b"Traceback" not in told
-        assert time.monotonic() - started < 5
+        assert max((json.loads(line)["at_s"] for line in out.splitlines()), default=0.0) < 20  # the demo lasts 25.7 s
 
 
 def run_with(stdout: str, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:

@@ -1,4 +1,4 @@
-"""docs/raspberry-pi.md, jetson.md and doctor.md: what they name is there, where that can be looked up here."""
+"""The pages on devices: what they name is there, if that can be checked; `test_docs.py` is about all pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
-DOCS = [REPOSITORY / "docs" / name for name in ("raspberry-pi.md", "jetson.md", "doctor.md")]
+HOW_TO = REPOSITORY / "docs" / "how-to"
+DOCS = [HOW_TO / name for name in ("raspberry-pi.md", "jetson.md", "doctor.md", "service.md")]
 NAMES = [path.name for path in DOCS]
 DOCTOR = sorted((REPOSITORY / "edge_res" / "doctor").glob("*.py"))
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -47,23 +48,6 @@ def test_commands_are_found() -> None:
 
 
 @pytest.mark.parametrize("path", DOCS, ids=NAMES)
-def test_links_to_files_and_to_headings(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
-        if target.startswith("https://"):
-            continue
-        file, _, heading = target.partition("#")
-        linked = path.parent / file if file else path
-        assert linked.is_file(), target
-        if heading:
-            assert heading in {anchor(line) for line in linked.read_text(encoding="utf-8").splitlines()}, target
-
-
-def anchor(line: str) -> str:
-    """That of a heading, as on GitHub."""
-    return re.sub(r"[^\w\- ]", "", line.lstrip("#").strip().lower()).replace(" ", "-") if line.startswith("#") else ""
-
-
-@pytest.mark.parametrize("path", DOCS, ids=NAMES)
 def test_extras_versions_and_scripts_are_the_projects(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     extras = {name for found in re.findall(r"[`l]\[([a-z,-]+)\](?!\()", text) for name in found.split(",")}
@@ -76,13 +60,15 @@ def test_extras_versions_and_scripts_are_the_projects(path: Path) -> None:
 
 
 def test_each_check_is_explained() -> None:
-    rows = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", DOCS[2].read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", (HOW_TO / "doctor.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     explained = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
     assert {check.__name__.replace("check_", "").replace("_", "-") for check in CHECKS} <= explained
 
 
 def test_the_service_finds_what_the_page_installs(tmp_path: Path) -> None:
-    text = DOCS[0].read_text(encoding="utf-8")
+    text = (HOW_TO / "service.md").read_text(encoding="utf-8")
     unit = (REPOSITORY / "docs" / "edgeres.service").read_text(encoding="utf-8")
     (folder,) = set(re.findall(r"sudo python3 -m venv (\S+)", text))
     assert f"Environment=PATH={folder}/bin:" in unit

@@ -9,6 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from tests.jack import Jack, jack
 from tests.sources.board import wait_for
 from tests.test_microphone import heard_s, listening, spoken
@@ -37,6 +40,7 @@ def play(jack: Jack, samples: bytes) -> None:
     assert player.returncode == 0
 
 
+@pytest.mark.parametrize("jack", [4096], indirect=True)  # long periods: a busy machine spoils what it plays less
 def test_a_word_is_heard_at_the_rate_of_the_server(jack: Jack) -> None:
     with listening(jack, "mic:system") as process:
         play(jack, spoken("yes-0").tobytes())
@@ -53,8 +57,11 @@ from edge_res.sources.mic import Microphone
 
 class Stalled(Microphone):
     calls = 0
+    began_s = 0.0
     def _receive(self, samples, length, times, status):
         self.calls += 1
+        if self.calls == 1:
+            self.began_s = time.monotonic() - length / 48000
         if self.calls == 60:
             time.sleep(0.5)  # JACK does not wait
         super()._receive(samples, length, times, status)
@@ -64,19 +71,22 @@ with Stalled("mic:system", Wanted(16000, 1, 0.08)) as source:
         print(block.at, block.lost, len(block.samples), source.rate_hz)
         if block.at > 2.5 * source.rate_hz:
             break
+    print(time.monotonic() - source.began_s)
 """
 
 
 def test_what_the_driver_says_it_has_lost_is_counted_by_the_clock(jack: Jack) -> None:
     done = subprocess.run([sys.executable, "-c", STALL], env=jack.env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    blocks = [[int(word) for word in line.split()] for line in done.stdout.splitlines()]
-    # The machine may be late too, and then there are other gaps, of some ms.
-    lost, at = max((lost, at) for at, lost, _, _ in blocks)
-    assert 0.45 < lost / 48000 < 0.55
-    assert abs(lost - 1024 * round(lost / 1024)) < 100  # whole periods, to 2 ms
-    came = sum(length for place, _, length, _ in blocks if place < at)
-    assert came in (59 * 1024, 60 * 1024)
+    *told, elapsed_s = done.stdout.splitlines()
+    blocks = [[int(word) for word in line.split()] for line in told]
+    received = np.cumsum([0, *(length for _, _, length, _ in blocks)]).tolist()
+    # On a busy machine the stall is longer and there are other gaps. There, too, the stall has a gap at its place, and
+    # the gaps do not add up to more than the clock; test_continuity.py checks their length against a simulated clock.
+    places = zip(received[:-1], blocks, strict=True)
+    (lost,) = [lost for place, (_, lost, _, _) in places if lost and place in (59 * 1024, 60 * 1024)]
+    assert lost / 48000 > 0.45
+    assert blocks[-1][0] + blocks[-1][2] <= 48000 * (float(elapsed_s) + 0.05)
     assert {rate_hz for _, _, _, rate_hz in blocks} == {48000}
 
 

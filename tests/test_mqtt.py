@@ -67,7 +67,7 @@ def test_the_same_words_are_heard_as_from_the_file(broker: Broker, tmp_path: Pat
 
 
 def test_the_sender_in_the_documentation_works(broker: Broker) -> None:
-    text = (REPOSITORY / "docs" / "mqtt-and-iio.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "how-to" / "mqtt.md").read_text(encoding="utf-8")
     code: dict[str, Any] = {}
     exec(text.partition("<!-- mqtt -->\n```python\n")[2].partition("```")[0], code)
     address = broker.address("room/fan", "rate=1000&channels=3")

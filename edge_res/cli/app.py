@@ -121,7 +121,7 @@ def command(name: str) -> typer.core.TyperCommand:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from edge_res import __version__
+        from edge_res.version import __version__
 
         print(f"edgeres {__version__}")
         raise typer.Exit
@@ -136,7 +136,7 @@ def _options(
             metavar="FILE",
             envvar="EDGERES_CONFIG",
             show_default="edgeres.toml",
-            help="File with defaults for options, a table for each command (docs/edgeres-toml.md).",
+            help="File with defaults for options, a table for each command (docs/how-to/defaults.md).",
         ),
     ] = None,
     version: Annotated[

@@ -69,7 +69,10 @@ def described(device: DeviceFile) -> dict[str, Any]:
 
 
 def survey(root: Path) -> dict[str, Any]:
-    """The facts that docs/devices.md lists, read below `root`; engines and audio inputs are this machine's."""
+    """What the machine with that file system reports; engines and inputs are those of this machine.
+
+    docs/reference/json-reports.md explains each key.
+    """
     device, board = detect(root), read_board(root)
     reads = device.reads
     rails: list[dict[str, Any]] = [asdict(rail) for rail in read_rails(root, reads.power)]

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from edge_res import __version__
 from edge_res.commands.options import Json
 from edge_res.doctor import Finding, examine
+from edge_res.version import __version__
 
 SCHEMA = 1
 EXIT_PROBLEM = 1
@@ -32,7 +32,7 @@ def doctor(*, as_json: Json = False) -> None:
 
 
 def print_json(findings: Iterable[Finding]) -> list[Finding]:
-    """One object, as docs/doctor.md describes it."""
+    """One object, as docs/reference/json-reports.md describes it."""
     found = list(findings)
     counts = {f"{name}s": sum(finding.severity == name for finding in found) for name in ("problem", "warning")}
     body = {"edgeres_doctor": SCHEMA, "version": __version__, **counts, "findings": [asdict(one) for one in found]}

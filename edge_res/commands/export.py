@@ -94,7 +94,7 @@ def gather(
         if config is None:
             raise ConfigError(
                 f"{model} does not state its labels, front-end and calibration recordings; describe them with "
-                "--config model.toml (docs/export.md shows one)."
+                "--config model.toml (docs/reference/onnx.md shows one)."
             )
         material = from_onnx(model, config, calibration)
         if ranges is not None and is_quantized(material.network):
@@ -118,9 +118,9 @@ def check_target(out: Path) -> None:
 
 
 def write_plain(path: Path, content: bytes) -> None:
-    """A file beside the bundle."""
+    """Write a file beside the bundle."""
     try:
-        replace_file(path, content, hint="the bundle itself is complete")
+        replace_file(path, content, hint="the bundle is complete")
     except OutputError as error:
         raise ExportError(str(error)) from None
 

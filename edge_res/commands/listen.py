@@ -38,7 +38,7 @@ def listen(
             "Recordings: FILE.wav, .flac, .ogg, .npy, .csv, .edgerec (a session), a FOLDER of them, demo:.\n\n"
             "Sensors: serial:PATH?…, udp://:PORT?…, mqtt://BROKER/TOPIC?…, iio:DEVICE?….\n\n"
             "Raw PCM on stdin: -.\n\n"
-            "More: docs/sources.md, docs/sensors.md.",
+            "More: docs/reference/sources.md.",
         ),
     ] = None,
     model: Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -26,22 +25,6 @@ _ROWS = "Combinations to measure"
 _UNMEASURED = "Without measuring"
 _MEASURING = ("engine", "mode", "threads", "html", "save", "device", "host")
 _OF_HOST = ("install", "ssh", "host_python")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProfileOptions:
-    """What to measure, and what to do with it."""
-
-    model: str
-    engines: Sequence[str]
-    modes: Sequence[str]
-    threads: Sequence[int]
-    seconds: float
-    tries: int
-    as_json: bool
-    html: Path | None
-    save: bool
-    device: str | None
 
 
 def profile(
@@ -141,6 +124,8 @@ def profile(
         return estimate_costs(model=model, device=estimate, as_json=as_json)
     if host is None and any(name in given for name in _OF_HOST):
         raise ConfigError("--install, --ssh and --host-python are about another machine; name it: --host USER@HOST.")
+    from edge_res.commands.profile_here import ProfileOptions, measure_here
+
     options = ProfileOptions(
         model=model,
         engines=engine or [],
@@ -158,7 +143,6 @@ def profile(
         from edge_res.remote.ssh import Host
 
         return measure_there(options, Host(name=host, ssh=ssh, python=host_python), install=install)
-    from edge_res.commands.profile_here import measure_here
 
     measure_here(options)
 

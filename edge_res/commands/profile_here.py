@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from edge_res.choices import MODES
-from edge_res.commands.profile import ProfileOptions
 from edge_res.devices import DeviceFile, describe_mismatch, detect, find_device, known_devices, stay_on
 from edge_res.devices.files import devices_of_family, left_out
 from edge_res.devices.machine import machine_name
@@ -39,6 +39,22 @@ from edge_res.telling import ended_by_signal, say
 from edge_res.writing import replace_file, writing
 
 _IDLE_S = 2.0  # that the power of the idle device is measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileOptions:
+    """What to measure, and what to do with it."""
+
+    model: str
+    engines: Sequence[str]
+    modes: Sequence[str]
+    threads: Sequence[int]
+    seconds: float
+    tries: int
+    as_json: bool
+    html: Path | None
+    save: bool
+    device: str | None
 
 
 def measure_here(options: ProfileOptions) -> None:

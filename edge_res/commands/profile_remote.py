@@ -8,8 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge_res.commands.profile import ProfileOptions
-from edge_res.commands.profile_here import check_page, show
+from edge_res.commands.profile_here import ProfileOptions, check_page, show
 from edge_res.devices.files import is_own, known_devices, load_device
 from edge_res.errors import RemoteError
 from edge_res.model.bundle import bundle_path

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import edge_res
-
+_PACKAGES = Path(__file__).parents[2]  # the folder that edge_res is in
 TIMEOUT_S = 120.0  # for a slow SD card, or emulation
 _MEANING = {"SIGILL": ": it uses an instruction that this processor lacks", "SIGKILL": ": is the memory full?"}
 # Finds packages where `edgeres` does: never in the working folder, and in the clone only if edge_res is not installed.
@@ -36,7 +35,7 @@ class Answer:
 
 def ask(name: str, *arguments: str, timeout_s: float = TIMEOUT_S) -> Answer:
     """What the function `name` of `edge_res.doctor.inside` returns, called in a new process."""
-    command = [sys.executable, "-c", _START, str(Path(edge_res.__file__).parent.parent), name, *arguments]
+    command = [sys.executable, "-c", _START, str(_PACKAGES), name, *arguments]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout_s

@@ -3,7 +3,7 @@
 This module and the package's `__init__` also run on Python 3.6, which JetPack 4 has, to report that it is too old.
 """
 
-OLDEST, NEWEST = (3, 10), (3, 13)
+OLDEST, NEWEST = (3, 10), (3, 14)
 OLDEST_FOR_DOCTOR = (3, 8)
 # Installs a separate Python with uv (https://docs.astral.sh/uv) if the system's does not suit.
 NEW_PYTHON = (

@@ -109,7 +109,7 @@ def judge_none(
     if closed:
         sentence = "There is no microphone that this user may open: see group"
         return Finding("microphone", "problem", f"{sentence}.", closed[0].command)
-    sentence = "There is no microphone and no sound card: plug one in, or see docs/raspberry-pi.md for I2S microphones"
+    sentence = "There is no microphone and no sound card: plug one in (docs/how-to/raspberry-pi.md for I2S microphones)"
     if reason:
         sentence = f"No microphone can be used: {reason}"
     elif recording:

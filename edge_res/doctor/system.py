@@ -62,8 +62,8 @@ def judge_python(version: tuple[int, ...], executable: str) -> Finding:
     if version < OLDEST:
         return Finding("python", "problem", too_old(found), NEW_PYTHON)
     if version > NEWEST:
-        tested = ".".join(map(str, NEWEST))
-        sentence = f"{found} is newer than {tested}, the newest that was tested; if a package is missing, use 3.12"
+        supported = ".".join(map(str, NEWEST))
+        sentence = f"{found} is newer than {supported}, the newest supported; if a package is missing, use 3.12"
         return Finding("python", "warning", f"{sentence}.", NEW_PYTHON)
     return Finding("python", "ok", f"{found}.")
 

@@ -11,13 +11,14 @@ from edge_res.clips.manifest import NOISE, Entry
 from edge_res.clips.recordings import UnusableError, read_recordings
 from edge_res.errors import EdgeResError
 from edge_res.evaluation.metrics import wilson
-from edge_res.flow import Block, Event, Samples
+from edge_res.flow import Block, Event, Samples, Scores
 from edge_res.loop import Stream, listen
-from edge_res.model.bundle import Manifest
+from edge_res.model.bundle import DecideParams, Manifest
 from edge_res.model.ensemble import Chain
 from edge_res.sinks import Sink
 from edge_res.sources import Source, Wanted, open_source
 from edge_res.sources.adapters import Picked
+from edge_res.stats import Stats
 
 _LATE_S = 1.0  # an event belongs to a word until so long after the word's end
 _AT_ONCE = 12  # hops that a recording is read in
@@ -123,6 +124,24 @@ class Played:
         for samples in self._recordings:
             yield Block(self.name, at, samples)
             at += len(samples)
+
+
+def scores_of(chains: Sequence[Chain], decide: DecideParams, source: Source) -> list[Scores]:
+    """The scores of each hop of a source, played to its end."""
+    kept = Kept()
+    with source:
+        listen([Stream(source, chains, decide)], [source], kept)
+    return kept.scores
+
+
+class Kept(Sink):
+    """Keeps the scores."""
+
+    def __init__(self) -> None:
+        self.scores: list[Scores] = []
+
+    def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
+        self.scores.append(scores)
 
 
 class Onsets(Sink):

@@ -2,8 +2,8 @@
 
 The hop is the sum of the host's work (Python, NumPy), the front-end and the engine. Each is the work to do over the
 device's peak, times the share of the peak that real programs reach; the two ends of the interval are the two ends of
-that share. `docs/profile.md` explains where the shares come from. Peaks come from the table `[peaks]` of a device file,
-or from this machine.
+that share. `docs/explanation/profile.md` explains where the shares come from. Peaks come from the table `[peaks]` of a
+device file, or from this machine.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether the times of a run can be trusted: stable, noisy, drifting or throttled, and why.
 
-The limits come from measurements, see `docs/profile.md`.
+The limits come from measurements, see `docs/explanation/profile.md`.
 """
 
 from __future__ import annotations

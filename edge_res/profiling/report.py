@@ -1,4 +1,4 @@
-"""A profile as JSON: made, and read again. `docs/profile.md` documents it."""
+"""A profile as JSON: made, and read again. `docs/reference/json-reports.md` documents it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from edge_res import __version__
 from edge_res.devices.detect import detect
 from edge_res.devices.machine import machine_name, processor, read_board, read_memory_bytes
 from edge_res.errors import ConfigError, EngineError, ModelError
@@ -24,6 +23,7 @@ from edge_res.profiling.observe import limits
 from edge_res.profiling.recommend import Recommendation
 from edge_res.profiling.rows import Row
 from edge_res.profiling.sensors import Sensed
+from edge_res.version import __version__
 
 SCHEMA = 1
 

@@ -1,1 +1,1 @@
-"""Work on another machine over the system's ssh, by one connection, with nothing left behind. See `docs/remote.md`."""
+"""Work on another machine over the system's ssh, one connection, with nothing left behind (docs/how-to/remote.md)."""

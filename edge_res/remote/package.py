@@ -14,7 +14,7 @@ _LEFT_OUT = {"export", "__pycache__"}  # needed only on a host
 
 def pack() -> bytes:
     """A zip archive of the runtime, including `edge_res/devices`, which is outside `edge_res` in a clone."""
-    top = Path(str(importlib.import_module("edge_res").__file__)).parent
+    top = Path(__file__).parents[1]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for part, folder in (("edge_res", top), ("edge_res/devices", _folder_of("edge_res.devices"))):

@@ -16,7 +16,7 @@ from edge_res.sources import Source
 from edge_res.stats import Stats
 from edge_res.writing import writing
 
-VERSION = 1  # of the objects; what is added later does not change it, see docs/reference/json.md
+VERSION = 1  # of the objects; what is added later does not change it, see docs/reference/json-lines.md
 
 
 class JsonLines(Sink):

@@ -1,4 +1,4 @@
-"""Binary frames of samples, as sensors send them over serial lines, UDP and MQTT; described in docs/sensors.md.
+"""Binary frames of samples, as sensors send them over serial lines, UDP and MQTT (docs/reference/sensor-frame.md).
 
 Little-endian: sync word A5 5A · type, `h` int16 or `f` float32 (1 byte) · channels (1) · number of samples (2) ·
 sequence number (4), the index of the frame's first sample modulo 2**32 · the samples, all channels of one after the

@@ -19,7 +19,7 @@ _THRESHOLD = 0.6
 
 @dataclass(frozen=True)
 class Description:
-    """The TOML file; docs/export.md explains its keys. `calibration` is relative to the folder of the file."""
+    """The TOML file; docs/reference/onnx.md explains its keys. `calibration` is relative to the folder of the file."""
 
     labels: tuple[str, ...]
     hop: int

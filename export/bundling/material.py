@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from edge_res.clips import shaping
 from edge_res.clips.manifest import SILENCE, UNKNOWN
 from edge_res.errors import DataError
-from edge_res.evaluation.tuning import SpokenWord
 from edge_res.export.bundling import int8_tuning
 from edge_res.export.bundling.answers import float_logits
-from edge_res.export.bundling.word_stream import make_stream
+from edge_res.export.bundling.word_stream import WordStream, make_stream
 from edge_res.export.datasets.augment import Scene
 from edge_res.export.datasets.calibration import CALIBRATION_WINDOWS, frames_of_folder, windows_of
 from edge_res.export.datasets.dataset import DataSet
@@ -48,9 +47,9 @@ class Material:
     """A network as ONNX, float or QDQ, and all that is needed to quantize, check and describe it.
 
     `calibration` holds windows `(n, frames, bins, channels)`. `stream` holds the frames `(n, bins, channels)` of a long
-    recording, on which modes and engines are compared. If the words in it are known, `spoken`, thresholds and delay are
-    tuned on it too; otherwise they are `decide` and `delay_s`. `tune` improves the quantized network if int8 costs more
-    than `allowed_loss` of the accuracy on `validation`.
+    recording, on which modes and engines are compared. If its words are known, `word_stream` is the same recording, and
+    thresholds and delay are tuned on it; otherwise they are `decide` and `delay_s`. `tune` improves the quantized
+    network if int8 costs more than `allowed_loss` of the accuracy on `validation`.
     """
 
     network: bytes
@@ -62,7 +61,7 @@ class Material:
     stream: Frames
     decide: DecideParams
     delay_s: float = 0.0
-    spoken: list[SpokenWord] | None = None
+    word_stream: WordStream | None = None
     validation: Validation | None = None
     tune: Callable[[Graph], Graph] | None = None
     allowed_loss: float = 0.003
@@ -82,9 +81,10 @@ def from_run(run_folder: Path, data: Path | None, calibration: Path | None = Non
     if split_sha256(loaded) != run.training["split_sha256"]:
         raise DataError(f"{data} is not the data that {run_folder} was trained on; the clips or their split differ.")
     clips, noise = loaded.of("validation")
-    spoken = None
+    word_stream = None
     if settings.windows == "words":
-        samples, spoken = make_stream(settings.seed, params.sample_rate_hz, clips, noise)
+        word_stream = make_stream(settings.seed, params.sample_rate_hz, clips, noise)
+        samples = word_stream.samples
     else:
         samples = np.concatenate([clip.samples for clip in clips])[: _STREAM_S * params.sample_rate_hz]
         samples = shaping.repeated(samples, max(len(samples), params.samples_of(2 * settings.frames)))
@@ -103,7 +103,7 @@ def from_run(run_folder: Path, data: Path | None, calibration: Path | None = Non
         ),
         stream=compute_frames(params, samples, settings.hop),
         decide=DecideParams(dict.fromkeys(words, 0.6)),
-        spoken=spoken,
+        word_stream=word_stream,
         validation=validation_windows(run, loaded),
         training=run.training,
         tune=partial(tuned, run, loaded, network) if settings.int8_epochs else None,

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_res import __version__
 from edge_res.engines import load_engine
 from edge_res.errors import ExportError, OutputError
 from edge_res.evaluation.metrics import measure
+from edge_res.evaluation.streams import Played, scores_of
 from edge_res.evaluation.tuning import Tuned, tune
 from edge_res.export.bundling.answers import (
     PARITY_ENGINES,
@@ -29,7 +29,7 @@ from edge_res.export.bundling.answers import (
 )
 from edge_res.export.bundling.material import Material, Validation
 from edge_res.export.bundling.parity import WRITERS, first_difference
-from edge_res.export.bundling.word_stream import score_stream
+from edge_res.export.bundling.word_stream import WordStream
 from edge_res.export.formats.onnx_reader import read_qdq
 from edge_res.export.formats.quantize import quantize_onnx, symmetric
 from edge_res.export.formats.tflite_writer import write_with_variables
@@ -38,8 +38,10 @@ from edge_res.export.int8.fold import fold_mean
 from edge_res.export.int8.graph import Graph
 from edge_res.export.int8.step import receptive_field, refuse_part_hop, step_graph, time_stride
 from edge_res.model.bundle import GOLDEN, Bundle, Manifest, pack_golden, write_bundle
-from edge_res.model.models import WindowModel, load_runner
+from edge_res.model.ensemble import Chain
+from edge_res.model.models import load_model, load_runner
 from edge_res.model.verify import verify, window_logits
+from edge_res.version import __version__
 
 SYMMETRIC = "window-symmetric.onnx"
 GOLDEN_HOPS = 100
@@ -81,9 +83,9 @@ def build(
         metrics["int8_tuned"] = True
     manifest = replace(manifest, metrics=metrics)
 
-    if material.spoken is not None:
+    if material.word_stream is not None:
         say("tuning thresholds on a stream of validation words")
-        tuned = tuned_on(draft, material)
+        tuned = tuned_on(draft, material.word_stream)
         stream = {key: getattr(tuned, key) for key in ("words", "hits", "false_events", "audio_s")}
         metrics = {**manifest.metrics, "validation_stream": stream}
         manifest = replace(manifest, decide=tuned.decide, delay_s=tuned.delay_s, metrics=metrics)
@@ -227,13 +229,13 @@ def symmetric_of(material: Material, method: str) -> bytes:
     return symmetric(material.network, material.calibration, method)
 
 
-def tuned_on(draft: Bundle, material: Material) -> Tuned:
-    """Thresholds and delay, tuned with the integers that will run."""
+def tuned_on(draft: Bundle, stream: WordStream) -> Tuned:
+    """Thresholds and delay, tuned on what `listen` will make of the stream."""
     manifest = draft.manifest
-    runner = load_runner(draft, load_engine(PARITY_ENGINES[0]), "window")
-    model = WindowModel(runner, manifest.frames, manifest.hop)
-    scores = score_stream(material.front_end, manifest.hop, model, material.stream)
-    return tune(scores, material.spoken or [], manifest.labels, manifest.background)
+    model = load_model(draft, load_engine(PARITY_ENGINES[0]), "window")
+    source = Played("validation words", manifest.front_end.sample_rate_hz, [stream.samples])
+    scores = scores_of([Chain(manifest, model)], manifest.decide, source)
+    return tune(scores, stream.words, manifest.labels, manifest.background)
 
 
 def describe_network(window: Graph, step: Graph | None, why_not: str) -> dict[str, Any]:

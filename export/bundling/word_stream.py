@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,18 +11,22 @@ from edge_res.clips import shaping
 from edge_res.clips.splits import Clip
 from edge_res.evaluation.tuning import SpokenWord
 from edge_res.export.datasets import augment
-from edge_res.flow import Frames, Samples, Scores
-from edge_res.model.models import Model
-from edge_res.signal.frontend import FrontEndParams
+from edge_res.flow import Samples
 
 _SPACING_S = (1.2, 2.6)  # from one word's end to the next one's onset
 _SNR_DB = (5.0, 30.0)
 
 
-def make_stream(
-    seed: int, rate_hz: int, clips: Sequence[Clip], noise: Sequence[Clip]
-) -> tuple[Samples, list[SpokenWord]]:
-    """Every clip once in random order, over background, and the words with their onsets."""
+@dataclass(frozen=True)
+class WordStream:
+    """A long recording, float32 `(samples, channels)`, and the words in it."""
+
+    samples: Samples
+    words: list[SpokenWord]
+
+
+def make_stream(seed: int, rate_hz: int, clips: Sequence[Clip], noise: Sequence[Clip]) -> WordStream:
+    """Every clip once in random order, over background, with the onset of each word."""
     rng = np.random.default_rng((seed, 3))
     recordings = [clip.samples for clip in noise]
     pieces: list[Samples] = []
@@ -39,15 +44,4 @@ def make_stream(
         spoken.append(SpokenWord(clips[i].entry.label, (at + lead) / rate_hz))
         pieces.append(shaping.faded(piece, rate_hz))
         at += len(piece)
-    return np.concatenate(pieces), spoken
-
-
-def score_stream(params: FrontEndParams, hop: int, model: Model, frames: Frames) -> list[Scores]:
-    """The scores of a whole stream of frames, a hop at a time."""
-    model.reset()
-    scores = []
-    for end in range(hop, len(frames) + 1, hop):
-        values = model.push(frames[end - hop : end])
-        if values is not None:
-            scores.append(Scores(params.samples_of(end) / params.sample_rate_hz, values))
-    return scores
+    return WordStream(np.concatenate(pieces), spoken)

@@ -14,8 +14,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from edge_res import __version__
 from edge_res.errors import ConfigError, DataError
+from edge_res.version import __version__
 
 Tell = Callable[[int, int | None], None]  # bytes so far, and bytes in all, if known
 _CHUNK_BYTES = 1 << 18

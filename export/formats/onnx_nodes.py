@@ -49,7 +49,7 @@ def check_kinds(nodes: Iterable[Node]) -> None:
     unknown = [node for node in nodes if node.op_type not in _KINDS]
     if unknown:
         node = next((node for node in unknown if node.op_type in _FIXES), unknown[0])
-        known = "docs/export.md lists the operations that can be"
+        known = "docs/reference/onnx.md lists the operations that can be"
         raise ExportError(f"{title_of(node)} cannot be exported: {_FIXES.get(node.op_type, known)}.")
 
 

@@ -12,7 +12,7 @@ Pair = tuple[int, int]
 
 
 def mean_of(node: Node, source: Tensor) -> DepthwiseConv:
-    """A mean as a depthwise convolution (docs/export.md says why)."""
+    """A mean as a depthwise convolution (docs/explanation/steps.md says why)."""
     kernel, stride = source.shape[:2], (1, 1)
     if node.op_type == "AveragePool":
         kernel, stride, time_padding, padding = pooling_of(node)

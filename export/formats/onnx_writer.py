@@ -21,9 +21,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_res import __version__
 from edge_res.engines.onnxruntime import METADATA_KEY
 from edge_res.export.int8.graph import LOGITS, Add, Concat, Conv, Crop, DepthwiseConv, Graph, MaxPool, Tensor
+from edge_res.version import __version__
 
 OPSET = 17
 IR_VERSION = 8  # the one of opset 17, which onnxruntime 1.23 and older load

@@ -8,8 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from edge_res.commands.profile import ProfileOptions
-from edge_res.commands.profile_here import tasks_of
+from edge_res.commands.profile_here import ProfileOptions, tasks_of
 from edge_res.model.bundle import read_bundle, write_bundle
 from tests.edgeres import edgeres, sentence
 

@@ -148,7 +148,7 @@ def test_every_key_is_optional(tmp_path: Path) -> None:
 
 
 def test_every_key_is_documented() -> None:
-    documented = (Path(__file__).parents[2] / "docs/devices.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[2] / "docs/reference/device-files.md").read_text(encoding="utf-8")
     for part in (DeviceFile, Cluster, Peaks, Reads, Provider):
         names = {field.name for field in fields(part)} - {"name"}
         assert not {name for name in names if f"`{name}`" not in documented and f"[{name}]" not in documented}

@@ -91,7 +91,7 @@ def bare(version: str) -> str:
 def test_an_old_python_with_nothing_installed_is_reported_as_too_old(version: str) -> None:
     printed = bare(version)
     assert re.search(
-        rf"^problem  python: Python {version} \(.*\) is too old; edge-res requires 3.10 to 3.13: ",
+        rf"^problem  python: Python {version} \(.*\) is too old; edge-res requires 3.10 to 3.14: ",
         printed,
         re.MULTILINE,
     )

@@ -53,7 +53,7 @@ def test_this_system_can_run_what_was_installed_on_it(tmp_path: Path) -> None:
 
 
 def test_pythons() -> None:
-    old, new = judge_python((3, 8), "/usr/bin/python3"), judge_python((3, 14), "/usr/bin/python3")
+    old, new = judge_python((3, 8), "/usr/bin/python3"), judge_python((3, 15), "/usr/bin/python3")
     assert (old.severity, new.severity) == ("problem", "warning")
     assert "uv venv" in old.command
     assert "Python 3.8 (/usr/bin/python3) is too old" in old.sentence

@@ -48,7 +48,7 @@ def main() -> int:
             print(source.rate_hz, "listening" if source.name == options.source else source.name, flush=True)
             for block in source:
                 if isinstance(block, Health):
-                    print(time.monotonic(), block.state, block.reason, flush=True)
+                    print(block.state, block.reason, flush=True)
                     continue
                 assert block.samples.dtype == np.float32
                 assert block.samples.shape[1] == source.channels

@@ -1,4 +1,4 @@
-"""The senders in docs/sensors.md: what they send is understood."""
+"""The senders in docs/how-to/sensors.md: what they send is understood."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.sources.board import Heard, signal
 
 def block(mark: str) -> str:
     """The fenced block behind a mark."""
-    text = (REPOSITORY / "docs" / "sensors.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "how-to" / "sensors.md").read_text(encoding="utf-8")
     return text.partition(f"<!-- {mark} -->\n```")[2].partition("\n")[2].partition("\n```\n")[0]
 
 

@@ -102,6 +102,7 @@ def test_sequence_numbers_may_wrap(board: Board) -> None:
 def test_unplugged_and_back(board: Board, back: str) -> None:
     with open_line(board) as source:
         heard = Heard(source)
+        began_s = monotonic()
         board.send(b"".join(frames(0, 500, 3)))
         heard.until(lambda heard: heard.received == 500)
         last_s = monotonic()
@@ -110,18 +111,19 @@ def test_unplugged_and_back(board: Board, back: str) -> None:
         sleep(0.3)
         board.plug()
         wait_for(lambda: source._port is not None)
-        gap = round(1000 * (monotonic() - last_s))
-        first = {"goes on": 500 + gap, "restarted": 0, "another": 6000}[back]
+        away = round(1000 * (monotonic() - last_s))
+        first = {"goes on": 500 + away, "restarted": 0, "another": 6000}[back]
         board.send(b"".join(frames(first, 500, 3)))
         heard.until(lambda heard: heard.received == 1000)
+        most = 1000 * (monotonic() - began_s)
     assert heard.named == ["recovering", "healthy"]
     assert heard.states[0].reason == f"serial:{board.path} is gone; it is opened again when it is back"
     if back == "goes on":
         assert heard.gaps == [first - 500]
         heard.check_signal()
     else:
-        assert len(heard.gaps) == 1
-        assert abs(heard.gaps[0] - gap) < 200  # by two clocks, on a machine that may be busy
+        (gap,) = heard.gaps
+        assert away - 20 <= gap <= most  # by the clock, less the first frame
     heard.check_places()
 
 
@@ -266,11 +268,11 @@ def test_the_rate_is_measured_and_reported(board: Board, caplog: pytest.LogCaptu
     player.start()
     source = open_source(f"serial:{board.path}?rate=measure&channels=3&format=binary", WANT)
     try:
-        assert source.rate_hz == 416
+        assert source.rate_hz == pytest.approx(416, rel=0.1)  # a busy machine is late; test_sensor.py is exact
         with source:
             block = next(item for item in source if isinstance(item, Block) and len(item.samples))
             assert block.at == 0
     finally:
         ended.set()
         player.join()
-    assert "using a rate of 416 Hz" in caplog.messages[0]
+    assert f"using a rate of {source.rate_hz} Hz" in caplog.messages[0]

@@ -124,17 +124,19 @@ def test_frames_held_back_are_passed_on_before_the_source_is_given_up(port: int)
 def test_a_sender_that_restarts_leaves_a_gap_by_the_clock(port: int) -> None:
     with open_udp(port) as source, sender(port) as out:
         heard = Heard(source)
+        began_s = monotonic()
         for frame in frames(0, 1000, 3):
             out.send(frame)
         heard.until(lambda heard: heard.received == 1000)
         last_s = monotonic()
         sleep(0.4)
-        gap = round(1000 * (monotonic() - last_s))
+        least = 1000 * (monotonic() - last_s)
         for frame in frames(0, 500, 3):
             out.send(frame)
         heard.until(lambda heard: heard.received == 1500)
-    assert len(heard.gaps) == 1
-    assert abs(heard.gaps[0] - gap) < 200  # by two clocks, on a machine that may be busy
+        most = 1000 * (monotonic() - began_s)
+    (gap,) = heard.gaps
+    assert least - 20 <= gap <= most  # by the clock, less the first frame
     heard.check_places()
 
 
@@ -237,7 +239,7 @@ def test_the_rate_is_measured(port: int, monkeypatch: pytest.MonkeyPatch) -> Non
     player.start()
     try:
         source = open_source(f"udp://127.0.0.1:{port}?rate=measure&channels=3", WANT)
-        assert source.rate_hz == 833
+        assert source.rate_hz == pytest.approx(833, rel=0.1)  # a busy machine is late; test_sensor.py is exact
         source.__exit__(None, None, None)
     finally:
         ended.set()

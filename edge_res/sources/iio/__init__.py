@@ -38,7 +38,7 @@ class Options:
 
 
 class Iio(Sensor):
-    """`iio:DEVICE?…`: a device by its index, name, label or path; see docs/mqtt-and-iio.md.
+    """`iio:DEVICE?…`: a device by its index, name, label or path; see docs/reference/sources.md.
 
     It is read through its buffer, which is set up for this and belongs to this program until it closes, or, without
     one, by polling its values. Samples are in the kernel's units. Lost samples are found by the times of those that

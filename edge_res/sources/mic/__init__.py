@@ -178,7 +178,7 @@ class Microphone:
             return
         self._call.check()
         if self._finished:
-            yield from dog.recovering("it has stopped, and is opened again as soon as it is there", at_s)
+            yield from dog.recovering("it has stopped, and is reopened as soon as it is back", at_s)
         elif min(dog.starved_s, monotonic() - self._opened_s) > REOPEN_S:
             yield from dog.recovering("it is silent, and is opened again", at_s)
         else:

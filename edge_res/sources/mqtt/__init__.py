@@ -43,7 +43,7 @@ class Options(SensorOptions):
 
 
 class Mqtt(Sensor):
-    """`mqtt://[USER@]BROKER[:PORT]/TOPIC?rate=…`, or `mqtts:` with TLS: messages of samples; see docs/mqtt-and-iio.md.
+    """`mqtt://[USER@]BROKER[:PORT]/TOPIC?rate=…`, or `mqtts:` with TLS: messages of samples.
 
     A lost connection is made again, with at most two seconds between tries. Messages that the broker kept meanwhile
     (QoS 1, a persistent session) arrive then; what is missing is a gap, by the sender's numbers or else by the clock.

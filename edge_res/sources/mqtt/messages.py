@@ -1,4 +1,4 @@
-"""The samples in MQTT messages, as JSON, raw numbers or binary frames; described in docs/mqtt-and-iio.md."""
+"""The samples in MQTT messages, as JSON, raw numbers or binary frames; described in docs/reference/sources.md."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Options(SensorOptions):
 
 
 class SerialLine(Sensor):
-    """`serial:PATH?rate=…`: lines of numbers, or binary frames, of 1 to 8 channels; see docs/sensors.md.
+    """`serial:PATH?rate=…`: lines of numbers, or binary frames, of 1 to 8 channels; see docs/reference/sources.md.
 
     The port is opened exclusively. A device that disappears is opened again as soon as its path is back, for up to
     `want.give_up_s`. Lost samples are counted by the frames' sequence numbers or by the bad lines, and over an outage

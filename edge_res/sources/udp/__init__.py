@@ -41,7 +41,7 @@ class Options(SensorOptions):
 
 
 class Udp(Sensor):
-    """`udp://[HOST]:PORT?rate=…`: datagrams of one binary frame each; see docs/sensors.md.
+    """`udp://[HOST]:PORT?rate=…`: datagrams of one binary frame each; see docs/reference/sources.md.
 
     Frames that arrive within `window` datagrams of their turn are put back in order, repeated ones are dropped, and
     missing ones are counted by the sequence numbers, whoever lost them. Only one sender is accepted at a time; another
