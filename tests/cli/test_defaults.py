@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.edgeres import CLIPS, edgeres, lines, sentence
+from tests.edgeres import CLIPS, REPOSITORY, edgeres, lines, sentence
 
 FOUND = {"EDGERES_CONFIG": ""}  # as where it is not set
 LEFT = '[listen]\nsources = ["demo:"]\nformat = "jsonl"\nthreshold = ["*=1.0", "left=0.5"]\n'
@@ -118,6 +118,14 @@ def test_a_mistake_in_the_file_is_one_sentence_with_the_file_and_the_key(tmp_pat
     done = edgeres("--config", "a.toml", "listen", "demo:", folder=tmp_path)
     assert done.returncode == 2
     assert sentence(done).startswith(told)
+
+
+def test_the_file_in_the_docs_is_right(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "edgeres-toml.md").read_text(encoding="utf-8")
+    (tmp_path / "a.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
+    for name in ("listen", "profile"):
+        done = edgeres("--config", "a.toml", name, "--help", folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_long_recordings_give_misses_and_false_accepts_an_hour(long_manifest: Pa
     assert stream["per_label"]["yes"]["words"] == sum(word["label"] == "yes" for word in spoken)
 
     text = edgeres_here("evaluate", "default", long_manifest).stdout.decode()
-    assert f"2 long recordings of 0.9 minutes: {stream['missed']} of {len(spoken)} words missed" in text
+    assert f"2 long recordings, 0.9 minutes: {stream['missed']} of {len(spoken)} words missed" in text
 
     rows = long_manifest.read_text().splitlines()
     lied = [row.replace(",yes,", ",no,") for row in rows]  # an event where another word is, is false
@@ -193,7 +193,7 @@ def test_noise_alone_gives_false_accepts(long_manifest: Path) -> None:
     long_manifest.write_text("\n".join((rows[0], rows[-1])) + "\n")
     result = edgeres_here("evaluate", "default", long_manifest)
     assert result.returncode == 0, result.stderr.decode()
-    assert result.stdout.decode() == "1 long recordings of 0.5 minutes: 0 false accepts, 0 an hour\n"
+    assert result.stdout.decode() == "1 long recordings, 0.5 minutes: 0 false accepts, 0 an hour\n"
 
 
 def test_a_long_recording_is_resampled_and_mixed_as_listen_does_it(tmp_path: Path) -> None:
