@@ -121,7 +121,7 @@ def test_a_mistake_in_the_file_is_one_sentence_with_the_file_and_the_key(tmp_pat
 
 
 def test_the_file_in_the_docs_is_right(tmp_path: Path) -> None:
-    page = (REPOSITORY / "docs" / "edgeres-toml.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "how-to" / "defaults.md").read_text(encoding="utf-8")
     (tmp_path / "a.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
     for name in ("listen", "profile"):
         done = edgeres("--config", "a.toml", name, "--help", folder=tmp_path)
