@@ -66,3 +66,12 @@ def sentence(result: subprocess.CompletedProcess[bytes], warnings: int = 0) -> s
     assert len(before) == warnings, told
     assert told.splitlines()[-1] == mistake or "samples lost" in told.splitlines()[-1], told
     return mistake.removeprefix("edgeres: ")
+
+
+OWN = ("source", "id", "time")  # keys of an event that differ between sources of the same sound
+
+
+def events_of(text: str | bytes, source: str) -> list[dict[str, Any]]:
+    """What JSON lines say of one source, without what only that source has."""
+    mine = [line for line in map(json.loads, text.splitlines()) if line["source"] == source]
+    return [{key: value for key, value in line.items() if key not in OWN} for line in mine]

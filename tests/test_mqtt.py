@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import soundfile
 from edge_res.sources import Wanted, open_source
 from edge_res.sources.framing import pack_frame
 from tests.broker import PASSWORD, USER, Broker, broker, sender
-from tests.edgeres import DEMO, REPOSITORY, edgeres
+from tests.edgeres import DEMO, REPOSITORY, edgeres, events_of
 from tests.sources.board import Heard, wait_for
 from tests.sources.board import signal as samples_of
 
@@ -41,10 +40,6 @@ def listener(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]
         process.wait()
 
 
-def events(text: bytes, source: str) -> list[dict[str, Any]]:
-    return [event for event in map(json.loads, text.splitlines()) if event.pop("source") == source]
-
-
 def test_the_same_words_are_heard_as_from_the_file(broker: Broker, tmp_path: Path) -> None:
     samples, rate_hz = soundfile.read(DEMO, dtype="int16")
     options = "rate=16000&scale=3.0517578125e-05"
@@ -60,10 +55,10 @@ def test_the_same_words_are_heard_as_from_the_file(broker: Broker, tmp_path: Pat
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 3  # they were lost
     assert PASSWORD not in stderr.decode() + stdout.decode() + (tmp_path / "health.json").read_text()
-    alone = events(edgeres("listen", DEMO, "--format", "jsonl").stdout, str(DEMO))
+    alone = events_of(edgeres("listen", DEMO, "--format", "jsonl").stdout, str(DEMO))
     assert len(alone) > 15
     for topic in topics:
-        assert events(stdout, f"mqtt://localhost:{broker.port}/{topic}") == alone
+        assert events_of(stdout, f"mqtt://localhost:{broker.port}/{topic}") == alone
 
 
 def test_the_sender_in_the_documentation_works(broker: Broker) -> None:

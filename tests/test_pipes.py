@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.edgeres import DEMO, edgeres, lines
+from tests.edgeres import DEMO, OWN, edgeres, lines
 from tests.pulse import Pulse, pulse
 from tests.test_microphone import spoken
 
@@ -73,9 +73,8 @@ def test_what_sox_pipes_is_heard_as_the_file_is(form: str, options: tuple[str, .
     raw = subprocess.run([sox, str(DEMO), "-t", "raw", *form.split(), "-c", "1", "-"], capture_output=True, check=True)
     heard = lines(edgeres("listen", "-", *options, "--format", "jsonl", "--scores", stdin=raw.stdout))
     alone = lines(edgeres("listen", DEMO, "--format", "jsonl", "--scores"))
-    own = ("source", "id", "time")  # of each source
     plain = [
-        [{key: value for key, value in line.items() if key not in own} for line in each] for each in (alone, heard)
+        [{key: value for key, value in line.items() if key not in OWN} for line in each] for each in (alone, heard)
     ]
     assert plain[0] == plain[1]
     assert len(heard) > 300

@@ -9,12 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 import soundfile
 
 from edge_res.sources.framing import pack_frame
-from tests.edgeres import DEMO, edgeres
+from tests.edgeres import DEMO, edgeres, events_of
 from tests.sources.board import Board, wait_for
 
 PER_FRAME = 160
@@ -43,10 +42,6 @@ def listened(sources: list[str], send: Callable[[int, bytes], None], folder: Pat
     return listener.returncode, stdout.decode(), stderr.decode()
 
 
-def events(text: str, source: str) -> list[dict[str, Any]]:
-    return [event for event in map(json.loads, text.splitlines()) if event.pop("source") == source]
-
-
 def test_the_same_words_are_heard_as_from_the_file_and_a_lost_frame_is_a_gap(tmp_path: Path) -> None:
     board = Board(tmp_path / "sensor")
     board.plug()
@@ -70,10 +65,10 @@ def test_the_same_words_are_heard_as_from_the_file_and_a_lost_frame_is_a_gap(tmp
     for name, unit in ((line, " (Pa)"), (datagrams, "")):
         assert f"edgeres: listening to {name}{unit} with default, " in stderr
         assert f"edgeres: {name} has failed at 25.7 s: {name} has delivered no sample for 1." in stderr
-    alone = events(edgeres("listen", DEMO, "--format", "jsonl").stdout.decode(), str(DEMO))
+    alone = events_of(edgeres("listen", DEMO, "--format", "jsonl").stdout.decode(), str(DEMO))
     assert len(alone) > 15
-    assert events(stdout, line) == alone
-    with_gap = events(stdout, datagrams)
+    assert events_of(stdout, line) == alone
+    with_gap = events_of(stdout, datagrams)
     (gap,) = [event for event in with_gap if event["event"] == "gap"]
     assert (gap["gap_s"], gap["at_s"]) == (0.01, 10.01)
     before = [event for event in alone if event["at_s"] < 10]
