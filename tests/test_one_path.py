@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -177,12 +176,6 @@ RECORDINGS: dict[str, Callable[[Path], Path]] = {
     "no sound file": text,
     "an odd name": oddly_named,
 }
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_captured_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has the odd name in it, which a parallel run of pytest cannot pass on."""
-    monkeypatch.setattr(logging.getLogger("edge_res"), "disabled", True)
 
 
 @pytest.fixture(scope="module")
