@@ -79,7 +79,7 @@ def frames_of(bundle: Bundle, audio: Path, engine: str) -> NDArray[np.int8]:
 
     from edge_res.engines import load_engine
     from edge_res.model.models import load_runner
-    from edge_res.model.quantization import quantize
+    from edge_res.model.quantization import decode, quantize
     from edge_res.signal.frontend import FrontEnd
     from edge_res.signal.resample import Resampler
     from edge_res.sources import Wanted
@@ -102,7 +102,7 @@ def frames_of(bundle: Bundle, audio: Path, engine: str) -> NDArray[np.int8]:
     spec = load_runner(bundle, load_engine(engine), "window").inputs[0]
     integers = np.empty(frames.shape, spec.dtype)
     quantize(frames, spec, integers)
-    return (integers ^ 0x80).view(np.int8) if spec.dtype == np.uint8 else integers
+    return decode(integers, spec)
 
 
 def table(checks: Sequence[Check]) -> Table:
