@@ -29,11 +29,13 @@ def replace_file(
     """Write a file so that a reader sees the old content or the new, never a part of it.
 
     With `durable`, this holds across a power cut too: the content is on the disk before it takes the old one's place.
-    A file that is replaced keeps its permissions, and the umask sets those of a new one. A string is written as UTF-8.
+    A file that is replaced keeps its permissions, and the umask sets those of a new one; a symbolic link stays, and what
+    it points to is replaced. A string is written as UTF-8.
     Raises `OutputError`, whose sentence ends with `hint`; what is not a regular file, such as `/dev/null`, stays.
     """
     raw = content.encode(errors="backslashreplace") if isinstance(content, str) else content
-    draft = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    target = path.resolve() if path.is_symlink() else path
+    draft = target.parent / f".{target.name}.{secrets.token_hex(4)}"
     try:
         before = path.stat() if path.exists() else None
         if before and not stat.S_ISREG(before.st_mode):
@@ -43,7 +45,7 @@ def replace_file(
         _write_new(draft, raw, durable)
         if before:
             draft.chmod(before.st_mode & 0o777)
-        draft.replace(path)
+        draft.replace(target)
     except OutputError:
         raise
     except OSError as error:

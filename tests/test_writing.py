@@ -99,3 +99,12 @@ def test_what_is_not_a_regular_file_is_not_replaced(tmp_path: Path) -> None:
         )
     assert pipe.is_fifo()
     assert sorted(tmp_path.iterdir()) == [folder, pipe]
+
+
+def test_a_symbolic_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    (tmp_path / "dotfiles" / "config.toml").write_text("old")
+    (tmp_path / "config.toml").symlink_to("dotfiles/config.toml")
+    replace_file(tmp_path / "config.toml", "new")
+    assert (tmp_path / "config.toml").is_symlink()
+    assert (tmp_path / "dotfiles" / "config.toml").read_text() == "new"
