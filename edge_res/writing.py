@@ -29,7 +29,7 @@ def replace_file(
     """Write a file so that a reader sees the old content or the new, never a part of it.
 
     With `durable`, this holds across a power cut too: the content is on the disk before it takes the old one's place.
-    A file that is replaced keeps its permissions, and the umask sets those of a new one; a symbolic link stays, and what
+    A file that is replaced keeps its permissions, and the umask sets those of a new one. A symbolic link stays; what
     it points to is replaced. A string is written as UTF-8.
     Raises `OutputError`, whose sentence ends with `hint`; what is not a regular file, such as `/dev/null`, stays.
     """
