@@ -53,7 +53,7 @@ def _one_of(*names: str, required: bool = False) -> Rule:
 def _some_of(*names: str, least: int = 0) -> Rule:
     return Rule(
         lambda v: isinstance(v, list) and len(v) >= least and all(part in names and v.count(part) == 1 for part in v),
-        f"a list of {', '.join(names)}{', at least one' if least else ''}, each once",
+        f"a list {'with at least one ' if least else ''}of {', '.join(names)}, each at most once",
     )
 
 
@@ -74,7 +74,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "threads": _COUNT,
         "affinity": Rule(
             lambda v: isinstance(v, list) and all(map(_is_core, v)) and len(set(v)) == len(v),
-            "a list of core numbers, from 0, each once",
+            "a list of core numbers (from 0), each at most once",
         ),
         "traps": _texts(),
     },

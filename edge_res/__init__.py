@@ -1,4 +1,4 @@
-"""Streaming edge inference: microphone or sensor in, events out, with int8 models on small devices.
+"""Streaming edge inference: a microphone or sensor in, events out, with int8 models on small devices.
 
 >>> import edge_res
 >>> for event in edge_res.listen("demo:"):
@@ -7,13 +7,13 @@
 ...         break
 yes 0.9532 1.96
 
-`listen` and `Listener` take addresses of sources; `load` gives a model for samples of your own.
+`listen` and `Listener` take the addresses of sources; `load` returns a model for your own samples.
 
-The parts, in the order in which data flows through them::
+Data flows through the parts in this order::
 
     sources -> ring -> front-end -> models (over engines) -> decide -> sinks
 
-Imports go one way along that line. Nothing heavy is loaded until one of the names below is used.
+Imports go one way along that line. No heavy module is loaded until one of the names below is used.
 """
 
 # Python 3.6 must be able to read this: `python3 -m edge_res.doctor` reports that it is too old.

@@ -2,17 +2,17 @@
 
 ::
 
-    EdgeResError            1
-    ├── ConfigError         2   an option, a label, a device name, a configuration file  (ValueError)
-    ├── SourceError         3   a source that is missing or cannot be read               (OSError)
+    EdgeResError            1   any other error that edge_res reports
+    ├── ConfigError         2   a wrong option, label, device name or configuration file  (ValueError)
+    ├── SourceError         3   a source is missing or cannot be read                     (OSError)
     │   └── MicrophoneError 4   PortAudio or a microphone is missing
-    ├── SignalError         5   samples that cannot be processed                         (ValueError)
-    ├── ModelError          6   a bundle or model file that is damaged or unknown        (ValueError)
-    ├── EngineError         7   an engine that is not installed or cannot run            (ImportError)
-    ├── DataError           8   training data                                            (ValueError)
-    ├── ExportError         9   a network that cannot be exported, a check that failed   (ValueError)
-    ├── OutputError        10   stdout that cannot be written, a full disk               (OSError)
-    └── RemoteError        11   another machine that cannot be reached, or that fails    (OSError)
+    ├── SignalError         5   samples cannot be processed                               (ValueError)
+    ├── ModelError          6   a bundle or model file is damaged or unknown              (ValueError)
+    ├── EngineError         7   an engine is not installed or cannot run                  (ImportError)
+    ├── DataError           8   training data is missing or cannot be used                (ValueError)
+    ├── ExportError         9   a network cannot be exported, or a check failed           (ValueError)
+    ├── OutputError        10   stdout or a file cannot be written, or the disk is full   (OSError)
+    └── RemoteError        11   another machine cannot be reached, or fails               (OSError)
 
 Each message is one plain sentence: what is wrong, what was found, what was expected, how to fix it.
 Exit code 2 also means that the command line could not be parsed.
@@ -20,7 +20,7 @@ Exit code 2 also means that the command line could not be parsed.
 
 
 class EdgeResError(Exception):
-    """Base of all errors of this package; the command line prints it without a traceback."""
+    """The base class of all errors that this package raises; the command line prints them without a traceback."""
 
     exit_code = 1
 

@@ -1,7 +1,7 @@
-"""What flows: Block → Frames → Scores → Event, and beside them Gap and Health, as frozen dataclasses.
+"""The data that flows from part to part, as frozen dataclasses: Block → Frames → Scores → Event; also Gap and Health.
 
-Axis 0 is always time. A position (`at`) is an integer sample index into the stream; float seconds appear only in events
-and reports.
+Axis 0 is always time. A position (`at`) is an integer index of a sample in the stream; seconds, as floats, appear only
+in events and reports.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Frames = NDArray[np.float32]  # (frames, bins, channels)
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What is known of a signal before its first sample comes.
+    """What is known about a signal before its first sample arrives.
 
-    `unit` is that of its samples, such as "g" or "V", "raw" where it is unknown, and "" of audio: full scale is ±1.
+    `unit` is the unit of its samples, such as "g" or "V", or "raw" if unknown; "" means audio, whose full scale is ±1.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What a source delivers at once.
+    """Consecutive samples that a source delivers together.
 
-    `at` is the index of the first sample in the source's stream, at the source's rate; lost samples are counted
-    in it. `lost` samples are missing directly before this block. `samples` may be a view into a buffer that the
-    source reuses: it holds until the next block is asked for. `begins` is the name of a recording that begins with this
-    block, of a source that plays several: nothing is missing, but what follows does not go on from what was before.
-    `time_us` is when the first sample was captured, in microseconds of Unix time; None where that is unknown.
+    `at` is the index of the first sample in the source's stream, at the source's rate; lost samples count too.
+    `lost` samples are missing directly before this block. `samples` may be a view into a buffer that the source
+    reuses; it is valid until the next block is requested. `begins` names the recording that begins with this block, if
+    the source plays several: no samples are missing, but this block does not continue the one before. `time_us` is the
+    Unix time at which the first sample was captured, in microseconds; None if unknown.
     """
 
     source: str
@@ -51,7 +51,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One decision's worth: `values` float32 `(labels,)`, `at_s` the end of the last sample seen."""
+    """The scores of one hop: `values`, float32 `(labels,)`, and `at_s`, the end of the last sample used, in seconds."""
 
     at_s: float
     values: NDArray[np.float32]
@@ -59,13 +59,14 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A label that switches on or off; both have the same `id`, `start_s` and `time`.
+    """A label switches on or off. The "on" and the "off" of a sound have the same `id`, `start_s` and `time`.
 
-    `start_s` is the threshold's crossing less the bundle's stated delay, in seconds of the stream, and `time` the same
-    moment in UTC, by the time at which the source captured its samples; None where that is unknown, as of a recording
-    that does not state its start. `score` is the smoothed score now. Only "off" has `end_s`, where the score fell again
-    (likewise less the delay), `duration_s`, from `start_s` to it, and `peak`, the highest smoothed score between.
-    `id` is unique, and the same whenever the same recording or session is heard again.
+    `score` is the smoothed score now, and `at_s` the end of the last sample used, in seconds of the stream. `start_s`
+    is when the score reached the threshold, minus the delay stated in the bundle. `time` is the same moment in UTC,
+    based on when the source captured its samples; None if that is unknown, as for a recording that does not state when
+    it began. Only "off" has `end_s`, when the score fell (minus the same delay), `duration_s`, from `start_s` to
+    `end_s`, and `peak`, the highest smoothed score in between. `id` is unique, but the same whenever the same recording
+    or session is played again.
     """
 
     event: Literal["on", "off"]
@@ -83,7 +84,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Samples that the source lost: `lost` of them, `gap_s` long, ending at `at_s`."""
+    """Samples that the source lost: `lost` samples, which last `gap_s` seconds and end at `at_s`."""
 
     lost: int
     gap_s: float
@@ -93,10 +94,11 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a source tells of itself when its state changes; `reason` is a sentence, `at_s` where its stream is.
+    """A change in the state of a source; `reason` is a sentence, `at_s` the position of its stream in seconds.
 
-    healthy: samples come. alarmed: they should and do not. recovering: the source tries to get them back. failed: it
-    has given up, or cannot go on. ended: it is over, as a recording is; the loop says so, no source itself.
+    healthy: samples arrive. alarmed: samples should arrive but do not. recovering: the source is trying to get them
+    back. failed: it has given up, or cannot continue. ended: it is over, as at the end of a recording; only the
+    loop sets this state.
     """
 
     source: str

@@ -1,6 +1,6 @@
-"""Listening: sources, a model and outputs put together, and events as they come.
+"""Listening: combines sources, a model and outputs, and yields events as they occur.
 
-`Listener` is what `edgeres listen` runs. For samples of your own see `edge_res.streaming`.
+`Listener` is what `edgeres listen` runs. For your own samples, see `edge_res.streaming`.
 """
 
 from __future__ import annotations
@@ -34,23 +34,28 @@ _AT_ONCE = 12  # hops that a recording is read in
 
 
 class Listener:
-    """Listens to sources with a model; iterate over it for the events, once.
+    """Listens to sources with a model. Iterate over it, once, to get the events.
 
     Sources are addresses, as on the command line (``"mic:"``, ``"recording.flac"``, ``"udp://:5005?rate=16000"`` …), or
-    objects that follow `edge_res.sources.Source`. They are opened here and started by the iteration, which ends when
-    all have ended, or after `stop`. ``with`` and `close` close them sooner. A slow reader does not slow the sources:
-    live ones keep some seconds, and what is lost beyond is counted and reported as a gap.
+    objects that implement `edge_res.sources.Source`. The constructor opens them, and the iteration starts them. The
+    iteration ends when all sources have ended, or after `stop`. To close the sources earlier, use ``with`` or `close`.
+    Slow iteration does not slow down the sources: live ones buffer some seconds, and samples lost after that are
+    reported as a gap.
 
-    `model` is a bundle: ``"default"``, ``"tiny"``, a path, ``"A+B"`` (an ensemble), or what `edge_res.load` returned;
-    `engine`, `mode`, `threads` and `device` are those of `load`. `thresholds` replaces some of the bundle's, ``"*"``
-    being all. `channel` picks channels of a source that has more than the model listens to. `rate_hz`, `channels` and
-    `pcm_format` describe samples that do not describe themselves. `give_up_s` is how long a live source may be away
-    before it has failed; None: for ever. `realtime` plays recordings at their own pace, `loop` again and again.
-    `record` names a session to write, with `record_frames` including the quantized frames. `health_file` is replaced
-    each second. `to` are addresses of outputs, such as ``"jsonl:events.jsonl"``, each of which has a thread of its own.
-    Each of `sinks` is given everything in the thread that iterates, as `edge_res.sinks.Sink` says.
+    `model` is a bundle (``"default"``, ``"tiny"`` or a path), an ensemble (``"A+B"``), or what `edge_res.load`
+    returned. `engine`, `mode`, `threads` and `device` are passed on to `load`. `thresholds` replaces thresholds of the
+    bundle by label; ``"*"`` stands for all labels that are not named.
 
-    Raises the classes of `edge_res.errors`, each a sentence: here where the mistake shows at once, else by iteration.
+    `channel` picks channels of a source that has more than the model uses. `rate_hz`, `channels` and `pcm_format`
+    describe samples that do not describe themselves. After `give_up_s` seconds without a sample, a live source fails;
+    None: never. `realtime` plays recordings at their own pace, and `loop` repeats them.
+
+    `record` is the path of a session to record, which includes the quantized frames if `record_frames` is true.
+    `health_file` is the path of a file that is replaced every second. `to` lists addresses of outputs, such as
+    ``"jsonl:events.jsonl"``; each runs in a thread of its own. Each of `sinks` is an `edge_res.sinks.Sink`, called from
+    the thread that iterates.
+
+    Raises an `EdgeResError`, whose message is a sentence: from the constructor if possible, otherwise during iteration.
 
     >>> import edge_res
     >>> with edge_res.Listener("demo:") as listener:
@@ -131,7 +136,7 @@ class Listener:
         self.close()
 
     def __iter__(self) -> Generator[Event, None, None]:
-        """The events, as they come; raises what ends a source."""
+        """The events, as they occur; raises the error of a source that fails."""
         if self._began:
             raise ConfigError("A Listener can be iterated over once; make another one.")
         self._began = True
@@ -151,28 +156,28 @@ class Listener:
         return events_of(self)
 
     def run(self) -> None:
-        """Listen until the sources end; what comes goes to the sinks."""
+        """Listen until the sources end; events go only to the outputs and sinks."""
         for _ in self:
             pass
 
     def stop(self) -> None:
-        """End the iteration soon, from any thread: what is on goes off, and the sources are closed."""
+        """End the iteration soon, from any thread. Labels that are on go off, and the sources are closed."""
         self._stop.set()
 
     def close(self) -> None:
-        """Stop, and close the sources if nobody iterates."""
+        """Stop, and close the sources if the iteration has not begun; otherwise the iteration closes them."""
         self.stop()
         if not self._began:
             self._began = True
             self._closing.close()
 
     def check(self) -> None:
-        """Raise an `OutputError` where the recording of the session was cut off."""
+        """Raise an `OutputError` if the recording of the session was cut off."""
         if self._recorder and self._recorder.writer.failure:
             raise OutputError(self._recorder.writer.failure)
 
     def summary(self) -> list[str]:
-        """A sentence for each source that delivered anything: how much was heard, lost, and how long a hop took."""
+        """A sentence for each source that delivered anything: how much was heard and lost, and how long a hop took."""
         several = len(self.streams) > 1
         return [
             f"{stream.name + ', ' * several if several else ''}{stream.summary()}"
@@ -181,7 +186,7 @@ class Listener:
         ]
 
     def findings(self) -> list[str]:
-        """Sentences on what else was found: nothing could be decided; what a replay compared."""
+        """Sentences about other findings: that no decision was possible, or how a replay compared with its session."""
         manifest = self.model.manifest
         found = []
         if not any(stream.stats.hops for stream in self.streams):

@@ -1,31 +1,35 @@
-"""A recorded session, `.edgerec`: what sources delivered and what a model answered, for a replay that is exact.
+"""A recorded session, `.edgerec`: what sources delivered and what a model answered, so that a replay is exact.
 
-The file is one line of JSON, the header, and behind it records, appended one by one and each in a single write: a
-process that is killed leaves whole records, and perhaps a part of the last one. All integers are little-endian.
+The file begins with one line of JSON, the header. Records follow, each appended in a single write, so that a process
+that is killed leaves whole records, except perhaps the last. All integers are little-endian.
 
 ======== ===== =================================================================================================
 offset   size  of a record
 ======== ===== =================================================================================================
 0        1     kind: ``B`` block, ``H`` health, ``L`` logits, ``F`` frames, ``E`` end
-1        1     the source, by its place in the header's list
-2        1     the bundle, by its place in the header's list (of ``L`` and ``F``)
-3        1     how a block is written (of ``B``): bit 0: as int16 of which 32768 are full scale, else float32;
-               bit 1: with the time at which it was captured
+1        1     the source: its index in the header's list, from 0
+2        1     the bundle: its index in the header's list, from 0 (only ``L`` and ``F``)
+3        1     flags (only ``B``): bit 0: samples are int16 with full scale 32768, otherwise float32;
+               bit 1: `time_us` is present
 4        4     length of the payload in bytes
-8        8     microseconds since the recording began, on a clock that never goes back
-16       4     CRC-32 (as in zlib) of the 16 bytes before and of the payload
+8        8     microseconds since the session began, on a clock that never goes back
+16       4     CRC-32 (as in zlib) of the 16 bytes before it and the payload
 20             payload
 ======== ===== =================================================================================================
 
-``B``: `at` (uint64), `lost` (uint64), samples (uint32), length of `begins` (uint16), `begins` in UTF-8, where bit 1 is
-set `time_us` (int64, microseconds of Unix time of the first sample), and the samples, axis 0 being time. int16 is taken
-only for blocks that it holds to the bit, as a 16-bit converter gives them. ``H``: a JSON object with state, reason and
-at_s. ``L``: int8, a value a label, of each hop that gave scores. ``F``: int8 `(hop, bins, channels)`, the quantized
-frames of each hop, where they were asked for. ``E``: no payload; the recording was ended.
+The payloads:
 
-Header: edgerec (2, the version; 1 had no times of blocks and is read as well), time (when it began), edge_res, numpy,
-processor, engine, mode, thresholds, sources (name, rate_hz, channels, unit) and bundles (name, sha256, labels, frames:
-the shape of ``F``).
+- ``B``: `at` (uint64), `lost` (uint64), the number of samples (uint32), the length of `begins` (uint16), `begins` in
+  UTF-8, `time_us` if bit 1 is set (int64, the Unix time of the first sample in microseconds), and the samples, axis 0
+  being time. int16 is used only for blocks that it represents exactly, such as those of a 16-bit converter.
+- ``H``: a JSON object with `state`, `reason` and `at_s`.
+- ``L``: int8, the logits of a hop, one per label; only for hops that have scores.
+- ``F``: int8 `(hop, bins, channels)`, the quantized frames of a hop; only if they were requested.
+- ``E``: empty; the session was ended properly.
+
+The keys of the header: `edgerec` (the version, 2; version 1 had no times of blocks and can still be read), `time`
+(when the session began), `edge_res`, `numpy`, `processor`, `engine`, `mode`, `thresholds`, `sources` (`name`,
+`rate_hz`, `channels`, `unit`) and `bundles` (`name`, `sha256`, `labels`, and `frames`, the shape of ``F``).
 """
 
 from __future__ import annotations

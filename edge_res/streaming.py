@@ -1,4 +1,4 @@
-"""Models that are ready to listen, and streams for samples of your own."""
+"""Models that are ready to use, and streams for your own samples."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _LOG = logging.getLogger("edge_res")
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle, or an ensemble, loaded into an engine and proved on its golden vectors; `load` makes one.
+    """A bundle, or an ensemble, loaded into an engine and checked against its golden answers; `load` makes one.
 
-    `models` are those of the ensemble's bundles; each stream has its own state.
+    `models` has one entry per bundle of the ensemble. Each stream has its own state.
     """
 
     ensemble: Ensemble
@@ -45,21 +45,22 @@ class Model:
 
     @property
     def manifest(self) -> Manifest:
-        """All that the bundle states; of an ensemble, what its models have in common."""
+        """Everything that the bundle states; for an ensemble, what its bundles have in common."""
         return self.ensemble.manifest
 
     @property
     def name(self) -> str:
+        """The name of the bundle."""
         return self.manifest.name
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """In the order of `Scores.values`."""
+        """The labels, in the order of `Scores.values`."""
         return self.manifest.labels
 
     @property
     def thresholds(self) -> Mapping[str, float]:
-        """Of each label that can switch on."""
+        """The threshold of each label that can switch on."""
         return self.manifest.decide.thresholds
 
     @property
@@ -69,16 +70,17 @@ class Model:
 
     @property
     def channels(self) -> int:
+        """The number of channels that the model listens to."""
         return self.manifest.front_end.channels
 
     @property
     def window_s(self) -> float:
-        """Seconds that one decision looks at; the first comes after as many."""
+        """The length of a window in seconds; the first decision comes after one window."""
         return self.manifest.front_end.samples_of(self.manifest.frames) / self.sample_rate_hz
 
     @property
     def hop_s(self) -> float:
-        """Seconds between two decisions."""
+        """The length of a hop in seconds, from one decision to the next."""
         return self.manifest.hop * self.manifest.front_end.hop_length / self.sample_rate_hz
 
     def stream(
@@ -90,11 +92,11 @@ class Model:
         thresholds: Mapping[str, float] | None = None,
         start: datetime | None = None,
     ) -> SampleStream:
-        """A stream for samples at `rate_hz`, by default the model's rate; as many as you like, each with its own state.
+        """Make a stream for samples at `rate_hz`, by default the model's rate. A model can have any number of streams.
 
-        `name` is the `source` of its events. `unit` is that of the samples, such as ``"g"``; "" is audio, whose full
-        scale is ±1. `thresholds` replaces some of the bundle's, ``"*"`` being all. `start` is when the first sample was
-        captured, with a time zone; without it events have no `time`.
+        `name` is the `source` of the events. `unit` is the unit of the samples, such as ``"g"``; "" means audio, whose
+        full scale is ±1. `thresholds` replaces thresholds of the bundle by label; ``"*"`` stands for all labels that
+        are not named. `start` is when the first sample was captured, with a time zone; without it, events have no `time`.
         """
         if rate_hz is not None and rate_hz < 1:
             raise ConfigError(f"The rate of a stream is {rate_hz} Hz; it must be at least 1.")
@@ -107,7 +109,7 @@ class Model:
 
 
 class SampleStream:
-    """Samples of your own in, scores and events out, bit for bit those of `edgeres listen`; `Model.stream` makes one.
+    """Turns your own samples into scores and events, bit for bit as `edgeres listen` does; `Model.stream` makes one.
 
     >>> import edge_res, numpy as np
     >>> model = edge_res.load("default")
@@ -125,15 +127,15 @@ class SampleStream:
 
     @property
     def at_s(self) -> float:
-        """Seconds of the stream so far, lost ones counted."""
+        """The length of the stream so far in seconds, lost samples included."""
         return self._stream.end / self._signal.rate_hz
 
     def push(self, samples: ArrayLike) -> list[Scores]:
-        """Take the next samples, any number of them; return the scores of each hop that they complete.
+        """Take the next samples, any number of them, and return the scores of each hop that they complete.
 
-        `(samples,)` or `(samples, channels)`, of float32 or float64; integers of 16 or 32 bits are scaled to ±1 where
-        the stream is audio, and taken as they are where it has a unit. Nothing is returned until a window is full.
-        Raises `SignalError` for other types, other channels, NaN and infinity.
+        `samples` is `(samples,)` or `(samples, channels)`, float32, float64, int16 or int32. In an audio stream,
+        integers are scaled to ±1; in a stream with a unit, they are used as they are. There are no scores until the
+        first window is full. Raises `SignalError` for other types, a wrong number of channels, NaN and infinity.
         """
         block = self._block(self._samples(samples))
         for warning in self._stream.level.push(block.samples):
@@ -142,11 +144,14 @@ class SampleStream:
         return list(self._stream.push(block))
 
     def events(self, scores: Scores) -> list[Event]:
-        """What switches on or off by these scores; give it all that `push` returns, in their order."""
+        """The events that these scores cause; pass in all scores that `push` returns, in their order."""
         return self._stream.decide(scores)
 
     def gap(self, lost: int) -> list[Event]:
-        """`lost` samples are missing before the next ones: return the last events before them, and start anew."""
+        """Report that `lost` samples are missing before the next ones; return the last events before the gap.
+
+        The stream then starts afresh: the next scores come after a full window.
+        """
         if lost < 0:
             raise SignalError(f"{lost} samples cannot be missing; give 0 or more.")
         events = self.finish()
@@ -155,7 +160,10 @@ class SampleStream:
         return events
 
     def finish(self) -> list[Event]:
-        """The last events: of what the resampler still holds, and "off" of all that is on."""
+        """End the stream; return the last events, including "off" for labels that are on.
+
+        Samples that the resampler still holds are processed first.
+        """
         events = [event for scores in self._stream.flush() for event in self._stream.decide(scores)]
         return events + self._stream.finish()
 
@@ -196,14 +204,15 @@ def load(
     threads: int | None = None,
     device: str | None = None,
 ) -> Model:
-    """Load a bundle: ``"default"``, ``"tiny"``, a path, or ``"A+B"``, an ensemble.
+    """Load a bundle (``"default"``, ``"tiny"`` or a path) or an ensemble (``"A+B"``).
 
-    `engine` is ``"litert"``, ``"onnxruntime"`` or ``"tflite-runtime"``, `mode` ``"step"`` or ``"window"``. By default
-    both, and the number of threads, are what `edgeres profile --save` found on this machine, else those of the device
-    file: of `device`, one of `edgeres devices --known` or a TOML file, whose cores the process then stays on.
+    `engine` is ``"litert"``, ``"onnxruntime"`` or ``"tflite-runtime"``, and `mode` is ``"step"`` or ``"window"``. By
+    default, engine, mode and number of threads are those that `edgeres profile --save` saved on this machine, or else
+    those of the generic device file. `device` names another device file, by a name from `edgeres devices --known` or as
+    a TOML file; the process then also stays on the cores that the file names.
 
-    Raises `ModelError` for a bundle that cannot be read or computes wrongly here, `EngineError` where no engine is
-    installed, and `ConfigError`.
+    Raises `ModelError` for a bundle that cannot be read or does not give its golden answers on this machine,
+    `EngineError` if no engine is installed, and `ConfigError` for a wrong argument.
 
     >>> import edge_res
     >>> edge_res.load("tiny").labels[:3]

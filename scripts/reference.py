@@ -124,7 +124,7 @@ def default_of(parameter: Any) -> str:
 
 def exit_codes() -> str:
     """The tree of errors, as a table."""
-    rows = [("0", "", "success; also a source that has ended, and Ctrl-C")]
+    rows = [("0", "", "success; also when a source has ended, and after Ctrl-C")]
     for name, number, meaning in re.findall(r"(\w+Error) +(\d+) *(.*)", errors.__doc__ or ""):
         assert getattr(errors, name).exit_code == int(number), name
         rows.append((number, code(name), plain(re.sub(r"\s*\((\w+Error)\)$", "", meaning))))

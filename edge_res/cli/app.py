@@ -23,15 +23,19 @@ _DEVICE = "Device"
 
 # The group in `edgeres --help` ("" hides the command), the function, which is the command, and a summary.
 COMMANDS = {
-    "listen": (_ACT, "edge_res.commands.listen:listen", "Listen to sources and print what is heard."),
-    "record": (_ACT, "edge_res.commands.record:record", "Collect clips of a label to train on."),
+    "listen": (_ACT, "edge_res.commands.listen:listen", "Listen to sources and print what is recognised."),
+    "record": (_ACT, "edge_res.commands.record:record", "Collect clips of a label, for training."),
     "train": (_MODEL, "edge_res.commands.train:train", "Train a network on clips."),
     "export": (_MODEL, "edge_res.commands.export:export", "Quantize a network to int8 and write a bundle."),
     "evaluate": (_MODEL, "edge_res.commands.evaluate:evaluate", "Measure a model's accuracy on clips and recordings."),
     "verify": (_MODEL, "edge_res.commands.verify:verify", "Check that all engines and modes give the same integers."),
     "info": (_MODEL, "edge_res.commands.info:info", "Show what a bundle contains."),
-    "compare": (_MODEL, "edge_res.commands.compare:compare", "Train, export and measure several networks alike."),
-    "fetch-data": (_MODEL, "edge_res.commands.fetch_data:fetch_data", "Download a public data set to train on."),
+    "compare": (
+        _MODEL,
+        "edge_res.commands.compare:compare",
+        "Train, export and measure several networks on the same data.",
+    ),
+    "fetch-data": (_MODEL, "edge_res.commands.fetch_data:fetch_data", "Download a public data set for training."),
     "devices": (_DEVICE, "edge_res.commands.devices:devices", "Show board, cores, engines, microphones and power."),
     "doctor": (_DEVICE, "edge_res.commands.doctor:doctor", "Find problems and show how to fix them."),
     "profile": (_DEVICE, "edge_res.commands.profile:profile", "Measure what a model costs on this device."),
@@ -138,7 +142,7 @@ def _options(
             metavar="FILE",
             envvar="EDGERES_CONFIG",
             show_default="edgeres.toml",
-            help="File with defaults for options, a table for each command (docs/how-to/defaults.md).",
+            help="File with default values of options, in one table per command (see docs/how-to/defaults.md).",
         ),
     ] = None,
     version: Annotated[

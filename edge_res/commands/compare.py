@@ -54,7 +54,7 @@ def compare(
     windows: WindowKind = None,
     frames: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", rich_help_panel="Training", help="Minimum number of frames in a window."),
+        typer.Option(min=1, metavar="N", rich_help_panel="Training", help="Minimum length of a window, in frames."),
     ] = None,
     hop: Hop = None,
     epochs: Epochs = None,
@@ -68,7 +68,7 @@ def compare(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Train, export and measure several networks on the same data; prints a table and writes a plot."""
+    """Train, export and measure several networks on the same data, print a table and write a plot."""
     from edge_res.export.comparison import compare as compare_networks
     from edge_res.export.comparison import plot
     from edge_res.export.training.runs import write_file

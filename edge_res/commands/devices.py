@@ -36,11 +36,12 @@ def devices(
     *,
     known: Annotated[bool, typer.Option("--known", help="List the known device files.")] = False,
     name: Annotated[
-        str | None, typer.Option("--device", metavar="NAME|FILE", help="Device file to show: a name, or a TOML file.")
+        str | None,
+        typer.Option("--device", metavar="NAME|FILE", help="Device file to show: its name in --known, or its path."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what this machine is and has: board, cores, engines, microphones, clocks, throttling, power."""
+    """Show what this machine consists of: board, cores, engines, microphones, clocks, throttling, power."""
     if known and name is not None:
         raise ConfigError("--known lists all device files, and --device shows one; leave one of them out.")
     for sentence in left_out(known_devices() if name is None else devices_of_family(name)):

@@ -24,7 +24,7 @@ _INDENT = 9  # the width of the severities
 def doctor(*, as_json: Json = False) -> None:
     """Find what keeps `edgeres listen` from working on this machine, and show how to fix it.
 
-    The exit code is 1 if there is a problem.
+    Exits with code 1 if it finds a problem.
     """
     findings = print_json(examine()) if as_json else print_lines(examine())
     if any(finding.severity == "problem" for finding in findings):

@@ -22,14 +22,18 @@ def evaluate(
     data: Data,
     sets: Sets = None,
     unseen: Annotated[
-        bool, typer.Option("--unseen", help="Use only clips of the groups that validated the model, by its own split.")
+        bool,
+        typer.Option(
+            "--unseen",
+            help="Use only clips of the groups on which the model was validated, not those it was trained on.",
+        ),
     ] = False,
     engine: Engine = None,
     mode: Mode = None,
     threads: EngineThreads = 1,
     as_json: Json = False,
 ) -> None:
-    """Measure the accuracy of a model on clips, and its misses and false accepts on long recordings."""
+    """Measure a model's accuracy on clips, and its misses and false accepts on long recordings."""
     from edge_res.evaluation.clips import evaluate as evaluate_clips
     from edge_res.model.ensemble import read_ensemble
     from edge_res.model.models import choose_engine

@@ -31,14 +31,16 @@ def export(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DATA", show_default="where it was", help="Data of the run, if it has been moved."),
+        typer.Option(
+            metavar="DATA", show_default="where it was", help="Training data of the run, if it has been moved."
+        ),
     ] = None,
     ranges: Annotated[
         Literal["minmax", "percentile", "entropy"] | None,
         typer.Option(
             metavar="METHOD",
             show_default="minmax",
-            help="Method that finds the ranges of activations: minmax, percentile or entropy.",
+            help="Method for finding the ranges of activations: minmax, percentile or entropy.",
         ),
     ] = None,
     calibration: Annotated[
@@ -46,22 +48,27 @@ def export(
         typer.Option(
             metavar="FOLDER",
             show_default="the training data",
-            help="Folder of clips to find the ranges with.",
+            help="Folder of clips from which to find the ranges of activations.",
         ),
     ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.toml", help="Description of an ONNX file: its labels, front-end and calibration clips."
+            metavar="FILE.toml", help="Configuration of an ONNX file: its labels, front-end and calibration clips."
         ),
     ] = None,
     target: Annotated[
-        Literal["tensorrt"] | None, typer.Option(help="Target to add a symmetric int8 model for.")
+        Literal["tensorrt"] | None,
+        typer.Option(help="Target for which to add another model; `tensorrt` adds a symmetric int8 one."),
     ] = None,
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write the plain ONNX files beside the bundle.")] = False,
-    tflite: Annotated[bool, typer.Option("--tflite", help="Write the plain TFLite files beside the bundle.")] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write the ONNX models as separate files beside the bundle, too.")
+    ] = False,
+    tflite: Annotated[
+        bool, typer.Option("--tflite", help="Write the TFLite models as separate files beside the bundle, too.")
+    ] = False,
 ) -> None:
-    """Quantize a network to int8 and write a bundle, unless one of its checks fails."""
+    """Quantize a network to int8, check the result and write it as a bundle. If a check fails, nothing is written."""
     check_target(out)
     with Console(stderr=True).status("reading recordings") as status:
         material = gather(model, data=data, config=config, ranges=ranges, calibration=calibration)

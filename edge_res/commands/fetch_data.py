@@ -25,11 +25,11 @@ def fetch_data(
     ] = Path("data"),
     sha256: Annotated[
         str | None,
-        typer.Option(metavar="HEX", show_default="the published one", help="Checksum that the archive must have."),
+        typer.Option(metavar="HEX", show_default="the published one", help="SHA-256 that the archive must have."),
     ] = None,
     url: Annotated[str | None, typer.Option(hidden=True, help="Mirror of the archive.")] = None,
 ) -> None:
-    """Download a public data set to train on, and print the command that trains; a second run resumes the first."""
+    """Download a public data set and print the command that trains on it. A second call resumes the download."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),

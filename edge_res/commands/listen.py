@@ -32,13 +32,13 @@ def listen(
         typer.Argument(
             metavar="[SOURCE]...",
             show_default="mic:",
-            help="Sources to listen to, several at once.\n\n"
-            "Microphones: mic: is the default one, mic:WHICH another: a part of its name, its index, card, USB id or "
-            "port.\n\n"
-            "Recordings: FILE.wav, .flac, .ogg, .npy, .csv, .edgerec (a session), a FOLDER of them, demo:.\n\n"
+            help="Sources to listen to, all at once.\n\n"
+            "Microphones: mic: is the default one; mic:WHICH is another one, by part of its name, its index, card id, "
+            "USB id or USB port.\n\n"
+            "Recordings: FILE.wav, .flac, .ogg, .npy or .csv, FILE.edgerec (a session), FOLDER, demo: (bundled).\n\n"
             "Sensors: serial:PATH?…, udp://:PORT?…, mqtt://BROKER/TOPIC?…, iio:DEVICE?….\n\n"
             "Raw PCM on stdin: -.\n\n"
-            "More: docs/reference/sources.md.",
+            "Details: docs/reference/sources.md.",
         ),
     ] = None,
     model: Annotated[
@@ -46,7 +46,7 @@ def listen(
         typer.Option(
             metavar="BUNDLE",
             autocompletion=complete_bundle,
-            help="Bundle to listen with: a file, or a bundled model, `default` or `tiny`. A+B is an ensemble of both.",
+            help="Model to listen with: a bundle file, or `default` or `tiny`. A+B is an ensemble of A and B.",
         ),
     ] = "default",
     device: Annotated[
@@ -54,8 +54,7 @@ def listen(
         typer.Option(
             metavar="NAME|FILE",
             rich_help_panel="Engine",
-            help="Device file that sets engine, threads and cores: a name from `edgeres devices --known`, or a TOML "
-            "file.",
+            help="Device file that sets engine, threads and cores: its name in `edgeres devices --known`, or its path.",
         ),
     ] = None,
     engine: Engine = None,
@@ -64,20 +63,30 @@ def listen(
     threshold: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="LABEL=VALUE", help="Threshold of a label, such as yes=0.9, or of all: *=0.8. Repeatable."
+            metavar="LABEL=VALUE",
+            help="Score at which a label switches on, such as yes=0.9; *=0.8 sets all others. Repeatable.",
         ),
     ] = None,
     format: Annotated[
-        Literal["table", "jsonl"], typer.Option(help="Format of the output: for people, or one JSON object a line.")
+        Literal["table", "jsonl"],
+        typer.Option(help="Format of what is printed: a `table`, or `jsonl`, one JSON object per line."),
     ] = "table",
-    scores: Annotated[bool, typer.Option("--scores", help="Print the scores of every hop as well.")] = False,
+    scores: Annotated[bool, typer.Option("--scores", help="Print the scores of every hop, too.")] = False,
     realtime: Annotated[
-        bool, typer.Option("--realtime", rich_help_panel="Source", help="Play recordings at their own pace.")
+        bool,
+        typer.Option(
+            "--realtime",
+            rich_help_panel="Source",
+            help="Play recordings at their own pace instead of as fast as possible.",
+        ),
     ] = False,
     rate: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="HZ", rich_help_panel="Source", help="Sample rate of raw PCM, arrays or a sensor, in Hz."
+            min=1,
+            metavar="HZ",
+            rich_help_panel="Source",
+            help="Sample rate of raw PCM, an array file or a sensor, in Hz.",
         ),
     ] = None,
     channels: Annotated[
@@ -97,7 +106,7 @@ def listen(
         typer.Option(
             metavar="ADDRESS",
             rich_help_panel="Outputs",
-            help="Output that gets the events as well, such as jsonl:events.jsonl, a file to append to. Repeatable.",
+            help="Additional output for events, such as jsonl:events.jsonl, which appends to a file. Repeatable.",
         ),
     ] = None,
     health_file: Annotated[
@@ -113,7 +122,7 @@ def listen(
         typer.Option(
             metavar="FILE.edgerec",
             rich_help_panel="Outputs",
-            help="File to record the session in: samples, gaps, health and answers.",
+            help="File to record a session in: samples, gaps, source states and answers.",
         ),
     ] = None,
     record_frames: Annotated[
@@ -121,14 +130,14 @@ def listen(
         typer.Option(
             "--record-frames",
             rich_help_panel="Outputs",
-            help="Record the quantized frames as well, which replay exactly on any machine; requires --record.",
+            help="Record the quantized frames, too, so that a replay is exact on any machine; requires --record.",
         ),
     ] = False,
     loop: Annotated[
-        bool, typer.Option("--loop", rich_help_panel="Source", help="Repeat recordings until you stop it.")
+        bool, typer.Option("--loop", rich_help_panel="Source", help="Repeat recordings until you press Ctrl-C.")
     ] = False,
 ) -> None:
-    """Listen to sources and print what is heard, until they end or you press Ctrl-C."""
+    """Listen to sources and print what is recognised, until they end or you press Ctrl-C."""
     from edge_res.listener import Listener
 
     listener = Listener(

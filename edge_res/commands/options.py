@@ -56,7 +56,7 @@ Bundles = Annotated[
     typer.Argument(
         metavar="BUNDLE",
         autocompletion=complete_bundle,
-        help="Bundle file, or a bundled model: `default` or `tiny`. A+B is an ensemble of both.",
+        help="Bundle file, or a bundled model: `default` or `tiny`. A+B is an ensemble of A and B.",
     ),
 ]
 Engine = Annotated[
@@ -72,12 +72,12 @@ Mode = Annotated[
     Literal["step", "window"] | None,
     typer.Option(
         rich_help_panel=_ENGINE,
-        help="Model to run: `step` computes only the new frames of each hop, `window` the whole window.",
+        help="Kind of model: `step` computes only the new frames of each hop, `window` the whole window again.",
     ),
 ]
 EngineThreads = Annotated[
     int | None,
-    typer.Option(min=1, max=256, metavar="N", rich_help_panel=_ENGINE, help="Number of threads of the engine."),
+    typer.Option(min=1, max=256, metavar="N", rich_help_panel=_ENGINE, help="Number of threads for the engine."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -87,7 +87,7 @@ Channel = Annotated[
     typer.Option(
         metavar="CHANNEL",
         rich_help_panel=_SOURCE,
-        help="Channel to use of a source with several: 0, 1 …; 0,1 uses both, `mix` their mean.",
+        help="Channel to use if the source has several: 0, 1 …; 0,1 uses both, `mix` the mean of all.",
     ),
 ]
 PcmFormat = Annotated[
@@ -102,7 +102,7 @@ GiveUp = Annotated[
         metavar="SECONDS",
         rich_help_panel=_SOURCE,
         show_default="never",
-        help="Seconds without a sample after which a live source fails.",
+        help="Seconds without a sample after which a live source has failed.",
     ),
 ]
 
@@ -110,12 +110,13 @@ GiveUp = Annotated[
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="Clips: a manifest CSV (file, label, group), or a folder with a folder of clips per label."
+        metavar="DATA",
+        help="Clips: a manifest (CSV: file, label, group), or a folder with one folder of clips per label.",
     ),
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SET", show_default="all", help="Set of the manifest to use. Repeatable."),
+    typer.Option("--set", metavar="SET", show_default="all", help="Set of clips in the manifest to use. Repeatable."),
 ]
 Recipe = Annotated[
     str | None,
@@ -126,13 +127,15 @@ Recipe = Annotated[
 ]
 Labels = Annotated[
     str | None,
-    typer.Option(metavar="A,B,C", show_default="all", help="Labels to tell apart; all other clips become _unknown_."),
+    typer.Option(
+        metavar="A,B,C", show_default="all", help="Labels to recognise; clips of all other labels become _unknown_."
+    ),
 ]
 WindowKind = Annotated[
     Literal["words", "stretches"] | None,
     typer.Option(
         rich_help_panel=_TRAINING,
-        help="Kind of window: `words` is one short sound, whole; `stretches` is any part of a longer recording.",
+        help="Kind of training window: `words` holds one whole short sound, `stretches` any part of a recording.",
     ),
 ]
 Hop = Annotated[
@@ -146,19 +149,20 @@ Batch = Annotated[
     int | None, typer.Option(min=1, metavar="N", rich_help_panel=_TRAINING, help="Number of windows in a batch.")
 ]
 Precision = Annotated[
-    Literal["float32", "bfloat16"] | None, typer.Option(rich_help_panel=_TRAINING, help="Precision to train in.")
+    Literal["float32", "bfloat16"] | None, typer.Option(rich_help_panel=_TRAINING, help="Number format for training.")
 ]
 Seed = Annotated[
-    int | None, typer.Option(min=0, metavar="N", rich_help_panel=_TRAINING, help="Seed of all random choices.")
+    int | None, typer.Option(min=0, metavar="N", rich_help_panel=_TRAINING, help="Seed for all random choices.")
 ]
 Threads = Annotated[
-    int | None, typer.Option(min=1, metavar="N", rich_help_panel=_TRAINING, help="Number of processor threads.")
+    int | None,
+    typer.Option(min=1, metavar="N", rich_help_panel=_TRAINING, help="Number of processor threads to train with."),
 ]
 Split = Annotated[
     Literal["group", "time"] | None,
     typer.Option(
         rich_help_panel=_SPLIT,
-        help="Split by group (speaker, session), or by time within each recording.",
+        help="Split into training and validation clips: by group (such as speaker), or by time in each recording.",
     ),
 ]
 Validation = Annotated[
@@ -167,7 +171,7 @@ Validation = Annotated[
         callback=number,
         metavar="SHARE",
         rich_help_panel=_SPLIT,
-        help="Share of the groups, or of the time, to validate on.",
+        help="Share of the groups, or of the time, to validate on, such as 0.2.",
     ),
 ]
 ValidationGroups = Annotated[
@@ -175,7 +179,7 @@ ValidationGroups = Annotated[
     typer.Option(
         metavar="PATTERN",
         rich_help_panel=_SPLIT,
-        help="Pattern of the groups to validate on, instead of a share: a regular expression.",
+        help="Regular expression for the groups to validate on, instead of --validation.",
     ),
 ]
 GroupPattern = Annotated[
@@ -183,7 +187,7 @@ GroupPattern = Annotated[
     typer.Option(
         metavar="PATTERN",
         rich_help_panel=_SPLIT,
-        help="Pattern that finds the group in a file name: a regular expression, such as '^(.+?)-'.",
+        help="Regular expression that finds the group in a file name, such as '^(.+?)-'.",
     ),
 ]
 
@@ -199,10 +203,14 @@ Install = Annotated[
 Ssh = Annotated[
     str,
     typer.Option(
-        metavar="COMMAND", rich_help_panel=_THERE, help="Command for ssh, with options: 'ssh -p 2222 -i key'."
+        metavar="COMMAND",
+        rich_help_panel=_THERE,
+        help="Command that runs ssh, with its options, such as 'ssh -p 2222 -i key'.",
     ),
 ]
 HostPython = Annotated[
     str,
-    typer.Option(metavar="PATH", rich_help_panel=_THERE, help="Python on the host, such as /opt/edgeres/bin/python."),
+    typer.Option(
+        metavar="PATH", rich_help_panel=_THERE, help="Path of Python on the host, such as /opt/edgeres/bin/python."
+    ),
 ]

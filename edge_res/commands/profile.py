@@ -64,30 +64,41 @@ def profile(
     ] = None,
     seconds: Annotated[
         float,
-        typer.Option(callback=number, min=0.1, max=86400.0, metavar="SECONDS", help="Length of each row's paced run."),
+        typer.Option(
+            callback=number,
+            min=0.1,
+            max=86400.0,
+            metavar="SECONDS",
+            help="Length of the paced run of each combination.",
+        ),
     ] = 10.0,
     tries: Annotated[
-        int, typer.Option(min=1, max=100, metavar="N", help="Maximum number of runs per row; fewer if two agree.")
+        int,
+        typer.Option(
+            min=1, max=100, metavar="N", help="Maximum number of runs per combination; fewer if two runs agree."
+        ),
     ] = 3,
     as_json: Json = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="File for a page with plots.")] = None,
-    save: Annotated[
-        bool, typer.Option("--save", help="Save the recommended settings, which `edgeres listen` follows.")
-    ] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="File for an HTML page with plots.")] = None,
+    save: Annotated[bool, typer.Option("--save", help="Save the recommended settings for `edgeres listen`.")] = False,
     compare: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(metavar="FILE FILE", rich_help_panel=_UNMEASURED, help="Compare two files made with --json."),
+        typer.Option(
+            metavar="FILE FILE", rich_help_panel=_UNMEASURED, help="Compare two profiles that were written with --json."
+        ),
     ] = None,
     anyway: Annotated[
         bool,
-        typer.Option("--anyway", rich_help_panel=_UNMEASURED, help="Compare profiles even if bundles or hops differ."),
+        typer.Option(
+            "--anyway", rich_help_panel=_UNMEASURED, help="Compare two profiles even if their bundles or hops differ."
+        ),
     ] = False,
     estimate: Annotated[
         str | None,
         typer.Option(
             metavar="DEVICE",
             rich_help_panel=_UNMEASURED,
-            help="Estimate the costs on a device: a name from `edgeres devices --known`, a TOML file, or `all`.",
+            help="Estimate the cost on a device: a name in `edgeres devices --known`, the path of a file, or `all`.",
         ),
     ] = None,
     device: Annotated[
@@ -103,14 +114,14 @@ def profile(
         typer.Option(
             metavar="USER@HOST",
             rich_help_panel="Another machine",
-            help="Host to measure on, over ssh; it is left as it was found.",
+            help="Host to measure on, over ssh; nothing is left behind there.",
         ),
     ] = None,
     install: Install = False,
     ssh: Ssh = "ssh",
     host_python: HostPython = "python3",
 ) -> None:
-    """Measure what a model costs on this device: each engine, mode and number of threads."""
+    """Measure what a model costs on this device, for each combination of engine, mode and number of threads."""
     given = on_command_line(ctx)
     if compare:
         _refuse_beside("--compare", given, (*_MEASURING, "estimate"))

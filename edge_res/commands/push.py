@@ -21,7 +21,7 @@ def push(
     *,
     bundle: Bundle,
     place: Annotated[
-        str, typer.Argument(metavar="USER@HOST:PATH", help="Place of the bundle on the host: a file, or a folder.")
+        str, typer.Argument(metavar="USER@HOST:PATH", help="Destination on the host: a file or a folder.")
     ],
     install: Install = False,
     unverified: Annotated[

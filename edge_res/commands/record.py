@@ -58,30 +58,36 @@ def record(
     ],
     source: Annotated[
         str,
-        typer.Argument(metavar="[SOURCE]", help="Source to record: mic:, mic:NAME, or any that `listen` takes."),
+        typer.Argument(
+            metavar="[SOURCE]", help="Source to record: mic:, mic:NAME, or any other source of `edgeres listen`."
+        ),
     ] = "mic:",
-    label: Annotated[str, typer.Option(metavar="LABEL", help="Label of the clips, and the name of their folder.")],
+    label: Annotated[
+        str, typer.Option(metavar="LABEL", help="Label of the clips, which is also the name of their folder.")
+    ],
     count: Annotated[int, typer.Option(min=1, metavar="N", help="Number of clips to collect.")] = 20,
     seconds: Annotated[
-        float, typer.Option(callback=number, min=0.01, max=3600.0, metavar="SECONDS", help="Length of a clip.")
+        float, typer.Option(callback=number, min=0.01, max=3600.0, metavar="SECONDS", help="Length of each clip.")
     ] = 1.0,
     pause: Annotated[
         float,
-        typer.Option(callback=number, min=0.0, max=3600.0, metavar="SECONDS", help="Countdown before each clip."),
+        typer.Option(
+            callback=number, min=0.0, max=3600.0, metavar="SECONDS", help="Length of the countdown before each clip."
+        ),
     ] = 2.0,
     group: Annotated[
         str | None,
         typer.Option(
             metavar="GROUP",
             show_default="the user's name",
-            help="Group of the clips: the speaker, the session or the machine.",
+            help="Group of the clips: the speaker, the machine or the day, for example.",
         ),
     ] = None,
-    set: Annotated[str, typer.Option(metavar="SET", help="Set of the manifest that the clips belong to.")] = "",
+    set: Annotated[str, typer.Option(metavar="SET", help="Set in the manifest to which the clips are added.")] = "",
     quietest: Annotated[
         float,
         typer.Option(
-            callback=number, max=0.0, metavar="DB", help="Peak of the quietest clip to keep, in dB of full scale."
+            callback=number, max=0.0, metavar="DB", help="Lowest peak of a clip to keep, in dB relative to full scale."
         ),
     ] = -45.0,
     rate: Annotated[
@@ -91,7 +97,7 @@ def record(
             metavar="HZ",
             rich_help_panel=_SOURCE,
             show_default="16000, or the device's",
-            help="Sample rate in Hz.",
+            help="Sample rate to record at, in Hz.",
         ),
     ] = None,
     channels: Annotated[
@@ -101,15 +107,15 @@ def record(
             metavar="N",
             rich_help_panel=_SOURCE,
             show_default="1 of a microphone, else all",
-            help="Number of channels.",
+            help="Number of channels to record.",
         ),
     ] = None,
     channel: Channel = None,
     pcm_format: PcmFormat = None,
     give_up: GiveUp = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a clip.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per clip.")] = False,
 ) -> None:
-    """Collect clips of a label to train on; clipped, silent and broken ones are recorded again."""
+    """Collect clips of a label, for training. Clips that are silent, overdriven or interrupted are recorded again."""
     from rich.console import Console
 
     from edge_res.clips.store import ClipStore

@@ -45,7 +45,7 @@ def train(
     *,
     data: Data,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder of the run, which `edgeres export` reads.")
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Run folder to write, which `edgeres export` reads.")
     ] = Path("runs/new"),
     recipe: Recipe = None,
     labels: Labels = None,
@@ -56,20 +56,20 @@ def train(
             metavar="NAME",
             rich_help_panel=_NETWORK,
             show_default="the recipe's, else resnet8",
-            help="Network to train: resnet8, 14, 20 … 1202, resnet18 … 152, plain8 … or svm.",
+            help="Network to train, such as resnet8, resnet14, plain20 (no shortcuts) or svm; a wrong name lists all.",
         ),
     ] = None,
     time_padding: Annotated[
         Literal["valid", "same"] | None,
         typer.Option(
             rich_help_panel=_NETWORK,
-            help="Padding along time: `valid` runs on a stream; `same`, as in the paper, only on whole windows.",
+            help="Padding along time: `valid` (none) allows step models and window models, `same` only window models.",
         ),
     ] = None,
     windows: WindowKind = None,
     frames: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", rich_help_panel=_TRAINING, help="Number of frames in a window."),
+        typer.Option(min=1, metavar="N", rich_help_panel=_TRAINING, help="Length of a window, in frames."),
     ] = None,
     hop: Hop = None,
     epochs: Epochs = None,
@@ -80,13 +80,17 @@ def train(
             min=0,
             metavar="N",
             rich_help_panel=_TRAINING,
-            help="Number of epochs without a better validation that end the training; 0: never.",
+            help="Number of epochs without a better validation accuracy after which training ends; 0: never.",
         ),
     ] = None,
     precision: Precision = None,
     teacher: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", rich_help_panel=_TRAINING, help="Run folder of a larger network to learn from."),
+        typer.Option(
+            metavar="FOLDER",
+            rich_help_panel=_TRAINING,
+            help="Run folder of a larger network, whose scores the network learns, too.",
+        ),
     ] = None,
     split: Split = None,
     validation: Validation = None,
@@ -94,9 +98,11 @@ def train(
     group_pattern: GroupPattern = None,
     seed: Seed = None,
     threads: Threads = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted training in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the interrupted training in the folder --out.")
+    ] = False,
 ) -> None:
-    """Train a network on clips, and write a run folder for `edgeres export`."""
+    """Train a network on clips and write a run folder, which `edgeres export` turns into a bundle."""
     from edge_res.evaluation.metrics import judged_on
     from edge_res.export.training.trainer import train as train_network
 

@@ -29,7 +29,10 @@ def verify(
     *,
     model: BundleArgument = "default",
     audio: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Recording to compare on, instead of the bundle's own stream.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Recording to compare the answers on, instead of the test stream in the bundle."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

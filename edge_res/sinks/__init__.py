@@ -1,7 +1,7 @@
-"""Sinks, or outputs: where events go, selected by the scheme of an address, as sources are.
+"""Sinks, which receive events. Like a source, an output is a sink that an address selects by its scheme.
 
-An output that an address names is always behind a `Queued`, so that it can be slow, hang or fail without disturbing
-the listening. What prints on stdout is not: it is what the program is for.
+An output is always behind a `Queued`, so that it can be slow, hang or fail without disturbing the loop. The sink that
+prints on stdout is not: printing is what the program is for.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ SINKS = {  # scheme: module:Class
 
 
 class Sink:
-    """Where results go, of all sources; the first field of what a method is given names the source.
+    """Receives the results of all sources; the first argument of each method names the source.
 
-    A sink overrides what it cares for. The loop calls it from one thread and waits for it, so a method must be quick: a
-    slow sink belongs behind a `Queued`. `block` is called with each block, an empty one too; `hop` at each decision,
-    after the block's call.
+    Override the methods that you need. The loop calls them from one thread and waits for them, so they must be quick; a
+    slow sink belongs behind a `Queued`. `block` is called with each block, even an empty one, and then `hop` for each
+    decision in it.
     """
 
     def start(self, sources: Sequence[Source], manifest: Manifest) -> None:
-        """The sources are open; nothing has come yet."""
+        """The sources are open; no block has arrived yet."""
 
     def block(self, block: Block, stats: Stats) -> None:
-        """A block has come."""
+        """A block has arrived."""
 
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
         """A decision was made."""
@@ -49,11 +49,11 @@ class Sink:
         """A source's state has changed."""
 
     def finish(self) -> None:
-        """Nothing follows."""
+        """No more calls follow."""
 
 
 class SinkClass(Protocol):
-    """How an output is made, from its address."""
+    """Makes an output from its address."""
 
     def __call__(self, address: str, /) -> Sink: ...
 

@@ -170,7 +170,11 @@ def test_an_unknown_name_lists_the_known(name: str) -> None:
         ('["Some Board"]', '[""]', "line 3: "),
         ("[0.5, 4]", "[0]", "line 6: the key 'memory_gb' is [0], expected a list of numbers above 0."),
         ("[0.5, 4]", "[nan]", "line 6: "),
-        ('["onnxruntime", "litert"]', '["tensorrt"]', "a list of litert, tflite-runtime, onnxruntime, at least one"),
+        (
+            '["onnxruntime", "litert"]',
+            '["tensorrt"]',
+            "a list with at least one of litert, tflite-runtime, onnxruntime, each at most once",
+        ),
         ('["onnxruntime", "litert"]', "[]", "line 7: "),
         ('["onnxruntime", "litert"]', '["litert", "litert"]', "line 7: "),
         ('["onnxruntime", "litert"]', "[[1]]", "line 7: "),
