@@ -96,7 +96,8 @@ class Model:
 
         `name` is the `source` of the events. `unit` is the unit of the samples, such as ``"g"``; "" means audio, whose
         full scale is ±1. `thresholds` replaces thresholds of the bundle by label; ``"*"`` stands for all labels that
-        are not named. `start` is when the first sample was captured, with a time zone; without it, events have no `time`.
+        are not named. `start` is when the first sample was captured, with a time zone; without it, events have no
+        `time`.
         """
         if rate_hz is not None and rate_hz < 1:
             raise ConfigError(f"The rate of a stream is {rate_hz} Hz; it must be at least 1.")
