@@ -22,7 +22,7 @@ from edge_res.sinks import Sink, open_sink
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.tee import Tee
 from edge_res.sources import Source, Wanted, kind_of, open_source
-from edge_res.sources.adapters import Loop, Paced, Picked, can_be_paced, can_loop, read_pick, said_once
+from edge_res.sources.adapters import Loop, Paced, Picked, can_be_paced, can_loop, read_pick, warned_once
 from edge_res.sources.replay import open_session
 from edge_res.streaming import Model, load
 from edge_res.taps import Taps, start_recording
@@ -48,7 +48,7 @@ class Listener:
     before it has failed; None: for ever. `realtime` plays recordings at their own pace, `loop` again and again.
     `record` names a session to write, with `record_frames` including the quantized frames. `health_file` is replaced
     each second. `to` are addresses of outputs, such as ``"jsonl:events.jsonl"``, each of which has a thread of its own.
-    Each of `sinks` is given everything in the thread that iterates, as `edge_res.sinks.Sink` says.
+    Each of `sinks` is given everything in the thread that iterates, see `edge_res.sinks.Sink`.
 
     Raises the classes of `edge_res.errors`, each a sentence: here where the mistake shows at once, else by iteration.
 
@@ -121,7 +121,7 @@ class Listener:
         outputs = [open_sink(address) for address in to]
         health = HealthReport(None if health_file is None else Path(health_file))
         self._sink = Tee([*sinks, *outputs, health, *([self._recorder] if self._recorder else [])])
-        for sentence in (*self._taps.told, *map(self._describe, self.sources)):
+        for sentence in (*self._taps.notes, *map(self._describe, self.sources)):
             say(sentence)
 
     def __enter__(self) -> Listener:
@@ -160,7 +160,7 @@ class Listener:
         self._stop.set()
 
     def close(self) -> None:
-        """Stop, and close the sources if nobody iterates."""
+        """Stop, and close the sources if the iteration has not begun."""
         self.stop()
         if not self._began:
             self._began = True
@@ -208,7 +208,7 @@ def _open(
     _refuse_twice([each for each in addresses if isinstance(each, str)])
     sources: list[Source] = []
     if loop:
-        closing.enter_context(said_once())
+        closing.enter_context(warned_once())
     for address in addresses:
         if not isinstance(address, (str, Path)):
             closing.push(address)

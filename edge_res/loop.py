@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -81,7 +82,7 @@ class Stream:
         return self._stamped(self.decider.finish())
 
     def reset(self, at: int, recording: str = "") -> None:
-        """Start anew with sample `at` of the source: no score until the window is full again."""
+        """Start over with sample `at` of the source: there is no score until the window is full again."""
         self._resampler.reset()
         for chain in self._chains:
             chain.reset()
@@ -91,17 +92,18 @@ class Stream:
         self._recording = recording or self._recording
 
     def summary(self) -> str:
-        """What was heard; where nothing fired, how near it came, with the time of day."""
+        """What was heard; if nothing fired, how near it came, with the time of day."""
         nearest = None if self.stats.events else self.decider.nearest
-        return str(self.stats) if nearest is None else f"{self.stats}; {self._told(nearest)}"
+        return str(self.stats) if nearest is None else f"{self.stats}; {self._describe(nearest)}"
 
-    def _told(self, nearest: Nearest) -> str:
+    def _describe(self, nearest: Nearest) -> str:
         when = self.time_of(nearest.at_s)
         at = f"{nearest.at_s:.1f} s" if when is None else f"{when.astimezone():%H:%M:%S}"
-        return f"nearest: {nearest.label} {nearest.score:.2f} of {nearest.threshold:.2f}, at {at}"
+        score = math.floor(100 * nearest.score) / 100  # never rounded up to the threshold
+        return f"nearest: {nearest.label} {score:.2f} of {nearest.threshold:.2f}, at {at}"
 
     def time_of(self, second: float) -> datetime | None:
-        """When a second of the stream was captured, in UTC; None where that is unknown."""
+        """When a second of the stream was captured, in UTC; None if that is unknown."""
         time_us = self._time_us(second)
         return None if time_us is None else datetime.fromtimestamp(time_us / 1e6, timezone.utc)
 
@@ -159,7 +161,7 @@ def events(
                 if isinstance(item, Block):
                     yield from _take(item, stream, sink)
                 elif isinstance(item, Health):
-                    stream.stats.told(item)
+                    stream.stats.changed(item)
                     sink.health(item)
                     if item.state == "recovering":  # the gap that would end it may be hours away
                         yield from _close(stream, sink)
@@ -205,7 +207,7 @@ def _end(end: End, stream: Stream, sink: Sink) -> list[tuple[str, EdgeResError]]
         sink.health(Health(end.source, "ended", "", stream.stats.audio_s))
         return []
     health = Health(end.source, "failed", str(end.error), stream.stats.audio_s)
-    stream.stats.told(health)
+    stream.stats.changed(health)
     sink.health(health)
     return [(end.source, end.error)]
 

@@ -105,7 +105,7 @@ class Header:
         counts = [source.rate_hz for source in header.sources] + [source.channels for source in header.sources]
         counts += [bundle.labels for bundle in header.bundles]
         if not header.sources or not all(type(count) is int and 0 < count < 1 << 30 for count in counts):
-            raise ValueError("no sources, or counts that are none")
+            raise ValueError("no sources, or counts out of range")
         return header
 
 
@@ -156,7 +156,7 @@ def block_of(record: Record, source: RecordedSource) -> Block:
 
 
 def health_of(record: Record, source: RecordedSource) -> Health:
-    """What an ``H`` record tells; raises what Python raises for anything else."""
+    """The health in an ``H`` record; raises what Python raises for anything else."""
     body = json.loads(record.payload)
     if body["state"] not in _STATES:
         raise ValueError("an unknown state")
@@ -170,10 +170,11 @@ def pack(kind: bytes, payload: bytes, source: int, bundle: int, code: int, time_
 
 
 class Session:
-    """A recorded session to be read. All whole records before the first that is none count.
+    """A recorded session to be read. Records count up to the first that is not whole.
 
-    `cut` is a sentence where that is not all of the file, or where nobody ended it, else empty. `hops` are the logits
-    and `frames` the frames that each `(source, bundle)` has. Raises `SourceError` for what is no session.
+    `cut` is a sentence if that is not all of the file, or if it was never ended; otherwise it is empty. `hops` are the
+    logits and `frames` the frames that each `(source, bundle)` has. Raises `SourceError` for a file that is not a
+    session.
     """
 
     def __init__(self, path: str) -> None:
@@ -222,8 +223,7 @@ class Session:
             return Header.from_line(line)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise SourceError(
-                f"{self.path} is no session of version {VERSION} that can be read; record it with `edgeres listen "
-                "--record`."
+                f"{self.path} is not a readable session of version {VERSION}; record it with `edgeres listen --record`."
             ) from None
 
     def _scan(self, file: BinaryIO) -> None:
@@ -258,7 +258,7 @@ class Session:
 
 
 def _read(file: Any) -> Record | None:
-    """The next record; None where there is no whole one."""
+    """The next record; None if there is no whole one."""
     head = file.read(_HEAD.size)
     crc = file.read(_CRC.size)
     if len(crc) < _CRC.size:

@@ -146,7 +146,7 @@ class SampleStream:
         return self._stream.decide(scores)
 
     def gap(self, lost: int) -> list[Event]:
-        """`lost` samples are missing before the next ones: return the last events before them, and start anew."""
+        """`lost` samples are missing before the next ones: return the last events before the gap, and start over."""
         if lost < 0:
             raise SignalError(f"{lost} samples cannot be missing; give 0 or more.")
         events = self.finish()
@@ -213,7 +213,7 @@ def load(
     name = _GENERIC if device is None else device
     found, which = find_device(name)
     chosen = choose(ensemble, found, device is None, engine, mode, threads)
-    for sentence in filter(None, (*left_out(devices_of_family(name)), which, stay_on(found.affinity), *chosen.told)):
+    for sentence in filter(None, (*left_out(devices_of_family(name)), which, stay_on(found.affinity), *chosen.notes)):
         say(sentence)
     models = ensemble.load(chosen.engine, chosen.mode, chosen.threads)
     for bundle, one in zip(ensemble.bundles, models, strict=True):
@@ -228,7 +228,7 @@ class Chosen:
     engine: RunnerClass
     mode: str | None
     threads: int
-    told: Sequence[str]
+    notes: Sequence[str]
 
 
 def choose(
@@ -246,12 +246,14 @@ def choose(
     path = user_config()
     key = key_of(machine_name(), ensemble.bundles)
     saved = saved_settings(key) if follow and engine is None and path.is_file() else None
-    told = []
+    notes = []
     if saved is not None:
         try:
             found = f"settings from {path}: {saved.engine}, {saved.mode}, threads: {saved.threads}, measured here"
             return Chosen(load_engine(saved.engine), mode or saved.mode, threads or saved.threads, (found,))
         except EngineError as missing:
-            told.append(f"{missing} So the settings from {path} are not followed; run `edgeres profile --save` again.")
+            notes.append(
+                f"{missing} The settings saved in {path} are therefore not used; run `edgeres profile --save` again."
+            )
     loaded, instead = choose_engine(engine, device.engines)
-    return Chosen(loaded, mode, threads or device.threads, (*told, *([instead] if instead else [])))
+    return Chosen(loaded, mode, threads or device.threads, (*notes, *([instead] if instead else [])))

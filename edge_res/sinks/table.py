@@ -80,7 +80,7 @@ class LiveTable(Sink):
     """Level, top scores, hop time and losses of each source, redrawn ten times a second below the events."""
 
     def __init__(self, console: Console) -> None:
-        shares_screen = sys.stderr is not None and sys.stderr.isatty()  # else what is said there is not for here
+        shares_screen = sys.stderr is not None and sys.stderr.isatty()  # otherwise stderr does not disturb the display
         self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stderr=shares_screen)
         self._labels: tuple[str, ...] = ()
         self._window_s = 0.0

@@ -103,7 +103,7 @@ def test_listening_goes_on_while_an_output_hangs(monkeypatch: pytest.MonkeyPatch
 
 
 def test_mistakes_are_one_sentence() -> None:
-    with pytest.raises(ConfigError, match="There is no kind of output for 'nothing:x'; known are jsonl:"):
+    with pytest.raises(ConfigError, match="There is no kind of output for 'nothing:x'; use one of jsonl:"):
         open_sink("nothing:x")
     with pytest.raises(ConfigError, match="jsonl: names no file"):
         open_sink("jsonl:")
