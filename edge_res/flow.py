@@ -65,7 +65,7 @@ class Event:
     moment in UTC, by the time at which the source captured its samples; None where that is unknown, as of a recording
     that does not state its start. `score` is the smoothed score now. Only "off" has `end_s`, where the score fell again
     (likewise less the delay), `duration_s`, from `start_s` to it, and `peak`, the highest smoothed score between.
-    `id` is unique, and the same whenever the same recording or session is heard again.
+    `id` is unique, and the same whenever a session, or a recording by the same name, is heard again.
     """
 
     event: Literal["on", "off"]

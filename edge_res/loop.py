@@ -7,9 +7,9 @@ import logging
 import math
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from time import perf_counter_ns
 
 import numpy as np
@@ -27,6 +27,7 @@ from edge_res.sources.merging import End
 from edge_res.sources.merging import merged as merged_sources
 from edge_res.stats import Stats
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ID_DIGITS = 16  # of an event, hexadecimal
 
 
@@ -37,7 +38,7 @@ class Stream:
     number of channels.
     """
 
-    def __init__(self, signal: Source | Signal, chains: Sequence[Chain], decide: DecideParams) -> None:
+    def __init__(self, signal: Source | Signal, chains: Sequence[Chain], decide: DecideParams, salt: str = "") -> None:
         manifest = merged([chain.manifest for chain in chains])
         params = manifest.front_end
         if signal.channels != params.channels:
@@ -59,13 +60,15 @@ class Stream:
         self.ready = False  # whether the window is full, so that each hop gives scores
         self._frames = 0  # since the last reset
         self._origin_s = 0.0  # where that was
+        self._salt = salt  # of the ids, where neither name nor time make them unique
         self._recording = ""  # which one plays, of a source that plays several
         self._captured: tuple[int, int] | None = None  # a sample's position, and when it was captured
         self._open: dict[str, Event] = {}  # what is on, by its label
 
     def push(self, block: Block) -> Iterator[Scores]:
         """The scores of the hops that this block completes."""
-        self._captured = None if block.time_us is None else (block.at, block.time_us)
+        if len(block.samples):  # an empty block has nothing that was captured
+            self._captured = None if block.time_us is None else (block.at, block.time_us)
         yield from self._hops(self._resampler.push(block.samples))
 
     def flush(self) -> Iterator[Scores]:
@@ -105,7 +108,7 @@ class Stream:
     def time_of(self, second: float) -> datetime | None:
         """When a second of the stream was captured, in UTC; None if that is unknown."""
         time_us = self._time_us(second)
-        return None if time_us is None else datetime.fromtimestamp(time_us / 1e6, timezone.utc)
+        return None if time_us is None else _EPOCH + timedelta(microseconds=time_us)
 
     def _time_us(self, second: float) -> int | None:
         if self._captured is None:
@@ -119,8 +122,8 @@ class Stream:
         for event in events:
             if event.event == "on":
                 when = self._time_us(event.start_s)
-                what = (self.name, self._recording, event.label, event.start_s if when is None else when)
-                digest = hashlib.sha256("\0".join(map(str, what)).encode(errors="surrogateescape")).hexdigest()
+                what = (self.name, self._salt, self._recording, event.label, event.start_s if when is None else when)
+                digest = hashlib.sha256("\0".join(map(str, what)).encode(errors="surrogatepass")).hexdigest()
                 event = replace(event, id=digest[:_ID_DIGITS], time=self.time_of(event.start_s))
                 self._open[event.label] = event
             else:
@@ -170,9 +173,10 @@ def events(
                     failed += _end(item, stream, sink)
                 if stop is not None and stop.is_set():
                     break
-    except (KeyboardInterrupt, GeneratorExit):  # somewhere in a block: what the streams hold may be half done
+    except BaseException:  # somewhere in a block: what the streams hold may be half done
         for stream in streams:
-            _close(stream, sink)
+            with suppress(EdgeResError):  # of a sink, which may be what has failed
+                _close(stream, sink)
         raise
     for stream in streams:  # of those that were stopped
         yield from _close(stream, sink)

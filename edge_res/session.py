@@ -53,6 +53,7 @@ _HEAD = struct.Struct("<cBBBIQ")
 _CRC = struct.Struct("<I")
 _BLOCK = struct.Struct("<QQIH")
 _TIME = struct.Struct("<q")
+_END_OF_TIME_US = 4102444800_000000  # the year 2100
 _INT16, _TIMED = 1, 2  # bits of how a block is written
 _LONGEST_HEADER = 1 << 20
 _STATES = ("healthy", "alarmed", "recovering", "failed")
@@ -104,6 +105,13 @@ class Header:
         header = cls(**body)
         counts = [source.rate_hz for source in header.sources] + [source.channels for source in header.sources]
         counts += [bundle.labels for bundle in header.bundles]
+        names = [part for source in header.sources for part in (source.name, source.unit)]
+        names += [part for bundle in header.bundles for part in (bundle.name, bundle.sha256)]
+        thresholds = dict(header.thresholds)
+        if not all(isinstance(name, str) for name in (*names, *thresholds)):
+            raise ValueError("names that are not strings")
+        if not all(type(value) in (int, float) for value in thresholds.values()):
+            raise ValueError("thresholds that are not numbers")
         if not header.sources or not all(type(count) is int and 0 < count < 1 << 30 for count in counts):
             raise ValueError("no sources, or counts out of range")
         return header
@@ -148,6 +156,8 @@ def block_of(record: Record, source: RecordedSource) -> Block:
     time_us = None
     if record.code & _TIMED:
         (time_us,) = _TIME.unpack_from(record.payload, start)
+        if not 0 <= time_us < _END_OF_TIME_US:
+            raise ValueError("a time out of range")
         start += _TIME.size
     dtype = "<i2" if record.code & _INT16 else "<f4"
     coded = np.frombuffer(record.payload, dtype, offset=start).reshape(length, source.channels)

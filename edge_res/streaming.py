@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +30,8 @@ from edge_res.sources.checks import check_finite
 from edge_res.telling import say
 
 _GENERIC = "generic"
+_MOST_THREADS = 256
+_HIGHEST_HZ = 10_000_000
 _LOG = logging.getLogger("edge_res")
 
 
@@ -96,14 +99,15 @@ class Model:
         scale is ±1. `thresholds` replaces some of the bundle's, ``"*"`` being all. `start` is when the first sample was
         captured, with a time zone; without it events have no `time`.
         """
-        if rate_hz is not None and rate_hz < 1:
-            raise ConfigError(f"The rate of a stream is {rate_hz} Hz; it must be at least 1.")
+        check_count("rate_hz", rate_hz, _HIGHEST_HZ)
         if start is not None and start.tzinfo is None:
             raise ConfigError(f"The start of a stream is {start}, without a time zone; give one, such as timezone.utc.")
         manifest = self.manifest
         signal = Signal(name, rate_hz or self.sample_rate_hz, self.channels, unit)
         chains = self.ensemble.chains([model.fork() for model in self.models])
-        return SampleStream(signal, Stream(signal, chains, with_thresholds(manifest.decide, thresholds or {})), start)
+        decide = with_thresholds(manifest.decide, thresholds or {})
+        salt = "" if start else uuid4().hex  # without times, only this makes the ids of its events unique
+        return SampleStream(signal, Stream(signal, chains, decide, salt), start)
 
 
 class SampleStream:
@@ -147,15 +151,18 @@ class SampleStream:
 
     def gap(self, lost: int) -> list[Event]:
         """`lost` samples are missing before the next ones: return the last events before the gap, and start over."""
-        if lost < 0:
-            raise SignalError(f"{lost} samples cannot be missing; give 0 or more.")
-        events = self.finish()
+        if not isinstance(lost, int | np.integer) or lost < 0:
+            raise SignalError(f"{lost!r} samples cannot be missing; give a whole number, 0 or more.")
+        events = self._last()
         self._stream.end += lost
         self._stream.reset(self._stream.end)
         return events
 
     def finish(self) -> list[Event]:
         """The last events: of what the resampler still holds, and "off" of all that is on."""
+        return self.gap(0)
+
+    def _last(self) -> list[Event]:
         events = [event for scores in self._stream.flush() for event in self._stream.decide(scores)]
         return events + self._stream.finish()
 
@@ -167,6 +174,8 @@ class SampleStream:
     def _samples(self, given: ArrayLike) -> Samples:
         name, channels = self._signal.name, self._signal.channels
         array: NDArray[Any] = np.asarray(given)
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
         if array.ndim == 1:
             array = array[:, np.newaxis]
         if array.ndim != 2 or array.shape[1] != channels:
@@ -209,6 +218,7 @@ def load(
     >>> edge_res.load("tiny").labels[:3]
     ('yes', 'no', 'up')
     """
+    check_count("threads", threads, _MOST_THREADS)
     ensemble = read_ensemble(str(model))
     name = _GENERIC if device is None else device
     found, which = find_device(name)
@@ -219,6 +229,12 @@ def load(
     for bundle, one in zip(ensemble.bundles, models, strict=True):
         prove(bundle, one)
     return Model(ensemble, tuple(models), chosen.threads)
+
+
+def check_count(name: str, value: int | None, most: int) -> None:
+    """Raise a `ConfigError` for a value that is given and is not a whole number from 1 to `most`."""
+    if value is not None and (type(value) is not int or not 1 <= value <= most):
+        raise ConfigError(f"{name} is {value!r}, expected a whole number from 1 to {most}.")
 
 
 @dataclass(frozen=True)
