@@ -16,7 +16,7 @@ _SURELY_BELOW = 0.999  # of a threshold: far from where rounding of the share co
 
 
 def with_thresholds(params: DecideParams, changes: Mapping[str, float]) -> DecideParams:
-    """The parameters with some thresholds replaced, `*` being all that are not named; background labels have none."""
+    """The parameters with some thresholds replaced, `*` being all not named; background labels have no threshold."""
     thresholds = dict(params.thresholds)
     for label, value in sorted(changes.items(), key=lambda change: change[0] != "*"):
         if not 0 < value <= 1:
@@ -27,7 +27,8 @@ def with_thresholds(params: DecideParams, changes: Mapping[str, float]) -> Decid
             thresholds[label] = value
         else:
             raise ConfigError(
-                f"A threshold is given for {label!r}, which is no label that fires; those are {', '.join(thresholds)}."
+                f"A threshold is given for {label!r}, which is not a label that can fire; use one of "
+                f"{', '.join(thresholds)}."
             )
     return replace(params, thresholds=thresholds)
 

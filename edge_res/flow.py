@@ -65,8 +65,8 @@ class Event:
     is when the score reached the threshold, minus the delay stated in the bundle. `time` is the same moment in UTC,
     based on when the source captured its samples; None if that is unknown, as for a recording that does not state when
     it began. Only "off" has `end_s`, when the score fell (minus the same delay), `duration_s`, from `start_s` to
-    `end_s`, and `peak`, the highest smoothed score in between. `id` is unique, but the same whenever the same recording
-    or session is played again.
+    `end_s`, and `peak`, the highest smoothed score in between. `id` is unique, but the same whenever a session, or a
+    recording of the same name, is played again.
     """
 
     event: Literal["on", "off"]

@@ -22,14 +22,15 @@ from edge_res.sinks import Sink, open_sink
 from edge_res.sinks.health import HealthReport
 from edge_res.sinks.tee import Tee
 from edge_res.sources import Source, Wanted, kind_of, open_source
-from edge_res.sources.adapters import Loop, Paced, Picked, can_be_paced, can_loop, read_pick, said_once
+from edge_res.sources.adapters import Loop, Paced, Picked, can_be_paced, can_loop, read_pick, warned_once
 from edge_res.sources.replay import open_session
-from edge_res.streaming import Model, load
+from edge_res.streaming import Model, check_count, load
 from edge_res.taps import Taps, start_recording
 from edge_res.telling import say
 
 Channel = int | str | Sequence[int]  # which of a source's channels: 0, [0, 1], "0,1", or "mix", their mean
 
+_MOST = 10_000_000  # of what a sample rate or a number of channels may be
 _AT_ONCE = 12  # hops that a recording is read in
 
 
@@ -51,9 +52,9 @@ class Listener:
     None: never. `realtime` plays recordings at their own pace, and `loop` repeats them.
 
     `record` is the path of a session to record, which includes the quantized frames if `record_frames` is true.
-    `health_file` is the path of a file that is replaced every second. `to` lists addresses of outputs, such as
-    ``"jsonl:events.jsonl"``; each runs in a thread of its own. Each of `sinks` is an `edge_res.sinks.Sink`, called from
-    the thread that iterates.
+    `health_file` is the path of a file that is replaced every second. `to` is the address of an output, such as
+    ``"jsonl:events.jsonl"``, or a list of addresses; each output runs in a thread of its own. Each of `sinks` is an
+    `edge_res.sinks.Sink`, called from the thread that iterates.
 
     Raises an `EdgeResError`, whose message is a sentence: from the constructor if possible, otherwise during iteration.
 
@@ -83,14 +84,18 @@ class Listener:
         record: str | Path | None = None,
         record_frames: bool = False,
         health_file: str | Path | None = None,
-        to: Sequence[str] = (),
+        to: str | Sequence[str] = (),
         sinks: Sequence[Sink] = (),
     ) -> None:
         if record_frames and record is None:
             raise ConfigError("--record-frames adds to a recording; give --record FILE.edgerec as well.")
-        self._began = False
+        self._iteration: Generator[Event, None, None] | None = None
         self._stop = threading.Event()
+        for name, count in (("rate_hz", rate_hz), ("channels", channels)):
+            check_count(name, count, _MOST)
         shared = isinstance(model, Model)  # its models may be in use elsewhere
+        if shared and any(given is not None for given in (engine, mode, threads, device)):
+            raise ConfigError("A model that is loaded has its engine, mode, threads and device; give them to `load`.")
         if not isinstance(model, Model):
             model = load(model, engine=engine, mode=mode, threads=threads, device=device)
         self.model = model
@@ -109,6 +114,9 @@ class Listener:
             at_once=1 if realtime else _AT_ONCE,
         )
         with ExitStack() as opening:  # what is open is closed where something else cannot be opened
+            outputs = [open_sink(address) for address in ([to] if isinstance(to, str) else to)]
+            for output in outputs:
+                opening.callback(output.finish)
             opened = _open(sources or ("mic:",), want, loop, realtime, opening)
             self.sources: list[Source] = [_adapted(source, pick, realtime) for source in opened]
             self._recorder = None
@@ -123,10 +131,9 @@ class Listener:
                 chains = model.ensemble.chains(self._taps.around(own, source, place))
                 self.streams.append(Stream(self.sources[place], chains, decide))
             self._closing = opening.pop_all()
-        outputs = [open_sink(address) for address in to]
         health = HealthReport(None if health_file is None else Path(health_file))
         self._sink = Tee([*sinks, *outputs, health, *([self._recorder] if self._recorder else [])])
-        for sentence in (*self._taps.told, *map(self._describe, self.sources)):
+        for sentence in (*self._taps.notes, *map(self._describe, self.sources)):
             say(sentence)
 
     def __enter__(self) -> Listener:
@@ -137,9 +144,12 @@ class Listener:
 
     def __iter__(self) -> Generator[Event, None, None]:
         """The events, as they occur; raises the error of a source that fails."""
-        if self._began:
+        if self._iteration is not None:
             raise ConfigError("A Listener can be iterated over once; make another one.")
-        self._began = True
+        self._iteration = self._events()
+        return self._iteration
+
+    def _events(self) -> Generator[Event, None, None]:
         try:
             with self._closing:
                 for source in self.sources:
@@ -165,11 +175,15 @@ class Listener:
         self._stop.set()
 
     def close(self) -> None:
-        """Stop, and close the sources if the iteration has not begun; otherwise the iteration closes them."""
+        """Stop, and close sources and outputs; an iteration in another thread does so itself, soon."""
         self.stop()
-        if not self._began:
-            self._began = True
-            self._closing.close()
+        if self._iteration is None:
+            self._iteration = self._events()
+        try:
+            self._iteration.close()
+        except ValueError:  # it runs in another thread, and stops soon
+            return
+        self._closing.close()  # what a generator that never began has left open
 
     def check(self) -> None:
         """Raise an `OutputError` if the recording of the session was cut off."""
@@ -213,7 +227,7 @@ def _open(
     _refuse_twice([each for each in addresses if isinstance(each, str)])
     sources: list[Source] = []
     if loop:
-        closing.enter_context(said_once())
+        closing.enter_context(warned_once())
     for address in addresses:
         if not isinstance(address, (str, Path)):
             closing.push(address)

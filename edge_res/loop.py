@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from time import perf_counter_ns
 
 import numpy as np
@@ -26,6 +27,7 @@ from edge_res.sources.merging import End
 from edge_res.sources.merging import merged as merged_sources
 from edge_res.stats import Stats
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ID_DIGITS = 16  # of an event, hexadecimal
 
 
@@ -36,7 +38,7 @@ class Stream:
     number of channels.
     """
 
-    def __init__(self, signal: Source | Signal, chains: Sequence[Chain], decide: DecideParams) -> None:
+    def __init__(self, signal: Source | Signal, chains: Sequence[Chain], decide: DecideParams, salt: str = "") -> None:
         manifest = merged([chain.manifest for chain in chains])
         params = manifest.front_end
         if signal.channels != params.channels:
@@ -58,13 +60,15 @@ class Stream:
         self.ready = False  # whether the window is full, so that each hop gives scores
         self._frames = 0  # since the last reset
         self._origin_s = 0.0  # where that was
+        self._salt = salt  # of the ids, where neither name nor time make them unique
         self._recording = ""  # which one plays, of a source that plays several
         self._captured: tuple[int, int] | None = None  # a sample's position, and when it was captured
         self._open: dict[str, Event] = {}  # what is on, by its label
 
     def push(self, block: Block) -> Iterator[Scores]:
         """The scores of the hops that this block completes."""
-        self._captured = None if block.time_us is None else (block.at, block.time_us)
+        if len(block.samples):  # an empty block has nothing that was captured
+            self._captured = None if block.time_us is None else (block.at, block.time_us)
         yield from self._hops(self._resampler.push(block.samples))
 
     def flush(self) -> Iterator[Scores]:
@@ -81,7 +85,7 @@ class Stream:
         return self._stamped(self.decider.finish())
 
     def reset(self, at: int, recording: str = "") -> None:
-        """Start anew with sample `at` of the source: no score until the window is full again."""
+        """Start over with sample `at` of the source: there is no score until the window is full again."""
         self._resampler.reset()
         for chain in self._chains:
             chain.reset()
@@ -91,19 +95,20 @@ class Stream:
         self._recording = recording or self._recording
 
     def summary(self) -> str:
-        """What was heard; where nothing fired, how near it came, with the time of day."""
+        """What was heard; if nothing fired, how near it came, with the time of day."""
         nearest = None if self.stats.events else self.decider.nearest
-        return str(self.stats) if nearest is None else f"{self.stats}; {self._told(nearest)}"
+        return str(self.stats) if nearest is None else f"{self.stats}; {self._describe(nearest)}"
 
-    def _told(self, nearest: Nearest) -> str:
+    def _describe(self, nearest: Nearest) -> str:
         when = self.time_of(nearest.at_s)
         at = f"{nearest.at_s:.1f} s" if when is None else f"{when.astimezone():%H:%M:%S}"
-        return f"nearest: {nearest.label} {nearest.score:.2f} of {nearest.threshold:.2f}, at {at}"
+        score = math.floor(100 * nearest.score) / 100  # never rounded up to the threshold
+        return f"nearest: {nearest.label} {score:.2f} of {nearest.threshold:.2f}, at {at}"
 
     def time_of(self, second: float) -> datetime | None:
-        """When a second of the stream was captured, in UTC; None where that is unknown."""
+        """When a second of the stream was captured, in UTC; None if that is unknown."""
         time_us = self._time_us(second)
-        return None if time_us is None else datetime.fromtimestamp(time_us / 1e6, timezone.utc)
+        return None if time_us is None else _EPOCH + timedelta(microseconds=time_us)
 
     def _time_us(self, second: float) -> int | None:
         if self._captured is None:
@@ -117,8 +122,8 @@ class Stream:
         for event in events:
             if event.event == "on":
                 when = self._time_us(event.start_s)
-                what = (self.name, self._recording, event.label, event.start_s if when is None else when)
-                digest = hashlib.sha256("\0".join(map(str, what)).encode(errors="surrogateescape")).hexdigest()
+                what = (self.name, self._salt, self._recording, event.label, event.start_s if when is None else when)
+                digest = hashlib.sha256("\0".join(map(str, what)).encode(errors="surrogatepass")).hexdigest()
                 event = replace(event, id=digest[:_ID_DIGITS], time=self.time_of(event.start_s))
                 self._open[event.label] = event
             else:
@@ -159,7 +164,7 @@ def events(
                 if isinstance(item, Block):
                     yield from _take(item, stream, sink)
                 elif isinstance(item, Health):
-                    stream.stats.told(item)
+                    stream.stats.changed(item)
                     sink.health(item)
                     if item.state == "recovering":  # the gap that would end it may be hours away
                         yield from _close(stream, sink)
@@ -168,9 +173,10 @@ def events(
                     failed += _end(item, stream, sink)
                 if stop is not None and stop.is_set():
                     break
-    except (KeyboardInterrupt, GeneratorExit):  # somewhere in a block: what the streams hold may be half done
+    except BaseException:  # somewhere in a block: what the streams hold may be half done
         for stream in streams:
-            _close(stream, sink)
+            with suppress(EdgeResError):  # of a sink, which may be what has failed
+                _close(stream, sink)
         raise
     for stream in streams:  # of those that were stopped
         yield from _close(stream, sink)
@@ -205,7 +211,7 @@ def _end(end: End, stream: Stream, sink: Sink) -> list[tuple[str, EdgeResError]]
         sink.health(Health(end.source, "ended", "", stream.stats.audio_s))
         return []
     health = Health(end.source, "failed", str(end.error), stream.stats.audio_s)
-    stream.stats.told(health)
+    stream.stats.changed(health)
     sink.health(health)
     return [(end.source, end.error)]
 

@@ -57,6 +57,7 @@ _HEAD = struct.Struct("<cBBBIQ")
 _CRC = struct.Struct("<I")
 _BLOCK = struct.Struct("<QQIH")
 _TIME = struct.Struct("<q")
+_END_OF_TIME_US = 4102444800_000000  # the year 2100
 _INT16, _TIMED = 1, 2  # bits of how a block is written
 _LONGEST_HEADER = 1 << 20
 _STATES = ("healthy", "alarmed", "recovering", "failed")
@@ -108,8 +109,15 @@ class Header:
         header = cls(**body)
         counts = [source.rate_hz for source in header.sources] + [source.channels for source in header.sources]
         counts += [bundle.labels for bundle in header.bundles]
+        names = [part for source in header.sources for part in (source.name, source.unit)]
+        names += [part for bundle in header.bundles for part in (bundle.name, bundle.sha256)]
+        thresholds = dict(header.thresholds)
+        if not all(isinstance(name, str) for name in (*names, *thresholds)):
+            raise ValueError("names that are not strings")
+        if not all(type(value) in (int, float) for value in thresholds.values()):
+            raise ValueError("thresholds that are not numbers")
         if not header.sources or not all(type(count) is int and 0 < count < 1 << 30 for count in counts):
-            raise ValueError("no sources, or counts that are none")
+            raise ValueError("no sources, or counts out of range")
         return header
 
 
@@ -152,6 +160,8 @@ def block_of(record: Record, source: RecordedSource) -> Block:
     time_us = None
     if record.code & _TIMED:
         (time_us,) = _TIME.unpack_from(record.payload, start)
+        if not 0 <= time_us < _END_OF_TIME_US:
+            raise ValueError("a time out of range")
         start += _TIME.size
     dtype = "<i2" if record.code & _INT16 else "<f4"
     coded = np.frombuffer(record.payload, dtype, offset=start).reshape(length, source.channels)
@@ -160,7 +170,7 @@ def block_of(record: Record, source: RecordedSource) -> Block:
 
 
 def health_of(record: Record, source: RecordedSource) -> Health:
-    """What an ``H`` record tells; raises what Python raises for anything else."""
+    """The health in an ``H`` record; raises what Python raises for anything else."""
     body = json.loads(record.payload)
     if body["state"] not in _STATES:
         raise ValueError("an unknown state")
@@ -174,10 +184,11 @@ def pack(kind: bytes, payload: bytes, source: int, bundle: int, code: int, time_
 
 
 class Session:
-    """A recorded session to be read. All whole records before the first that is none count.
+    """A recorded session to be read. Records count up to the first that is not whole.
 
-    `cut` is a sentence where that is not all of the file, or where nobody ended it, else empty. `hops` are the logits
-    and `frames` the frames that each `(source, bundle)` has. Raises `SourceError` for what is no session.
+    `cut` is a sentence if that is not all of the file, or if it was never ended; otherwise it is empty. `hops` are the
+    logits and `frames` the frames that each `(source, bundle)` has. Raises `SourceError` for a file that is not a
+    session.
     """
 
     def __init__(self, path: str) -> None:
@@ -226,8 +237,7 @@ class Session:
             return Header.from_line(line)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise SourceError(
-                f"{self.path} is no session of version {VERSION} that can be read; record it with `edgeres listen "
-                "--record`."
+                f"{self.path} is not a readable session of version {VERSION}; record it with `edgeres listen --record`."
             ) from None
 
     def _scan(self, file: BinaryIO) -> None:
@@ -262,7 +272,7 @@ class Session:
 
 
 def _read(file: Any) -> Record | None:
-    """The next record; None where there is no whole one."""
+    """The next record; None if there is no whole one."""
     head = file.read(_HEAD.size)
     crc = file.read(_CRC.size)
     if len(crc) < _CRC.size:

@@ -30,8 +30,8 @@ class Stats:
         self._waiting_ns = 0
         self._histogram = [0] * self._BUCKETS
 
-    def told(self, health: Health) -> None:
-        """A change of the source's state."""
+    def changed(self, health: Health) -> None:
+        """Take a change of the source's state."""
         self.interruptions += self.state == "healthy" != health.state
         self.state = health.state
 
@@ -58,13 +58,13 @@ class Stats:
         return float(self._RATIO ** (float(bucket) + 1)) / 1000
 
     def __str__(self) -> str:
-        told = f"{self.audio_s:.1f} s of audio, {self.hops} hops, {self.events} events, {self.lost} samples lost"
+        text = f"{self.audio_s:.1f} s of audio, {self.hops} hops, {self.events} events, {self.lost} samples lost"
         if self.gaps:
-            told += f" in {self.gaps} gap{'s' * (self.gaps != 1)}"
+            text += f" in {self.gaps} gap{'s' * (self.gaps != 1)}"
         if self.interruptions:
-            told += f", interrupted {self.interruptions} time{'s' * (self.interruptions != 1)}"
+            text += f", interrupted {self.interruptions} time{'s' * (self.interruptions != 1)}"
         if self.state != "healthy":
-            told += f", {self.state} at the end"
+            text += f", {self.state} at the end"
         if not self.hops:
-            return told
-        return f"{told}; a hop took {self.mean_us:.0f} µs on average, {self.percentile_us(99):.0f} µs at p99"
+            return text
+        return f"{text}; a hop took {self.mean_us:.0f} µs on average, {self.percentile_us(99):.0f} µs at p99"

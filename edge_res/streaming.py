@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +30,8 @@ from edge_res.sources.checks import check_finite
 from edge_res.telling import say
 
 _GENERIC = "generic"
+_MOST_THREADS = 256
+_HIGHEST_HZ = 10_000_000
 _LOG = logging.getLogger("edge_res")
 
 
@@ -99,14 +102,15 @@ class Model:
         are not named. `start` is when the first sample was captured, with a time zone; without it, events have no
         `time`.
         """
-        if rate_hz is not None and rate_hz < 1:
-            raise ConfigError(f"The rate of a stream is {rate_hz} Hz; it must be at least 1.")
+        check_count("rate_hz", rate_hz, _HIGHEST_HZ)
         if start is not None and start.tzinfo is None:
             raise ConfigError(f"The start of a stream is {start}, without a time zone; give one, such as timezone.utc.")
         manifest = self.manifest
         signal = Signal(name, rate_hz or self.sample_rate_hz, self.channels, unit)
         chains = self.ensemble.chains([model.fork() for model in self.models])
-        return SampleStream(signal, Stream(signal, chains, with_thresholds(manifest.decide, thresholds or {})), start)
+        decide = with_thresholds(manifest.decide, thresholds or {})
+        salt = "" if start else uuid4().hex  # without times, only this makes the ids of its events unique
+        return SampleStream(signal, Stream(signal, chains, decide, salt), start)
 
 
 class SampleStream:
@@ -153,18 +157,21 @@ class SampleStream:
 
         The stream then starts afresh: the next scores come after a full window.
         """
-        if lost < 0:
-            raise SignalError(f"{lost} samples cannot be missing; give 0 or more.")
-        events = self.finish()
+        if not isinstance(lost, int | np.integer) or lost < 0:
+            raise SignalError(f"{lost!r} samples cannot be missing; give a whole number, 0 or more.")
+        events = self._last()
         self._stream.end += lost
         self._stream.reset(self._stream.end)
         return events
 
     def finish(self) -> list[Event]:
-        """End the stream; return the last events, including "off" for labels that are on.
+        """Return the last events, including "off" for labels that are on; the stream then starts afresh.
 
         Samples that the resampler still holds are processed first.
         """
+        return self.gap(0)
+
+    def _last(self) -> list[Event]:
         events = [event for scores in self._stream.flush() for event in self._stream.decide(scores)]
         return events + self._stream.finish()
 
@@ -176,6 +183,8 @@ class SampleStream:
     def _samples(self, given: ArrayLike) -> Samples:
         name, channels = self._signal.name, self._signal.channels
         array: NDArray[Any] = np.asarray(given)
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
         if array.ndim == 1:
             array = array[:, np.newaxis]
         if array.ndim != 2 or array.shape[1] != channels:
@@ -219,16 +228,23 @@ def load(
     >>> edge_res.load("tiny").labels[:3]
     ('yes', 'no', 'up')
     """
+    check_count("threads", threads, _MOST_THREADS)
     ensemble = read_ensemble(str(model))
     name = _GENERIC if device is None else device
     found, which = find_device(name)
     chosen = choose(ensemble, found, device is None, engine, mode, threads)
-    for sentence in filter(None, (*left_out(devices_of_family(name)), which, stay_on(found.affinity), *chosen.told)):
+    for sentence in filter(None, (*left_out(devices_of_family(name)), which, stay_on(found.affinity), *chosen.notes)):
         say(sentence)
     models = ensemble.load(chosen.engine, chosen.mode, chosen.threads)
     for bundle, one in zip(ensemble.bundles, models, strict=True):
         prove(bundle, one)
     return Model(ensemble, tuple(models), chosen.threads)
+
+
+def check_count(name: str, value: int | None, most: int) -> None:
+    """Raise a `ConfigError` for a value that is given and is not a whole number from 1 to `most`."""
+    if value is not None and (type(value) is not int or not 1 <= value <= most):
+        raise ConfigError(f"{name} is {value!r}, expected a whole number from 1 to {most}.")
 
 
 @dataclass(frozen=True)
@@ -238,7 +254,7 @@ class Chosen:
     engine: RunnerClass
     mode: str | None
     threads: int
-    told: Sequence[str]
+    notes: Sequence[str]
 
 
 def choose(
@@ -256,12 +272,14 @@ def choose(
     path = user_config()
     key = key_of(machine_name(), ensemble.bundles)
     saved = saved_settings(key) if follow and engine is None and path.is_file() else None
-    told = []
+    notes = []
     if saved is not None:
         try:
             found = f"settings from {path}: {saved.engine}, {saved.mode}, threads: {saved.threads}, measured here"
             return Chosen(load_engine(saved.engine), mode or saved.mode, threads or saved.threads, (found,))
         except EngineError as missing:
-            told.append(f"{missing} So the settings from {path} are not followed; run `edgeres profile --save` again.")
+            notes.append(
+                f"{missing} The settings saved in {path} are therefore not used; run `edgeres profile --save` again."
+            )
     loaded, instead = choose_engine(engine, device.engines)
-    return Chosen(loaded, mode, threads or device.threads, (*told, *([instead] if instead else [])))
+    return Chosen(loaded, mode, threads or device.threads, (*notes, *([instead] if instead else [])))

@@ -26,7 +26,7 @@ def start_recording(
     decide: DecideParams,
     frames: bool,
 ) -> SessionRecorder:
-    """A sink that records these sources into a new file; `model` tells engine and mode. See `SessionRecorder`."""
+    """A sink that records these sources into a new file; `model` states engine and mode. See `SessionRecorder`."""
     header = Header(
         time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         edge_res=__version__,
@@ -50,13 +50,13 @@ def describe_bundle(bundle: Bundle) -> RecordedBundle:
 class Taps:
     """What is put around the models of a run: `recorder` records what they answer, a replay compares it.
 
-    `picked` says whether the model hears some channels only. `told` are sentences on how sessions are replayed.
+    `picked` is true if the model hears only some channels. `notes` are sentences on how sessions are replayed.
     """
 
     def __init__(
         self, bundles: Sequence[Bundle], decide: DecideParams, recorder: SessionRecorder | None, picked: bool
     ) -> None:
-        self.told: list[str] = []
+        self.notes: list[str] = []
         self._bundles = bundles
         self._decide = decide
         self._recorder = recorder
@@ -71,7 +71,7 @@ class Taps:
             return models
         session, why_not = source.session, incomparable(source, self._bundles, self._picked)
         if source.place == 0:
-            self.told += tell_session(session, self._decide, why_not)
+            self.notes += session_notes(session, self._decide, why_not)
         if why_not:
             return models
         replayed = [ReplayedModel(model, session, source.place, k) for k, model in enumerate(models)]
@@ -81,10 +81,10 @@ class Taps:
     def findings(self) -> Iterator[str]:
         """Sentences on what the replays found."""
         for session, models in self._compared.items():
-            yield from tell_replay(session.header, models)
+            yield from replay_findings(session.header, models)
 
 
-def tell_session(session: Session, decide: DecideParams, why_not: str) -> Iterator[str]:
+def session_notes(session: Session, decide: DecideParams, why_not: str) -> Iterator[str]:
     """Sentences on how a session will be replayed: what is cut off, and what is not as it was recorded."""
     if session.cut:
         yield session.cut
@@ -105,7 +105,7 @@ def incomparable(source: Replayed, bundles: Sequence[Bundle], picked: bool) -> s
     return "--channel changes what the model hears" if picked else ""
 
 
-def tell_replay(header: Header, models: Sequence[ReplayedModel]) -> Iterator[str]:
+def replay_findings(header: Header, models: Sequence[ReplayedModel]) -> Iterator[str]:
     """Sentences on what a replay found."""
     found = sum((model.compared for model in models), Compared())
     yield str(found)

@@ -13,14 +13,14 @@ from edge_res.errors import OutputError
 
 
 @contextmanager
-def writing() -> Iterator[None]:
-    """Around writing to stdout: a full disk raises `OutputError`; a reader that went away is not an error."""
+def writing(where: str = "stdout") -> Iterator[None]:
+    """Around writing to stdout or an open file: a full disk raises `OutputError`; a reader that went away does not."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"stdout cannot be written: {error.strerror}; make room, or write elsewhere.") from None
+        raise OutputError(f"{where} cannot be written: {error.strerror}; make room, or write elsewhere.") from None
 
 
 def replace_file(

@@ -98,8 +98,8 @@ def test_thresholds_are_replaced_by_label_and_for_all() -> None:
 @pytest.mark.parametrize(
     ("label", "value", "sentence"),
     [
-        ("maybe", 0.5, "'maybe', which is no label that fires; those are yes, no"),
-        ("_silence_", 0.5, "'_silence_', which is no label that fires"),
+        ("maybe", 0.5, "'maybe', which is not a label that can fire; use one of yes, no"),
+        ("_silence_", 0.5, "'_silence_', which is not a label that can fire"),
         ("yes", 0.0, "above 0 and at most 1"),
         ("yes", 1.5, "above 0 and at most 1"),
         ("yes", float("nan"), "above 0 and at most 1"),

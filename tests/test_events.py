@@ -92,6 +92,7 @@ def bext(day: bytes, clock: bytes, reference: int) -> bytes:
         (b"", b"", 0, None),
         (b"\xff" * 10, b"\xff" * 8, 0, None),
         (b"0001-01-01", b"00:00:00", 0, None),
+        (b"9999-12-31", b"23:59:59", 16000 * 86400, None),
     ],
 )
 def test_broadcast_wav_says_when_it_was_begun(
@@ -123,3 +124,14 @@ def test_a_capture_clock_takes_the_least_delay_and_follows_a_drift() -> None:
         now_s = 100.03 + i / 100 + (i - 2000) * 1e-5  # 0.1 % slow
         clock.came(10 * i)
     assert clock.captured_s(0) == pytest.approx(100.05, abs=0.003)
+
+
+@pytest.mark.parametrize("date", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "1900-01-01T00:00:00Z"])
+def test_a_year_that_cannot_be_is_unknown(tmp_path: Path, date: str) -> None:
+    samples, rate_hz = soundfile.read(DEMO, dtype="int16")
+    with soundfile.SoundFile(tmp_path / "a.flac", "w", rate_hz, 1) as file:
+        file.date = date
+        file.write(samples)
+    events = list(edge_res.listen(tmp_path / "a.flac"))
+    assert events
+    assert {event.time for event in events} == {None}

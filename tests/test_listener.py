@@ -259,3 +259,41 @@ def test_the_json_of_a_time_is_utc_to_the_millisecond(tmp_path: Path) -> None:
     assert first["time"].endswith("Z")
     assert len(first["time"]) == len("2026-03-01T11:00:01.960Z")
     assert json.dumps(first)
+
+
+def test_close_also_ends_an_iteration_that_is_held_and_closes_outputs(tmp_path: Path) -> None:
+    with edge_res.listen("demo:", to=f"jsonl:{tmp_path / 'a.jsonl'}") as listener:
+        events = iter(listener)
+        next(events)
+    with pytest.raises(StopIteration):
+        next(events)
+    assert [json.loads(line)["event"] for line in (tmp_path / "a.jsonl").read_text().splitlines()] == ["on", "off"]
+    with edge_res.listen("demo:", to=[f"jsonl:{tmp_path / 'b.jsonl'}"]) as listener:
+        pass  # never iterated over: an open file would be a ResourceWarning
+    assert (tmp_path / "b.jsonl").read_text() == ""
+
+
+def test_what_is_on_goes_off_in_an_output_when_another_fails(tmp_path: Path) -> None:
+    class Failing(Sink):
+        def emit(self, event: Event) -> None:
+            if event.event == "off":
+                raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        list(edge_res.listen("demo:", to=f"jsonl:{tmp_path / 'a.jsonl'}", sinks=[Kept(), Failing()]))
+    written = [json.loads(line)["event"] for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert written[0] == "on"
+
+
+def test_numbers_that_cannot_be_are_refused() -> None:
+    model = edge_res.load("tiny")
+    for wrong in (0, -1, 44100.5, float("nan"), True, "16000"):
+        with pytest.raises(ConfigError, match="rate_hz is"):
+            model.stream(rate_hz=wrong)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="rate_hz is"):
+            edge_res.listen("demo:", model=model, rate_hz=wrong)  # type: ignore[arg-type]
+    for wrong in (0, -1, 257, 1_000_000, "2"):
+        with pytest.raises(ConfigError, match="threads is"):
+            edge_res.load("tiny", threads=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="give them to `load`"):
+        edge_res.listen("demo:", model=model, engine="onnxruntime")

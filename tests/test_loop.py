@@ -242,7 +242,7 @@ def test_the_summary_tells_what_went_wrong() -> None:
     assert str(stats) == "0.0 s of audio, 0 hops, 0 events, 0 samples lost"
     stats.lost, stats.gaps = 160, 1
     for state in ("alarmed", "recovering", "healthy", "alarmed", "healthy", "recovering"):
-        stats.told(Health("mic:", state, "", 0.0))
+        stats.changed(Health("mic:", state, "", 0.0))
     assert str(stats) == (
         "0.0 s of audio, 0 hops, 0 events, 160 samples lost in 1 gap, interrupted 3 times, recovering at the end"
     )

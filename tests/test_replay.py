@@ -227,6 +227,8 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     assert edgeres("listen", "demo:", "--record", session).returncode == 0
     assert "a.edgerec is there already" in sentence(edgeres("listen", "demo:", "--record", session))
     session.with_name("b.edgerec").write_bytes(b"x")
-    assert "b.edgerec is no session of version 2" in sentence(edgeres("listen", session.with_name("b.edgerec")))
+    assert "b.edgerec is not a readable session of version 2" in sentence(
+        edgeres("listen", session.with_name("b.edgerec"))
+    )
     twice = edgeres("listen", session, "demo:")
     assert sentence(twice) == "The source demo: is named twice; name each once."

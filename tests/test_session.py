@@ -193,7 +193,7 @@ def test_what_no_writer_wrote_is_damaged_even_with_a_right_crc(
 def test_what_is_no_session_is_refused(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "a.edgerec"
     path.write_bytes(line)
-    with pytest.raises(SourceError, match=r"a\.edgerec is no session of version 2 that can be read; record it with"):
+    with pytest.raises(SourceError, match=r"a\.edgerec is not a readable session of version 2; record it with"):
         Session(str(path))
 
 
@@ -211,7 +211,7 @@ def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
 def test_a_session_says_its_rate_and_channels_itself(tmp_path: Path) -> None:
     path = tmp_path / "a.edgerec"
     write(path, ITEMS)
-    with pytest.raises(ConfigError, match=r"a\.edgerec says itself that mic: has 16000 Hz, and --rate says 8000"):
+    with pytest.raises(ConfigError, match=r"a\.edgerec states that mic: has 16000 Hz, and --rate says 8000"):
         open_source(str(path), Wanted(16000, None, 0.08, given_rate_hz=8000))
     with pytest.raises(SignalError, match="5005 has 3 channels, but the model expects 1; pick some"):
         open_session(str(path), Wanted(16000, 1, 0.08))

@@ -137,3 +137,35 @@ def test_what_a_model_states(model: edge_res.Model) -> None:
     assert model.hop_s == pytest.approx(0.08)
     assert set(model.thresholds) == set(model.labels) - set(manifest.background)
     assert model.name == "default"
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 48000])
+def test_a_stream_goes_on_after_it_was_finished(model: edge_res.Model, demo: Samples, rate_hz: int) -> None:
+    stream = model.stream(rate_hz=rate_hz)
+    samples = np.repeat(demo[: 4 * 16000], rate_hz // 16000, axis=0)
+    first = hear(stream, samples)
+    assert first
+    assert not stream.finish()
+    assert not stream.gap(10)
+    second = hear(stream, samples)
+    assert [event.label for event in second] == [event.label for event in first]
+    assert not {event.id for event in first} & {event.id for event in second}
+
+
+def test_streams_without_times_have_ids_of_their_own(model: edge_res.Model, demo: Samples) -> None:
+    ids = [{event.id for event in hear(model.stream(), demo[: 4 * 16000])} for _ in range(2)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+
+
+def test_samples_of_another_byte_order_are_the_same(model: edge_res.Model, demo: Samples) -> None:
+    part = demo[: 4 * 16000]
+    expected = plain(hear(model.stream(), part))
+    assert plain(hear(model.stream(), part.astype(">f4"))) == expected
+    assert plain(hear(model.stream(), np.rint(part * 32768).astype(">i2"))) == expected
+
+
+@pytest.mark.parametrize("lost", [-1, 0.5, float("nan")])
+def test_a_gap_of_no_whole_number_is_refused(model: edge_res.Model, lost: float) -> None:
+    with pytest.raises(SignalError, match="cannot be missing"):
+        model.stream().gap(lost)  # type: ignore[arg-type]

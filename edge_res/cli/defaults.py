@@ -48,7 +48,7 @@ class Defaults:
             where = f"{self.path}: [{command.name}] {key}"
             parameter = known.get(key.replace("_", "-"))
             if parameter is None:
-                raise ConfigError(f"{where} is not an option of this command; known are {', '.join(sorted(known))}.")
+                raise ConfigError(f"{where} is not an option of this command; use one of {', '.join(sorted(known))}.")
             name = str(parameter.name)
             checked[name] = fitted(_in_toml(hints[name]), value, where)
             try:
@@ -73,7 +73,7 @@ def read_defaults(given: Path | None, commands: Collection[str]) -> Defaults | N
         if not isinstance(table, Mapping):
             raise ConfigError(f"{path}: {name} stands outside of a table; move it below its command, such as [listen].")
         if name not in commands:
-            raise ConfigError(f"{path}: [{name}] is not a command; known are {', '.join(commands)}.")
+            raise ConfigError(f"{path}: [{name}] is not a command; use one of {', '.join(commands)}.")
     return Defaults(path, tables, found=given is None)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_res.commands.options import Bundles, Data, Engine, EngineThreads, Json, Mode, Sets
-from edge_res.telling import say
+from edge_res.telling import plain, say
 from edge_res.writing import writing
 
 
@@ -64,14 +64,14 @@ def evaluate(
 def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels: tuple[str, ...]) -> None:
     """The figures for a person."""
     for sentence in told["left_out"]:
-        console.print(f"left out: {sentence}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"left out: {plain(sentence)}", highlight=False, markup=False, soft_wrap=True)
     if "stream" in metrics:
         console.print(sentence_on(metrics["stream"]), highlight=False, markup=False, soft_wrap=True)
     if not metrics["n"]:
         return
     low, high = metrics["interval"]
     console.print(
-        Text(f"{told['model']}, int8 {told['mode']} on {told['engine']}: accuracy ")
+        Text(f"{plain(told['model'])}, int8 {told['mode']} on {told['engine']}: accuracy ")
         + Text(f"{metrics['accuracy']:.1%}", style="bold")
         + Text(f" ({low:.1%} to {high:.1%}), n = {metrics['n']}"),
         highlight=False,
@@ -86,15 +86,15 @@ def show(console: Console, told: dict[str, Any], metrics: dict[str, Any], labels
         others = sorted((j for j in range(len(labels)) if j != i and row[j]), key=lambda j: -row[j])
         taken = ", ".join(f"{labels[j]} {row[j]}" for j in others[:4])
         table.add_row(
-            Text(label), str(metrics["per_label_n"][label]), f"{metrics['per_label'][label]:.1%}",
-            f"{low:.1%} to {high:.1%}", Text(taken),
+            Text(plain(label)), str(metrics["per_label_n"][label]), f"{metrics['per_label'][label]:.1%}",
+            f"{low:.1%} to {high:.1%}", Text(plain(taken)),
         )  # fmt: skip
     console.print(table, highlight=False)
     groups = metrics.get("per_group", {})
     if len(groups) > 1:
         shares = sorted(groups.items(), key=lambda item: item[1]["accuracy"])
         text = ", ".join(f"{name} {one['accuracy']:.0%} of {one['n']}" for name, one in shares[:5])
-        console.print(f"{len(groups)} groups, the worst: {text}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{len(groups)} groups, the worst: {plain(text)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def sentence_on(stream: dict[str, Any]) -> str:

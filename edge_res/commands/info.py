@@ -14,6 +14,7 @@ from rich.text import Text
 
 from edge_res.commands.options import Bundle as BundleArgument
 from edge_res.commands.options import Json
+from edge_res.telling import plain
 from edge_res.writing import writing
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def info(*, model: BundleArgument = "default", as_json: Json = False) -> None:
         return
     rows = Table(show_header=False, box=None, padding=(0, 2))
     for name, text in sentences(bundle).items():
-        rows.add_row(Text(name, style="bold"), Text(text))
+        rows.add_row(Text(name, style="bold"), Text(plain(text)))
     with writing():
         Console().print(rows)
 

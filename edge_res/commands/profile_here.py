@@ -135,7 +135,7 @@ def tasks_of(options: ProfileOptions, bundles: Sequence[Bundle]) -> list[Task]:
     """What to measure; by default all installed engines, both modes, and one, two and four threads."""
     for mode in options.modes:
         if mode not in MODES:
-            raise ConfigError(f"There is no mode {mode!r}; known are {', '.join(MODES)}.")
+            raise ConfigError(f"There is no mode {mode!r}; use one of {', '.join(MODES)}.")
     engines = list(dict.fromkeys(options.engines))
     for engine in engines:
         load_engine(engine)  # a named one must be there

@@ -43,7 +43,7 @@ def evaluate(
     """What the chains, an ensemble if several, make of a data set's clips.
 
     With `unseen`, only clips of the groups that validated the models count. Returns the figures of `metrics.measure`,
-    each clip with its scores, and sentences on what was left out; where there are long recordings, the figures of
+    each clip with its scores, and sentences on what was left out; if there are long recordings, the figures of
     `streams.evaluate_streams` are the item `stream`. `tell` is called with the files done and their number.
     """
     manifest = merged([chain.manifest for chain in chains])
@@ -78,7 +78,9 @@ def evaluate(
     stream, errors = evaluate_streams(chains, manifest, long, lambda done: tell(len(wanted) + done, total))
     left_out += summarize_left_out([*unusable, *(LeftOut(error.path, error.why) for error in errors)])
     if not judged and not stream["recordings"]:
-        raise DataError(f"There are no clips in {data} that {manifest.name} can be judged by: {'; '.join(left_out)}.")
+        raise DataError(
+            f"There are no clips in {data} that {manifest.name} can be evaluated on: {'; '.join(left_out)}."
+        )
     found = np.array([one.scores.argmax() for one in judged], int)
     targets = np.array([one.target for one in judged], int)
     groups = [one.entry.group for one in judged]
@@ -87,7 +89,7 @@ def evaluate(
 
 
 def known_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[Entry], list[str]]:
-    """The entries whose labels the model tells apart; other labels are `_unknown_` where it has that."""
+    """The entries whose labels the model knows; other labels become `_unknown_` if it has that."""
     left_out = []
     wanted = []
     for label, count in sorted(Counter(entry.label for entry in entries).items()):
@@ -98,18 +100,18 @@ def known_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[En
         elif UNKNOWN in manifest.labels:
             wanted += [replace(entry, label=UNKNOWN) for entry in entries if entry.label == label]
         else:
-            left_out.append(f"{count} recordings labelled {label}, which is no label of {manifest.name}")
+            left_out.append(f"{count} recordings labelled {label}, which is not a label of {manifest.name}")
     return wanted, left_out
 
 
 def unseen_entries(entries: Sequence[Entry], manifest: Manifest) -> tuple[list[Entry], str]:
     """The entries of the groups that a model's training kept for validation, and how many others there are.
 
-    Clips of `_silence_` are none of them: they are mostly cut from recordings of noise, which are split by time.
+    Clips of `_silence_` are not among them: they are mostly cut from recordings of noise, which are split by time.
     """
     settings = settings_of(manifest)
     if "splits" not in settings:
-        raise DataError(f"{manifest.name} does not say which groups it was trained on; judge it without --unseen.")
+        raise DataError(f"{manifest.name} does not state which groups it was trained on; evaluate it without --unseen.")
     splits: Splits = from_mapping(Splits, settings["splits"], f"The bundle {manifest.name}")
     kept = [
         entry
@@ -153,7 +155,7 @@ def padding_of(manifest: Manifest) -> str:
 
 
 def settings_of(manifest: Manifest) -> dict[str, Any]:
-    """The settings of the model's training; empty where it says none."""
+    """The settings of the model's training; empty if it states none."""
     settings = manifest.training.get("settings", {})
     return settings if isinstance(settings, dict) else {}
 
@@ -177,7 +179,7 @@ def placed(manifest: Manifest, samples: Samples, window: int) -> Samples:
 
 
 def quietest(samples: Samples, count: int) -> Samples:
-    """The `count` samples in a row with the least power, or all where there are fewer."""
+    """The `count` samples in a row with the least power, or all if there are fewer."""
     power = np.concatenate([[0.0], np.square(samples, dtype=np.float64).mean(1).cumsum()])
     count = max(1, min(count, len(samples)))
     at = int((power[count:] - power[:-count]).argmin())

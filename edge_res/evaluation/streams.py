@@ -25,7 +25,7 @@ _AT_ONCE = 12  # hops that a recording is read in
 
 
 def long_recordings(entries: Sequence[Entry]) -> dict[Path, list[Entry]]:
-    """The files of which rows name parts, each with its rows, and those labelled `noise`, in which there is no word."""
+    """The files of which rows name parts, each with its rows, and those labelled `noise`, which contain no word."""
     found: dict[Path, list[Entry]] = defaultdict(list)
     for entry in entries:
         if entry.end_s is not None:
@@ -38,7 +38,7 @@ def long_recordings(entries: Sequence[Entry]) -> dict[Path, list[Entry]]:
 def evaluate_streams(
     chains: Sequence[Chain], manifest: Manifest, recordings: Mapping[Path, Sequence[Entry]], tell: Callable[[int], None]
 ) -> tuple[dict[str, Any], list[UnusableError]]:
-    """What the chains, an ensemble if several, tell of recordings, and the files that cannot be used.
+    """What the chains, an ensemble if several, hear in recordings, and the files that cannot be used.
 
     A word is missed when nothing switches on with its label from its beginning to a second after its end. What switches
     on where no word of its label is, is a false accept.

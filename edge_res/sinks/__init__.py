@@ -67,7 +67,7 @@ def open_sink(address: str) -> Sink:
 
     scheme, colon, _ = address.partition(":")
     if scheme + colon not in SINKS or not colon:
-        raise ConfigError(f"There is no kind of output for {masked(address)!r}; known are {', '.join(SINKS)}.")
+        raise ConfigError(f"There is no kind of output for {masked(address)!r}; use one of {', '.join(SINKS)}.")
     module, _, name = SINKS[scheme + colon].partition(":")
     sink_class: SinkClass = getattr(importlib.import_module(module), name)
     return Queued(sink_class(address), masked(address))

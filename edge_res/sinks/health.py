@@ -1,4 +1,4 @@
-"""How the sources are: told on stderr as it changes, and each second in a file and to systemd."""
+"""The health of the sources: logged as it changes, and reported each second in a file and to systemd."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class HealthReport(Sink):
     """A sink: states on stderr, `path` and systemd each second. It is the loop that calls it: one that hangs is silent.
 
     The file is one JSON object, replaced as a whole. One that cannot be written is refused at the start; later it is
-    told, once, and tried again each second: listening goes on, and the old time in the file says the rest. systemd
-    (sd_notify(3), where `NOTIFY_SOCKET` is set) is told READY when samples come and each source has begun, or
+    reported once and tried again each second; listening continues, and the file keeps its old time. systemd
+    (sd_notify(3), where `NOTIFY_SOCKET` is set) gets READY when samples come and each source has begun, or
     is known not to be healthy, WATCHDOG and STATUS each second and STOPPING at the end.
     """
 
@@ -103,7 +103,7 @@ class HealthReport(Sink):
     def health(self, health: Health) -> None:
         seen = self._seen[health.source]
         seen.state, seen.reason = health.state, health.reason
-        # Where one source is all there is, its end is that of the program, which says the same.
+        # If there is only one source, its end is that of the program, which reports it.
         if health.state not in ("failed", "ended") or len(self._seen) > 1:
             reason = f": {health.reason}" if health.reason else ""
             level = logging.INFO if health.state in ("healthy", "ended") else logging.WARNING
@@ -119,8 +119,8 @@ class HealthReport(Sink):
         self._reported_s = now_s
         notify(f"WATCHDOG=1\nSTATUS={self._status()}")
         if self._path is not None:
-            told = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-            body = {"time": told, "pid": os.getpid(), "sources": [s.report(now_s) for s in self._seen.values()]}
+            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+            body = {"time": now, "pid": os.getpid(), "sources": [s.report(now_s) for s in self._seen.values()]}
             self._replace(self._path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
         for seen in self._seen.values():
             seen.peak = 0.0
@@ -138,9 +138,9 @@ class HealthReport(Sink):
             self._written, self._told = True, False
 
     def _status(self) -> str:
-        told = (
+        states = (
             f"{seen.source.name} {seen.state}, {seen.stats.audio_s if seen.stats else 0:.0f} s, "
             f"{seen.stats.lost if seen.stats else 0} samples lost"
             for seen in self._seen.values()
         )
-        return "; ".join(told).replace("\n", " ")
+        return "; ".join(states).replace("\n", " ")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,8 +27,11 @@ class JsonLines(Sink):
     With `all_scores` each hop's scores as well, so that they read back exactly.
     """
 
-    def __init__(self, out: TextIO, all_scores: bool) -> None:
+    def __init__(self, out: TextIO, all_scores: bool, where: str = "stdout") -> None:
         self._out = out
+        self._where = where
+        # A stream of another encoding would escape what it lacks, and not as JSON does.
+        self._ascii = (out.encoding or "").lower().replace("-", "") != "utf8"
         self._all_scores = all_scores
         self._labels: tuple[str, ...] = ()
         self._rates_hz: dict[str, int] = {}
@@ -52,12 +57,13 @@ class JsonLines(Sink):
         self._print({"event": "gap", **asdict(gap)})
 
     def finish(self) -> None:
-        with writing():
+        with writing(self._where):
             self._out.flush()
 
     def _print(self, body: dict[str, Any]) -> None:
-        with writing():
-            print(json.dumps({**body, "version": VERSION}, ensure_ascii=False), file=self._out, flush=True)
+        line = json.dumps({**body, "version": VERSION}, ensure_ascii=self._ascii)
+        with writing(self._where):
+            print(line, file=self._out, flush=True)
 
 
 class JsonLinesFile(JsonLines):
@@ -68,14 +74,33 @@ class JsonLinesFile(JsonLines):
         if not path:
             raise ConfigError(f"{address} names no file; give one as in jsonl:events.jsonl.")
         try:
-            file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 (closed by `finish`)
+            file = _append_to(path)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             why = getattr(error, "strerror", error)
             raise OutputError(f"{path} cannot be written: {why}; name another file.") from None
-        super().__init__(file, all_scores=False)
+        super().__init__(file, all_scores=False, where=path)
 
     def finish(self) -> None:
         self._out.close()
+
+
+def _append_to(path: str) -> TextIO:
+    """Open a file to append lines to; a pipe that nobody reads is an error, and a line that was cut off is ended."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o666)
+    os.set_blocking(descriptor, True)
+    file = open(descriptor, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115, PTH123
+    if stat.S_ISREG(os.fstat(descriptor).st_mode) and not _ends_a_line(path):
+        file.write("\n")
+    return file
+
+
+def _ends_a_line(path: str) -> bool:
+    with Path(path).open("rb") as written:
+        if written.seek(0, os.SEEK_END) == 0:
+            return True
+        written.seek(-1, os.SEEK_END)
+        return written.read(1) == b"\n"
 
 
 def event_body(event: Event) -> dict[str, Any]:

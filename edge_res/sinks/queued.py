@@ -31,7 +31,8 @@ class Queued(Sink):
         self._name = name
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(limit)
         self._thread = threading.Thread(target=self._work, name=f"output {name}", daemon=True)
-        self._behind = self._failing = False
+        self._behind = self._finished = False
+        self._failure = ""  # the last one
         self._takes_blocks = type(sink).block is not Sink.block
         self._takes_hops = type(sink).hop is not Sink.hop
 
@@ -59,7 +60,11 @@ class Queued(Sink):
         self._put(lambda: self._sink.health(health))
 
     def finish(self) -> None:
-        if not self._thread.is_alive():
+        if self._finished:
+            return
+        self._finished = True
+        if not self._thread.is_alive():  # it was never started
+            self._does(self._sink.finish)
             return
         try:
             self._queue.put(None, timeout=_PATIENCE_S)
@@ -83,16 +88,15 @@ class Queued(Sink):
 
     def _work(self) -> None:
         while (work := self._queue.get()) is not None:
-            self._failing = not self._does(work)
+            self._does(work)
         self._does(self._sink.finish)
 
-    def _does(self, work: Callable[[], None]) -> bool:
-        """Whether the sink could; a failure that follows another is not reported again."""
+    def _does(self, work: Callable[[], None]) -> None:
+        """Let the sink do it; the same failure as the last one is not reported again."""
         try:
             work()
         except Exception as error:
             self.failed += 1
-            if not self._failing:
-                LOGGER.warning("%s failed: %s", self._name, error)
-            return False
-        return True
+            if str(error) != self._failure:
+                LOGGER.warning("%s failed: %s", self._name, str(error).removesuffix("."))
+            self._failure = str(error)

@@ -29,12 +29,12 @@ from edge_res.stats import Stats
 class SessionWriter:
     """Appends records to a new file, from when it is opened.
 
-    Once the file cannot be written, `failure` is the sentence that says so, and nothing is written any more: what was
+    Once the file cannot be written, `failure` is the sentence that reports it, and nothing more is written: what was
     before stays, in whole records.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
-        """Raises `ConfigError` where there is such a file, or its name would not tell that it is a session."""
+        """Raises `ConfigError` if the file exists, or if its name does not end in .edgerec."""
         self.path = path
         self.failure = ""
         self._header = header
@@ -125,10 +125,10 @@ class SessionRecorder(Sink):
                 logging.getLogger("edge_res").warning("%s", self.writer.failure)
 
     def health(self, health: Health) -> None:
-        if health.state == "ended":  # the session's end says it, and a replay will
+        if health.state == "ended":  # the end of the session states it, and a replay will report it
             return
-        told = {"state": health.state, "reason": health.reason, "at_s": health.at_s}
-        self.writer.add(b"H", json.dumps(told).encode(), self._places[health.source])
+        body = {"state": health.state, "reason": health.reason, "at_s": health.at_s}
+        self.writer.add(b"H", json.dumps(body).encode(), self._places[health.source])
 
     def finish(self) -> None:
         self.writer.close()

@@ -19,6 +19,7 @@ from edge_res.signal.level import FLOOR_DB, decibels
 from edge_res.sinks import Sink
 from edge_res.sources import Source
 from edge_res.stats import Stats
+from edge_res.telling import plain
 from edge_res.writing import writing
 
 _REFRESH_S = 0.1
@@ -48,8 +49,10 @@ class Lines(Sink):
 
     def hop(self, block: Block, scores: Scores, stats: Stats) -> None:
         if self._all_scores:
-            values = "  ".join(f"{name} {value:.3f}" for name, value in zip(self._labels, scores.values, strict=True))
-            tag = f"  {block.source}" if self._several else ""
+            values = "  ".join(
+                f"{plain(name)} {value:.3f}" for name, value in zip(self._labels, scores.values, strict=True)
+            )
+            tag = f"  {plain(block.source)}" if self._several else ""
             self._print(Text(f"{scores.at_s:9.2f} s  {values}{tag}"))
 
     def emit(self, event: Event) -> None:
@@ -80,7 +83,7 @@ class LiveTable(Sink):
     """Level, top scores, hop time and losses of each source, redrawn ten times a second below the events."""
 
     def __init__(self, console: Console) -> None:
-        shares_screen = sys.stderr is not None and sys.stderr.isatty()  # else what is said there is not for here
+        shares_screen = sys.stderr is not None and sys.stderr.isatty()  # otherwise stderr does not disturb the display
         self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stderr=shares_screen)
         self._labels: tuple[str, ...] = ()
         self._window_s = 0.0
@@ -150,9 +153,9 @@ class LiveTable(Sink):
         else:
             for i in np.argsort(row.scores.values)[::-1][:top]:
                 value = float(row.scores.values[i])
-                rows.add_row(Text(self._labels[i]), bar(value, "cyan"), f"{value:.2f}")
+                rows.add_row(Text(plain(self._labels[i])), bar(value, "cyan"), f"{value:.2f}")
         state = Text(
-            f"{row.source.name}  {row.state + '  ' if row.state != 'healthy' else ''}{stats.audio_s:.1f} s  "
+            f"{plain(row.source.name)}  {row.state + '  ' if row.state != 'healthy' else ''}{stats.audio_s:.1f} s  "
             f"hop {stats.last_hop_us:.0f} µs, p99 {stats.percentile_us(99):.0f} µs  lost {stats.lost}",
             style="red" if stats.lost or row.state not in ("healthy", "ended") else "dim",
         )
@@ -167,17 +170,17 @@ def bar(share: float, colour: str) -> Text:
 
 def describe(event: Event, tag: str) -> Text:
     """An event as a line, behind it the source where `tag` names it; times in seconds since the source's beginning."""
-    end = f"  {tag}" if tag else ""
+    end = f"  {plain(tag)}" if tag else ""
     if event.event == "on":
-        return Text(f"{event.start_s:9.2f} s  {event.label}  {event.score:.2f}{end}", style="bold green")
-    return Text(f"{event.end_s or 0.0:9.2f} s  {event.label} off{end}", style="dim")
+        return Text(f"{event.start_s:9.2f} s  {plain(event.label)}  {event.score:.2f}{end}", style="bold green")
+    return Text(f"{event.end_s or 0.0:9.2f} s  {plain(event.label)} off{end}", style="dim")
 
 
 def describe_beginning(block: Block, at_s: float, tag: str) -> Text:
-    end = f"  {tag}" if tag else ""
-    return Text(f"{at_s:9.2f} s  {block.begins}{end}", style="blue")
+    end = f"  {plain(tag)}" if tag else ""
+    return Text(f"{at_s:9.2f} s  {plain(block.begins)}{end}", style="blue")
 
 
 def describe_gap(gap: Gap, tag: str) -> Text:
-    end = f"  {tag}" if tag else ""
+    end = f"  {plain(tag)}" if tag else ""
     return Text(f"{gap.at_s:9.2f} s  {gap.lost} samples lost ({gap.gap_s:.3f} s){end}", style="bold red")

@@ -1,15 +1,14 @@
 """Sources of blocks, selected by scheme or file suffix.
 
 A source is opened by its constructor, as a file is by `open`, so that its rate and channels are known and mistakes are
-told at once. Entering it starts it, leaving it closes it.
+reported at once. Entering it starts it, leaving it closes it.
 
-Live ones: `mic/`, `serial_line/`, `udp/`, `mqtt/`, `iio/` and `pcm`, stdin. Recordings: `files` (`containers`),
-`arrays`, `playlist`, `session` (a replay) and `demo`. Around any of them: `picked` channels, `paced`, `loop`, and
-`merging` for several at once.
+Live sources: `mic/`, `serial_line/`, `udp/`, `mqtt/`, `iio/` and `pcm`, stdin. Recordings: `files` (with `containers`),
+`arrays`, `playlist`, `replay` (of a session) and `demo`. `adapters` change any of them: some channels, a recording's
+own pace, a recording repeated. `merging` makes several into one.
 
-Shared by live ones: `watchdog`, the states; by sensors: `address` and `declared`, what the user says; `framing`,
-`reorder`, `sequence` and `rate`, what is missing; `feed`, from their thread to the loop. `access` and `holders` say who
-may open a device and who has it.
+Live sources share `watchdog`, the states, and `clock`, the time of capture; sensors share `sensor`, `framing`,
+`reorder` and `sequence`, which find what is missing, and `feed`, which passes samples from their thread to the loop.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ class SourceClass(Protocol):
 
 
 def refuse_pcm_format(text: str, want: Wanted) -> None:
-    """Raise a `ConfigError` where a format of samples is given for a source that says it itself."""
+    """Raise a `ConfigError` if a sample format is given for a source that states its own."""
     if want.pcm_format is not None and text != "-":
         raise ConfigError(
             f"--pcm-format is for raw PCM on stdin, the source -, and this is {masked(text)}; leave it out."
@@ -131,5 +130,5 @@ def kind_of(text: str) -> str:
         return scheme + colon
     kind = "FOLDER" if text and os.path.isdir(text) else Path(text).suffix.lower()  # noqa: PTH112 (a NUL in it)
     if kind not in SOURCES:
-        raise ConfigError(f"There is no kind of source for {masked(text)!r}; known are {', '.join(SOURCES)}.")
+        raise ConfigError(f"There is no kind of source for {masked(text)!r}; use one of {', '.join(SOURCES)}.")
     return kind

@@ -112,18 +112,18 @@ def can_loop(text: str) -> bool:
 
 
 def can_be_paced(text: str) -> bool:
-    """Whether a source has no pace of its own, or may have none, as what is piped in."""
+    """Whether a source has no pace of its own, or may have none, such as a pipe."""
     return can_loop(text) or kind_of(text) in ("-", SUFFIX)
 
 
 @contextmanager
-def said_once() -> Iterator[None]:
-    """What is wrong with a recording is said as often as it is opened: in here, the first time only."""
-    said: set[str] = set()
+def warned_once() -> Iterator[None]:
+    """Log each warning about a recording only once, however often it is opened."""
+    logged: set[str] = set()
 
     def is_new(record: logging.LogRecord) -> bool:
-        new = (sentence := record.getMessage()) not in said
-        said.add(sentence)
+        new = (sentence := record.getMessage()) not in logged
+        logged.add(sentence)
         return new
 
     logger = logging.getLogger("edge_res")
@@ -135,9 +135,9 @@ def said_once() -> Iterator[None]:
 
 
 class Loop:
-    """Plays the recording that `open_again` opens for ever, opened anew each time; positions go on.
+    """Plays the recording that `open_again` opens, again and again; positions continue.
 
-    Each time but the first begins a recording: the model starts anew. Raises `SourceError` where the recording has
+    Each repetition begins a recording, so the model starts over. Raises `SourceError` if the recording has
     become another, and what opening and playing it raise.
     """
 

@@ -42,10 +42,10 @@ class CaptureClock:
             self._now_s = delay_s
 
     def captured_s(self, at: int) -> float:
-        """When sample `at` was captured, on the monotonic clock; infinite where none has come yet."""
+        """When sample `at` was captured, on the monotonic clock; infinite if none has come yet."""
         return min(self._before_s, self._now_s) + at / self._rate_hz
 
     def time_us(self, at: int) -> int | None:
-        """The same in microseconds of Unix time; None where none has come yet."""
+        """The same in microseconds of Unix time; None if none has come yet."""
         captured_s = self.captured_s(at)
         return None if captured_s == inf else wall_us(captured_s)

@@ -16,6 +16,7 @@ _STREAMED = 0x7FFFF000  # declared by writers to a pipe, who cannot know the len
 _FORMAT = struct.Struct("<H10xH")  # of a WAV file: format tag, bytes of a sample
 _MOST = 0xFFFFFFF0  # the largest length that a header can declare
 _BEXT = struct.Struct("<320x10s8sQ")  # OriginationDate, OriginationTime, TimeReference (samples since midnight)
+_END_OF_TIME_S = 4102444800  # the year 2100
 _PAGE = 65307  # bytes in the longest OGG page (RFC 3533, section 6)
 _PAGE_HEAD = 27  # bytes before the segment table
 _FIRST, _LAST = 2, 4  # the flags of the first and the last page of a stream
@@ -88,16 +89,14 @@ def stated_start_us(path: str, date: str, rate_hz: int) -> int | None:
     its origination time. Others may have a title `date` (in WAV `ICRD`), which counts where it is a whole ISO 8601 date
     and time. Without a time zone it is local time.
     """
-    start = _bext_start(path, rate_hz)
-    if start is None and re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", date):
-        try:
-            start = datetime.fromisoformat(date.strip().replace("Z", "+00:00"))
-        except ValueError:
-            return None
     try:
-        return None if start is None else round(1e6 * start.timestamp())
-    except (OverflowError, OSError, ValueError):  # a year before all clocks
+        start = _bext_start(path, rate_hz)
+        if start is None and re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", date):
+            start = datetime.fromisoformat(date.strip().replace("Z", "+00:00"))
+        start_s = None if start is None else start.timestamp()
+    except (OverflowError, OSError, ValueError):  # not a date, or one before or after all clocks
         return None
+    return round(1e6 * start_s) if start_s is not None and 0 <= start_s < _END_OF_TIME_S else None
 
 
 def _bext_start(path: str, rate_hz: int) -> datetime | None:

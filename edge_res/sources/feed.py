@@ -28,7 +28,8 @@ class Feed:
 
     The thread runs the `work` that `start` is given until `stopping` is set; an error that it raises is raised by the
     iteration, behind the samples that came before it. Without samples for `alarm_s` the source is alarmed; while `lost`
-    says why there can be none, it recovers; `give_up_s` after the last sample iteration raises `SourceError`.
+    gives a reason why none can come, it is recovering; `give_up_s` after the last sample, iteration raises
+    `SourceError`.
     """
 
     def __init__(
@@ -86,15 +87,15 @@ class Feed:
         What `read` raises is why it does not open, a `SourceError` or `ConfigError`, which is told where that is more
         than being away; or it is another `OSError`, of a device that is gone: `gone` is called, to close it.
         """
-        told = ""
+        logged = ""
         while not self.stopping.is_set():
             try:
                 read()
             except (SourceError, ConfigError) as error:
                 reason = str(error)
-                if reason != told and not reason.startswith("There is no "):
+                if reason != logged and not reason.startswith("There is no "):
                     logging.getLogger("edge_res").warning("%s", reason)
-                told = reason
+                logged = reason
                 self.trouble(reason.rstrip("."))
             except OSError as error:
                 gone()

@@ -18,19 +18,19 @@ from edge_res.sources.checks import check_any, check_channels, check_finite, che
 from edge_res.sources.containers import breaks_off, goes_on, stated_start_us, wav_data, with_length
 
 SoundFileError = soundfile.LibsndfileError  # what opening and reading raise of a file that is damaged or no sound
-_UNKNOWN = 1 << 48  # libsndfile's count of a FLAC stream that does not tell its length is far beyond
+_UNKNOWN = 1 << 48  # libsndfile's count for a FLAC stream of unknown length is far beyond this
 _PIECE = 1 << 16  # samples of such a stream that are read at once
 
 
 def open_sound(path: str) -> soundfile.SoundFile:
-    """Open a recording and say where it tells less or more than it holds; all that is there is read."""
+    """Open a recording, and warn if its header declares less or more than it holds; all that is there is read."""
     warn = logging.getLogger("edge_res").warning
     data = wav_data(path)
     if data and data.rest:
         warn("%s ends inside a sample: the last %d of its %d bytes are ignored.", path, data.rest, data.sample)
     if data and data.untold:
         warn(
-            "%s does not tell its length: its recorder was killed, or wrote to a pipe; its %d bytes of whole "
+            "%s does not state its length: its recorder was killed, or wrote to a pipe; its %d bytes of whole "
             "samples are played.",
             path,
             data.held - data.rest,
@@ -51,7 +51,7 @@ def open_sound(path: str) -> soundfile.SoundFile:
 
 
 def read_sound(path: str, part: Callable[[int, int], tuple[int, int]] | None = None) -> tuple[Samples, int]:
-    """A recording whole, float32 `(samples, channels)`, and its rate in Hz; where it tells less than it holds, all.
+    """A whole recording, float32 `(samples, channels)`, and its rate in Hz, even if its header declares less.
 
     `part` is given the number of samples and the rate, and returns the first and one past the last that are wanted.
     Raises `SoundFileError`, and what `part` raises.
@@ -84,9 +84,9 @@ class AudioFile:
 
     A WAV or OGG file that breaks off is played to where it does, with a warning; so is a WAV file whose header does not
     tell its length, and the first of several OGG streams in one file. Of a FLAC file without a length, as a pipe gives,
-    an early end cannot be told from the end.
+    an early end cannot be recognised.
 
-    Raises `SourceError` for what is no readable audio file and for a FLAC file that breaks off, `SignalError` for
+    Raises `SourceError` for an unreadable file and for a FLAC file that breaks off, `SignalError` for
     samples that the model cannot listen to.
     """
 
@@ -96,8 +96,7 @@ class AudioFile:
             self._file = open_sound(path)
         except SoundFileError as error:
             raise SourceError(
-                f"{path} is no audio file that can be read ({error.error_string.strip(' .')}); "
-                "give a WAV, FLAC or OGG file."
+                f"{path} is not a readable audio file ({error.error_string.strip(' .')}); give a WAV, FLAC or OGG file."
             ) from None
         self.name = name or path
         self.unit = ""
@@ -105,7 +104,7 @@ class AudioFile:
         self.channels = int(self._file.channels)
         if want.given_rate_hz not in (None, self.rate_hz):
             raise ConfigError(
-                f"{self.name} says itself that it has {self.rate_hz} Hz, and --rate says {want.given_rate_hz}; "
+                f"{self.name} states that it has {self.rate_hz} Hz, and --rate says {want.given_rate_hz}; "
                 "leave --rate out."
             )
         self._start_us = stated_start_us(path, str(self._file.copy_metadata().get("date", "")), self.rate_hz)
@@ -138,11 +137,11 @@ def _pieces(file: soundfile.SoundFile, buffer: Samples, name: str) -> Iterator[S
     while length is None or at < length:
         if length is None:
             buffer.fill(np.nan)
-        left = None if length is None else length - at  # what lies behind, such as titles, is no sample
+        left = None if length is None else length - at  # what follows, such as titles, is not a sample
         try:
             samples = file.read(out=buffer[:left])
         except SoundFileError:
-            # At the end of a stream of unknown length what was read is there, but its number is not told.
+            # At the end of a stream of unknown length what was read is there, but not its number.
             samples = buffer[: 0 if length is not None else int(np.isfinite(buffer[:, 0]).sum())]
         if len(samples) == 0:
             if length is None:

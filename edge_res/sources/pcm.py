@@ -22,7 +22,7 @@ from edge_res.sources.sensor import RateWatch
 from edge_res.sources.watchdog import Watchdog
 
 ALARM_S = 2.0  # without a byte
-_PAUSE_S = 1.0  # without one: then nothing is told of its rate
+_PAUSE_S = 1.0  # without one: then its rate is not judged
 _TOLERANCE = 0.05  # a player keeps time less well than a clock
 _LIVE = 0.5  # of its own length that a live pipe takes at least: a file comes at once, and its times are unknown
 _JUDGED_S = 2.0  # over which a reader mostly waits, or does not
@@ -41,7 +41,7 @@ class RawPcm:
     def __init__(self, text: str, want: Wanted, fd: int = 0) -> None:
         pcm_format = want.pcm_format or "s16le"
         if pcm_format not in DTYPES:
-            raise ConfigError(f"There is no PCM format {pcm_format!r}; known are {', '.join(DTYPES)}.")
+            raise ConfigError(f"There is no PCM format {pcm_format!r}; use one of {', '.join(DTYPES)}.")
         self.name = text
         self.unit = ""
         self.rate_hz = want.given_rate_hz or want.rate_hz
@@ -126,7 +126,7 @@ class RawPcm:
 class LivePace:
     """Says once at which pace a live pipe delivers, where that is not its rate.
 
-    A pipe is live where its reader mostly waits: a file comes as fast as it is read, and tells nothing of its rate.
+    A pipe is live where its reader mostly waits: a file comes as fast as it is read, and its rate cannot be judged.
     """
 
     def __init__(self, rate_hz: int, clock: Callable[[], float] = monotonic) -> None:
@@ -156,5 +156,5 @@ class LivePace:
 
 def _channels(want: Wanted) -> int:
     if (found := want.given_channels or want.channels) is None:
-        raise ConfigError("Raw PCM on stdin does not say how many channels it has; give them with --channels.")
+        raise ConfigError("Raw PCM on stdin does not state its number of channels; give them with --channels.")
     return found

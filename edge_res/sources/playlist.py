@@ -20,9 +20,9 @@ _NAMED = 3
 class Playlist:
     """`FOLDER`: the recordings in it and below, sorted by path, as one stream.
 
-    Each begins with a block that `begins` it, by its path in the folder, so that the model starts anew. All are
-    resampled to the wanted rate. One that cannot be read, or has not the channels of the others, is said and skipped;
-    so is the rest of one that turns out to be damaged. Raises `SourceError` where none can be played.
+    Each begins with a block that `begins` it, by its path in the folder, so that the model starts over. All are
+    resampled to the wanted rate. One that cannot be read, or has other channels than the rest, is reported and skipped;
+    so is the rest of one that turns out to be damaged. Raises `SourceError` if none can be played.
     """
 
     def __init__(self, text: str, want: Wanted) -> None:
@@ -34,7 +34,7 @@ class Playlist:
         others = [str(path) for path in shown if path.suffix.lower() not in SUFFIXES]
         if others:
             self._tell(
-                f"{len(others)} of its files are no {', '.join(SUFFIXES)}, and left out: {', '.join(others[:_NAMED])}"
+                f"{len(others)} of its files are not {', '.join(SUFFIXES)}, and left out: {', '.join(others[:_NAMED])}"
                 f"{' …' * (len(others) > _NAMED)}"
             )
         self._want = want
@@ -102,7 +102,7 @@ class Playlist:
 
 
 def _is_regular(path: Path) -> bool:
-    """Whether it is a file, or may be one: what cannot be looked at is told when it is opened."""
+    """Whether it is a file, or may be one: one that cannot be examined is reported when it is opened."""
     try:
         return path.is_file() or not path.exists()
     except PermissionError:

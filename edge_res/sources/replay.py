@@ -19,7 +19,7 @@ from edge_res.sources.checks import check_any, check_channels, check_given_chann
 
 
 class Replayed:
-    """One source of a recorded session: the same blocks, with the gaps between them, and what it told of itself.
+    """One source of a recorded session: the same blocks, with the gaps between them, and its health.
 
     By itself it opens the session `text` and is its first source; `open_session` gives all of them.
     """
@@ -35,7 +35,7 @@ class Replayed:
         self.unit = self._source.unit
         if want.given_rate_hz not in (None, self.rate_hz):
             raise ConfigError(
-                f"{text} says itself that {self.name} has {self.rate_hz} Hz, and --rate says "
+                f"{text} states that {self.name} has {self.rate_hz} Hz, and --rate says "
                 f"{want.given_rate_hz}; leave --rate out."
             )
         check_given_channels(self.name, self.channels, want.given_channels)
@@ -83,22 +83,22 @@ class Compared:
         )
 
     def __str__(self) -> str:
-        told = (
+        text = (
             f"replayed {self.hops:,} hops, {self.logits_differ:,} of {self.logits:,} logits differ from the recorded "
             "ones"
         )
         if self.integers:
-            told += (
+            text += (
                 f"; the recorded frames were used, {self.integers_differ:,} of {self.integers:,} integers of this "
                 "machine's own front-end differ from them"
             )
         if self.alone:
-            told += f"; {self.alone:,} hops were only recorded or only replayed, at an end that was cut off"
-        return told
+            text += f"; {self.alone:,} hops were only recorded or only replayed, at an end that was cut off"
+        return text
 
 
 class ReplayedModel:
-    """A model that is given the recorded frames, where there are any, and whose answers are compared."""
+    """A model that gets the recorded frames, if there are any, and whose answers are compared."""
 
     def __init__(self, model: ModelWithLogits, session: Session, source: int, bundle: int) -> None:
         self._model = model

@@ -93,11 +93,11 @@ def test_the_help_shows_the_files_defaults(tmp_path: Path) -> None:
         ("= 1", "The defaults file a.toml is not TOML: "),
         ("[listen]\nmodel = '\xff'", "The defaults file a.toml is not TOML: 'utf-8' codec"),
         ('model = "x"', "a.toml: model stands outside of a table; move it below its command, such as [listen]."),
-        ("[lisen]", "a.toml: [lisen] is not a command; known are listen, record, "),
+        ("[lisen]", "a.toml: [lisen] is not a command; use one of listen, record, "),
         ("[profile-row]", "a.toml: [profile-row] is not a command; "),
         (
             "[listen]\nmodle = 1",
-            "a.toml: [listen] modle is not an option of this command; known are channel, ",
+            "a.toml: [listen] modle is not an option of this command; use one of channel, ",
         ),
         ("[listen]\nmodel = 1", "a.toml: [listen] model is 1, expected a string."),
         ("[listen]\nhealth-file = true", "a.toml: [listen] health-file is True, expected a string."),

@@ -43,7 +43,7 @@ def test_a_name_need_not_be_utf_8(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["mqtt://u:pw@h/x", "mqtt://u:pw@h/x"], "The source mqtt://…@h/x is named twice; name each once."),
-        (["mqqt://u:pw@h/x"], "There is no kind of source for 'mqqt://…@h/x'; known are "),
+        (["mqqt://u:pw@h/x"], "There is no kind of source for 'mqqt://…@h/x'; use one of "),
         (["mqtt://u:pw@h/x", "--loop"], "--loop plays recordings again and again, and mqtt://…@h/x is not one; leave"),
         (["udp://:5005?rate=9", "--realtime"], "--realtime plays recordings at their pace, and udp://:5005?rate=9 is"),
     ],

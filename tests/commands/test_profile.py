@@ -284,7 +284,7 @@ def test_settings_for_an_engine_that_has_gone_are_told_and_left(
     gone = "import sys; sys.modules['onnxruntime'] = None"
     heard = edgeres("listen", "yes-0.flac", "--model", "tiny", "--format", "jsonl", before=gone)
     assert heard.returncode == 0
-    assert "are not followed" in heard.stderr.decode()
+    assert "are therefore not used" in heard.stderr.decode()
     assert "int8 step on LiteRT" in heard.stderr.decode()
 
 

@@ -141,7 +141,7 @@ def test_unseen_are_the_groups_of_the_models_own_validation() -> None:
     }
     assert {entry.label for entry in kept} == {"yes"}
     assert sentence == f"{80 - len(kept)} clips of groups that default was not validated on"
-    with pytest.raises(DataError, match="does not say which groups it was trained on"):
+    with pytest.raises(DataError, match="does not state which groups it was trained on"):
         unseen_entries(entries, replace(manifest, training={}))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from edge_res.flow import Event
 from edge_res.model.bundle import read_bundle
 from edge_res.sinks import Sink, open_sink
 from edge_res.sinks.queued import Queued
-from tests.edgeres import edgeres, lines
+from tests.edgeres import DEMO, edgeres, lines
 
 EVENT = Event("on", "yes", 0.9, 1.0, 1.5, "test")
 
@@ -103,9 +105,39 @@ def test_listening_goes_on_while_an_output_hangs(monkeypatch: pytest.MonkeyPatch
 
 
 def test_mistakes_are_one_sentence() -> None:
-    with pytest.raises(ConfigError, match="There is no kind of output for 'nothing:x'; known are jsonl:"):
+    with pytest.raises(ConfigError, match="There is no kind of output for 'nothing:x'; use one of jsonl:"):
         open_sink("nothing:x")
     with pytest.raises(ConfigError, match="jsonl: names no file"):
         open_sink("jsonl:")
     with pytest.raises(OutputError, match="cannot be written: No such file or directory"):
         open_sink("jsonl:/nowhere/events.jsonl")
+
+
+def test_a_full_disk_is_reported_once_and_names_the_file() -> None:
+    done = edgeres("listen", "demo:", "--to", "jsonl:/dev/full")
+    told = done.stderr.decode()
+    assert done.returncode == 0
+    assert told.count("jsonl:/dev/full failed: /dev/full cannot be written: No space left on device") == 1
+
+
+def test_a_pipe_that_nobody_reads_is_refused_and_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="No such device or address"):
+        open_sink(f"jsonl:{tmp_path / 'pipe'}")
+
+
+def test_a_line_that_was_cut_off_is_ended_before_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"event": "o')
+    list(edge_res.listen("demo:", to=f"jsonl:{tmp_path / 'a.jsonl'}"))
+    cut, *whole = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert cut == '{"event": "o'
+    assert len(whole) == len(list(edge_res.listen("demo:")))
+
+
+def test_a_name_that_is_not_utf8_is_written_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "caf\udce9.flac"
+    with open(os.fsencode(path), "wb") as file:  # noqa: PTH123
+        file.write(DEMO.read_bytes())
+    list(edge_res.listen(path, to=f"jsonl:{tmp_path / 'a.jsonl'}"))
+    sources = {json.loads(line)["source"] for line in (tmp_path / "a.jsonl").read_text().splitlines()}
+    assert sources == {str(path)}

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edge_res.flow import Block, Gap, Health, Scores
+from edge_res.flow import Block, Event, Gap, Health, Scores
 from edge_res.model.bundle import read_bundle
-from edge_res.sinks.table import LiveTable
+from edge_res.sinks.table import LiveTable, describe
 from edge_res.sources import Wanted, open_source
 from edge_res.stats import Stats
 from tests.edgeres import CLIPS, DEMO, edgeres
@@ -137,3 +137,8 @@ def test_while_nothing_comes_old_scores_are_not_shown(monkeypatch: pytest.Monkey
     assert f"{watched.labels[2]} " not in seen
     assert "0.5 of 1.5 s" in seen
     watched.table.finish()
+
+
+def test_a_label_cannot_drive_the_terminal_or_forge_a_line() -> None:
+    event = Event("on", "\x1b]0;x\x07yes\r\n12.00 s  no", 0.9, 1.0, 1.5, "mic:")
+    assert describe(event, "a\x1bb").plain == "     1.00 s  \\x1b]0;x\\x07yes\\r\\n12.00 s  no  0.90  a\\x1bb"

@@ -44,7 +44,7 @@ def test_a_wav_file_that_never_learnt_its_size_is_played_and_told(
         played = np.concatenate([block.samples.copy() for block in blocks_of(source)])
     np.testing.assert_array_equal(played, soundfile.read(tmp_path / "a.wav", dtype="float32", always_2d=True)[0])
     (record,) = caplog.records
-    assert "killed.wav does not tell its length" in record.getMessage()
+    assert "killed.wav does not state its length" in record.getMessage()
     assert "32000 bytes" in record.getMessage()
     assert (tmp_path / "killed.wav").read_bytes() == raw  # it was only read
 
@@ -79,7 +79,7 @@ def test_an_odd_number_of_bytes_may_be_whole_samples(
     with open_source(str(tmp_path / "a.wav"), WANT) as source:
         assert sum(len(block.samples) for block in blocks_of(source)) == 2001
     (told,) = caplog.messages
-    assert "a.wav does not tell its length" in told
+    assert "a.wav does not state its length" in told
     assert capfd.readouterr().err == ""  # libsndfile looks behind the end, for the next chunk
 
 

@@ -101,8 +101,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     cases: list[tuple[str, type[EdgeResError], str]] = [
         ("none.wav", SourceError, "There is no file {}; check the path."),
         ("folder.wav", SourceError, "{} holds no recording that can be played; put WAV, FLAC,"),
-        ("text.wav", SourceError, "{} is no audio file that can be read (Format not recognised); give"),
-        ("nothing.flac", SourceError, "{} is no audio file that can be read (Format not recognised); give"),
+        ("text.wav", SourceError, "{} is not a readable audio file (Format not recognised); give"),
+        ("nothing.flac", SourceError, "{} is not a readable audio file (Format not recognised); give"),
         ("no-samples.wav", SignalError, "{} holds 0 samples; there is nothing to listen to."),
         ("in/none.wav/x.wav", SourceError, "There is no file {}; check the path."),
         ("text.wav/x.wav", SourceError, "'{}' cannot be opened: Not a directory."),
@@ -139,7 +139,7 @@ def test_a_rate_that_contradicts_the_file(tmp_path: Path) -> None:
     soundfile.write(path, noise(100, 1), 16000)
     error = refused(path, Wanted(16000, 1, 0.08, given_rate_hz=8000))
     assert type(error) is ConfigError
-    assert "says itself that it has 16000 Hz, and --rate says 8000" in str(error)
+    assert "states that it has 16000 Hz, and --rate says 8000" in str(error)
     with open_source(str(path), Wanted(8000, 1, 0.08, given_rate_hz=16000)) as source:
         assert source.rate_hz == 16000
 

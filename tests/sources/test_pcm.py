@@ -137,7 +137,7 @@ def test_rate_and_channels_are_the_users_or_the_models() -> None:
         assert (models.rate_hz, models.channels) == (16000, 3)
         with pytest.raises(SignalError, match=r"stdin has 2 channels, but the model expects 1; convert"):
             RawPcm("-", Wanted(16000, 1, 0.01, given_channels=2), fd)
-        with pytest.raises(ConfigError, match="no PCM format 'u8'; known are s16le, f32le"):
+        with pytest.raises(ConfigError, match="no PCM format 'u8'; use one of s16le, f32le"):
             RawPcm("-", Wanted(16000, 1, 0.01, pcm_format="u8"), fd)
 
 
@@ -145,7 +145,7 @@ def test_a_pipe_that_may_have_any_channels_must_be_told_them() -> None:
     with pipe(lambda fd: None) as fd:
         assert RawPcm("-", Wanted(16000, None, 0.01, given_channels=2), fd).channels == 2
         with pytest.raises(
-            ConfigError, match=r"^Raw PCM on stdin does not say how many channels it has; give them with"
+            ConfigError, match=r"^Raw PCM on stdin does not state its number of channels; give them with"
         ):
             RawPcm("-", Wanted(16000, None, 0.01), fd)
 

@@ -87,7 +87,7 @@ def test_what_cannot_be_played_is_told_and_skipped(tmp_path: Path, caplog: pytes
     np.testing.assert_array_equal(kept, damaged[: len(kept)])
     told = [message.removeprefix(f"{tmp_path}: ") for message in caplog.messages]
     starts = [
-        "4 of its files are no .wav, .flac, .ogg, .npy, and left out: a.txt, cover.jpg, list.csv ….",
+        "4 of its files are not .wav, .flac, .ogg, .npy, and left out: a.txt, cover.jpg, list.csv ….",
         "a.wav is skipped: ",
         "c.wav is skipped: ",
         "the rest of d.flac is skipped: ",
@@ -203,7 +203,7 @@ def test_a_folder_is_played_again_with_its_recordings_named(tmp_path: Path) -> N
     assert len(os.listdir("/proc/self/fd")) == files  # noqa: PTH208
 
 
-def test_what_is_wrong_with_a_recording_is_said_once(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_recording_is_warned_once(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         put(tmp_path / name, 0)
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-2000])

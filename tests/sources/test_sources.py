@@ -42,7 +42,7 @@ def test_nothing_is_imported_before_it_is_opened() -> None:
 def test_unknown_kinds_name_the_known(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         open_source(text, WANT)
-    assert str(caught.value) == f"There is no kind of source for {text!r}; known are {', '.join(SOURCES)}."
+    assert str(caught.value) == f"There is no kind of source for {text!r}; use one of {', '.join(SOURCES)}."
 
 
 def test_a_file_may_have_a_colon_in_its_name() -> None:

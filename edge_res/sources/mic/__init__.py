@@ -26,7 +26,7 @@ REOPEN_S = 5.0  # without a callback, after which a stream that is still open is
 RETRY_S = 0.5  # between tries to open it
 OPEN_S = 10.0  # that opening may take at the beginning
 CLOSE_S = 1.0  # that closing may take: with a frozen sound server even abort() blocks
-_QUIET_TRIES = 5  # whose failure is not told: mostly it is not there yet
+_QUIET_TRIES = 5  # whose failure is not logged: mostly it is not there yet
 _EAGER_TRIES = 16  # each with a new list of what there is, if need be; later each 16th one
 _MOST_CHANNELS = 16  # of a card; a sound server claims more, and makes as many as are wanted from what it has
 _CALLBACKS = 8192  # noted at most until the reader comes to look
@@ -37,8 +37,8 @@ class Microphone:
 
     Opens at the given or the model's rate, or where the device refuses that, at its own: see `rate_hz`. The audio
     callback copies into a ring of `buffer_s`; blocks are views of it, of at most four times the preferred length. Audio
-    that finds the ring full is dropped, and told as `lost` where it is missing. What was dropped before it came here is
-    told as well, at the length that the clock says: see `Continuity`.
+    that finds the ring full is dropped and reported as `lost` where it is missing. So is what was dropped before that,
+    with the length that the clock shows: see `Continuity`.
 
     A microphone that stops, or delivers nothing, is opened again, under whatever index it comes back; what it did not
     hear meanwhile is `lost`. Iteration raises `SourceError` only after `give_up_s` without samples, or where JACK ends.
@@ -234,9 +234,9 @@ class Microphone:
         self.rate_hz = round(self._stream.samplerate)
 
     def _reopen(self) -> None:
-        """Close what is left of the stream, and try until the microphone is there again or nobody listens."""
+        """Close what is left of the stream, and try until the microphone is there again or listening ends."""
         self._close()
-        told = set()
+        logged = set()
         for tries in count(1):
             if self._leaving.is_set():
                 break
@@ -249,8 +249,8 @@ class Microphone:
             except MicrophoneError as error:
                 self._finished = True
                 self._trouble = str(error).removesuffix(".")
-                if tries > _QUIET_TRIES and self._trouble not in told:
-                    told.add(self._trouble)
+                if tries > _QUIET_TRIES and self._trouble not in logged:
+                    logged.add(self._trouble)
                     logging.getLogger("edge_res").warning("%s is still not back: %s.", self.name, self._trouble)
                 self._close()
                 self._leaving.wait(RETRY_S)
