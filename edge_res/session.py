@@ -73,7 +73,7 @@ class RecordedSource:
 
 @dataclass(frozen=True)
 class RecordedBundle:
-    """A model that listened: `sha256` is of its members, `labels` their number, `frames` `(hop, bins, channels)`."""
+    """A model that listened: `sha256` is of its files, `labels` their number, `frames` `(hop, bins, channels)`."""
 
     name: str
     sha256: str

@@ -103,7 +103,7 @@ def row_of(arch: str, bundle: Bundle) -> Row:
         int8_accuracy=manifest.metrics["validation_int8"]["accuracy"],
         parameters=network["parameters"],
         macs_hop=network.get("macs_hop", network["macs_window"]),
-        bytes=len(bundle.members[member]),
+        bytes=len(bundle.files[member]),
         us_hop=microseconds_a_hop(bundle),
     )
 

@@ -1,6 +1,6 @@
 """Damages bundles in thousands of ways: does anything but a `ModelError` come of it? `python scripts/fuzz.py [COUNT]`.
 
-Every mutation damages the file itself, or a member in it, which its hashes must find: nothing may crash, hang or answer
+Every mutation damages the file itself, or a file in it, which its hashes must find: nothing may crash, hang or answer
 wrongly. Exit code 1 if anything did. With `--forged` a model is damaged and its hash made right again, as only somebody
 who means it would: the engine must refuse it or the golden stream must, or the answers are right. What LiteRT or ONNX
 Runtime make of a forged file is theirs: a crash of theirs is counted and told. Each batch runs in a process of its own.
@@ -52,7 +52,7 @@ def mutate(rng: np.random.Generator, content: bytes) -> bytes:
 
 
 def damage(rng: np.random.Generator, whole: Bundle, path: Path) -> None:
-    """Write a bundle of which the file, or a member in it, is damaged."""
+    """Write a bundle of which the file, or a file in it, is damaged."""
     raw = bundle_path("default").read_bytes()
     if rng.random() < 0.5:
         path.write_bytes(mutate(rng, raw))
@@ -66,9 +66,9 @@ def damage(rng: np.random.Generator, whole: Bundle, path: Path) -> None:
 
 
 def forge(rng: np.random.Generator, whole: Bundle, path: Path) -> None:
-    """Write a bundle of which a member is damaged and its hash right."""
-    member = str(rng.choice(sorted(whole.members)))
-    write_bundle(path, replace(whole, members={**whole.members, member: mutate(rng, whole.members[member])}))
+    """Write a bundle of which a file is damaged and its hash right."""
+    member = str(rng.choice(sorted(whole.files)))
+    write_bundle(path, replace(whole, files={**whole.files, member: mutate(rng, whole.files[member])}))
 
 
 def outcome(path: Path, engine: str, mode: str) -> str:

@@ -73,8 +73,8 @@ def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
 
 def test_the_key_depends_on_machine_and_models_only() -> None:
     bundle = read_bundle("tiny")
-    same = Bundle(replace(bundle.manifest, name="another"), bundle.members)
-    other = Bundle(bundle.manifest, {**bundle.members, "step.onnx": b""})
+    same = Bundle(replace(bundle.manifest, name="another"), bundle.files)
+    other = Bundle(bundle.manifest, {**bundle.files, "step.onnx": b""})
     assert key_of("a", [bundle]) == key_of("a", [same])
     assert len({key_of("a", [bundle]), key_of("b", [bundle]), key_of("a", [other])}) == 3
     assert bundle_hash([bundle, other]) != bundle_hash([other, bundle])

@@ -80,8 +80,8 @@ def export(
 
             add_export(model, bundle)
     for suffix, wanted in (("onnx", onnx), ("tflite", tflite)):
-        for file in [file for file in bundle.members if wanted and file.endswith(suffix)]:
-            write_plain(out.with_name(f"{out.stem}.{file}"), bundle.members[file])
+        for file in [file for file in bundle.files if wanted and file.endswith(suffix)]:
+            write_plain(out.with_name(f"{out.stem}.{file}"), bundle.files[file])
     for line in summary(out, bundle):
         say(line)
 
@@ -140,7 +140,7 @@ def summary(out: Path, bundle: Bundle) -> list[str]:
 
     manifest, metrics = bundle.manifest, bundle.manifest.metrics
     network = manifest.network
-    told = [f"{out}: {out.stat().st_size:,} bytes; " + ", ".join(sorted(bundle.members))]
+    told = [f"{out}: {out.stat().st_size:,} bytes; " + ", ".join(sorted(bundle.files))]
     if "macs_hop" in network:
         ratio = network["macs_window"] / network["macs_hop"]
         told.append(f"{network['macs_hop']:,} multiply-adds a hop, {ratio:.1f} times fewer than for a window")

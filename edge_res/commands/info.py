@@ -48,7 +48,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "metrics": dict(manifest.metrics),
         "training": dict(manifest.training),
         "tools": dict(manifest.tools),
-        "member_bytes": {name: len(content) for name, content in sorted(bundle.members.items())},
+        "member_bytes": {name: len(content) for name, content in sorted(bundle.files.items())},
     }
 
 
@@ -77,8 +77,8 @@ def sentences(bundle: Bundle) -> dict[str, str]:
         told |= told_or_raw(title, manifest.metrics.get(name), partial(accuracy, title))
     same = manifest.training.get("same_session")
     told |= told_or_raw("validated", same, lambda labels: {"validated": judged_on(labels, manifest.labels)})
-    told["files"] = ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items()))
-    if "window-symmetric.onnx" in bundle.members:
+    told["files"] = ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.files.items()))
+    if "window-symmetric.onnx" in bundle.files:
         told["for TensorRT"] = "window-symmetric.onnx, never run on TensorRT"
     if "manifest_sha256" in manifest.training:
         told["trained on"] = f"data whose manifest has the SHA-256 {manifest.training['manifest_sha256']}"

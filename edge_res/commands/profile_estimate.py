@@ -61,7 +61,7 @@ def estimate_costs(*, model: str, device: str, as_json: bool) -> None:
     works = work_of(bundles)
     if not works:
         for bundle in bundles:
-            bundle.member("window.tflite")  # raises for the one that lacks it
+            bundle.file("window.tflite")  # raises for the one that lacks it
     chosen = list(known.values()) if device == "all" else [known[device]]
     found = [calibrated(estimate(work, peaks, mode), measured) for peaks in chosen for mode, work in works.items()]
     with writing():

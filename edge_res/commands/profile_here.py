@@ -169,7 +169,7 @@ def what_lacks(bundles: Sequence[Bundle], file: str) -> str:
     """The sentence on the first bundle that lacks a file; empty if all have it."""
     try:
         for bundle in bundles:
-            bundle.member(file)
+            bundle.file(file)
     except ModelError as error:
         return str(error)
     return ""

@@ -38,7 +38,7 @@ def bundle(name: str) -> dict[str, Any]:
 
     found = read_bundle(name)
     read_golden(found)
-    return {"name": found.manifest.name, "members": sorted(found.members)}
+    return {"name": found.manifest.name, "members": sorted(found.files)}
 
 
 def engine(name: str) -> dict[str, Any]:

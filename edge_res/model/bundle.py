@@ -102,13 +102,13 @@ class Manifest:
         if problem:
             raise ModelError(f"The bundle {self.name!r} cannot be used: {problem}.")
 
-    def to_json(self, members: Mapping[str, bytes]) -> bytes:
+    def to_json(self, files: Mapping[str, bytes]) -> bytes:
         body = {
             "schema": SCHEMA,
             **{f.name: getattr(self, f.name) for f in fields(self)},
             "front_end": self.front_end.to_dict(),
             "decide": asdict(self.decide),
-            "members": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(members.items())},
+            "members": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
         }
         if self.head == DEFAULT_HEAD:
             del body["head"]
@@ -165,14 +165,14 @@ class Bundle:
     """A manifest and the files beside it, by name."""
 
     manifest: Manifest
-    members: Mapping[str, bytes]
+    files: Mapping[str, bytes]
 
-    def member(self, name: str) -> bytes:
+    def file(self, name: str) -> bytes:
         """The content of the file `name`; raises a `ModelError` that lists the files there are."""
         try:
-            return self.members[name]
+            return self.files[name]
         except KeyError:
-            held = ", ".join(sorted(self.members))
+            held = ", ".join(sorted(self.files))
             raise ModelError(
                 f"The bundle {self.manifest.name!r} has no {name}, only {held}; export it again."
             ) from None
@@ -246,8 +246,8 @@ def write_bundle(path: str | Path, bundle: Bundle) -> None:
     """Write a bundle whole or not at all; the same content gives the same bytes. Raises `OutputError`."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        members = {MANIFEST: bundle.manifest.to_json(bundle.members), **dict(sorted(bundle.members.items()))}
-        for name, content in members.items():
+        files = {MANIFEST: bundle.manifest.to_json(bundle.files), **dict(sorted(bundle.files.items()))}
+        for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     replace_file(Path(path), packed.getvalue())
 
@@ -264,7 +264,7 @@ def pack_golden(stream: NDArray[np.int8], logits: NDArray[np.int8]) -> bytes:
 
 def read_golden(bundle: Bundle) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """The golden stream and logits of a bundle, as they were given to `pack_golden`."""
-    packed = bundle.member(GOLDEN)
+    packed = bundle.file(GOLDEN)
     manifest = bundle.manifest
     try:
         if not zipfile.is_zipfile(io.BytesIO(packed)):
@@ -289,6 +289,6 @@ def bundle_hash(bundles: Sequence[Bundle]) -> str:
     """SHA-256 of what a bundle, or an ensemble, computes: of its files, whatever its name and thresholds are."""
     digest = hashlib.sha256()
     for bundle in bundles:
-        for name, content in sorted(bundle.members.items()):
+        for name, content in sorted(bundle.files.items()):
             digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
     return digest.hexdigest()

@@ -20,7 +20,7 @@ from edge_res.model.quantization import quantize
 def load_runner(bundle: Bundle, engine: RunnerClass, mode: str, threads: int = 1) -> Runner:
     """The bundle's step or window model in an engine, checked against the bundle's manifest."""
     name = f"{mode}.{engine.suffix}"
-    runner = engine(bundle.member(name), threads)
+    runner = engine(bundle.file(name), threads)
     manifest = bundle.manifest
     columns = manifest.hop if mode == "step" else manifest.frames
     expected = (1, columns, manifest.front_end.bins, manifest.front_end.channels), (1, len(manifest.labels))
@@ -39,7 +39,7 @@ def load_model(
     """A model for one stream; by default the step model, if the bundle has one."""
     if mode not in (*MODES, None):
         raise ConfigError(f"There is no mode {mode!r}; use {' or '.join(MODES)}.")
-    mode = mode or ("step" if f"step.{engine.suffix}" in bundle.members else "window")
+    mode = mode or ("step" if f"step.{engine.suffix}" in bundle.files else "window")
     kind = StepModel if mode == "step" else WindowModel
     manifest = bundle.manifest
     return kind(load_runner(bundle, engine, mode, threads), manifest.frames, manifest.hop, HEADS[manifest.head])

@@ -61,7 +61,7 @@ def verify(bundle: Bundle, stream: NDArray[np.int8], golden: Logits | None, engi
             golden, reference = window, f"window of {runner.engine}"
         else:
             yield compare(runner.engine, "window", reference, window, golden, is_exact(runner))
-        if f"step.{runner_class.suffix}" in bundle.members:
+        if f"step.{runner_class.suffix}" in bundle.files:
             runner = load_runner(bundle, runner_class, "step")
             yield compare(runner.engine, "step", "window", step_logits(runner, manifest, stream), window, exact=True)
 

@@ -114,7 +114,7 @@ def work_of(bundles: Sequence[Bundle]) -> dict[str, Work]:
     """The work in each mode that all bundles have; operators and bytes are those of the TFLite models."""
     found = {}
     for mode in MODES:
-        if all(f"{mode}.tflite" in bundle.members for bundle in bundles):
+        if all(f"{mode}.tflite" in bundle.files for bundle in bundles):
             parts = [_work(bundle, mode) for bundle in bundles]
             found[mode] = Work(
                 *(sum(values) for values in zip(*(asdict(part).values() for part in parts), strict=True))

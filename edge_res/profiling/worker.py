@@ -208,7 +208,7 @@ def operators(task: Task, bundles: Sequence[Bundle]) -> dict[str, float] | None:
 
     found = Counter[str]()
     for bundle in bundles:
-        found.update(op_times(bundle.member(f"{task.mode}.onnx"), task.threads, _OP_RUNS))
+        found.update(op_times(bundle.file(f"{task.mode}.onnx"), task.threads, _OP_RUNS))
     return dict(found)
 
 

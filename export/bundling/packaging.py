@@ -202,8 +202,8 @@ def accuracy(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]
             for i, one in enumerate(logits.argmax(1))
             if one != in_float[i]
         ]
-    if SYMMETRIC in draft.members:
-        metrics["validation_symmetric"] = measured(float_logits(draft.members[SYMMETRIC], validation.frames).argmax(1))
+    if SYMMETRIC in draft.files:
+        metrics["validation_symmetric"] = measured(float_logits(draft.files[SYMMETRIC], validation.frames).argmax(1))
     return metrics
 
 
@@ -214,8 +214,8 @@ def as_given(draft: Bundle, material: Material, window: Graph) -> dict[str, Any]
     if is_quantized(material.network):
         check_as_given(given, found, window.output.scale)
     metrics = {"agreement_int8": {**agreement(given, found), "step": window.output.scale}}
-    if SYMMETRIC in draft.members:
-        found = float_logits(draft.members[SYMMETRIC], material.calibration)
+    if SYMMETRIC in draft.files:
+        found = float_logits(draft.files[SYMMETRIC], material.calibration)
         metrics["agreement_symmetric"] = agreement(given, found)
     return metrics
 

@@ -72,7 +72,7 @@ def add_export(out: Path, bundle: Bundle) -> None:
         + "".join(f"; {one['window']} {one['float']} → {one['int8']}" for one in flips),
         "multiply-adds": f"{network['macs_window']:,} per window"
         + (f", {network['macs_hop']:,} per hop" if mode == "step" else ""),
-        "bytes": ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.members.items())),
+        "bytes": ", ".join(f"{name} {len(content):,}" for name, content in sorted(bundle.files.items())),
         "latency": f"{microseconds_a_hop(bundle)} µs per hop (LiteRT, {mode}, one thread, on the exporting machine)",
     }
     kept = [fact for fact in context["facts"] if fact[0] not in facts]

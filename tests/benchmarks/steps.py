@@ -67,7 +67,7 @@ def print_steps(bundle: Bundle, rounds: int) -> None:
 
 def print_floats(bundle: Bundle, run: Path, rounds: int) -> None:
     calls = {name: call for name, call in calls_of(bundle).items() if name.endswith("window")}
-    calls["litert float32"] = litert_float(bundle.member("window.tflite"))
+    calls["litert float32"] = litert_float(bundle.file("window.tflite"))
     calls["onnxruntime float32"] = onnxruntime_float(run)
     times = medians_us(calls, rounds)
     print(f"{'engine':12} {'float32 µs':>10} {'int8 µs':>8} {'ratio':>6}")

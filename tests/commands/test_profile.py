@@ -290,6 +290,6 @@ def test_settings_for_an_engine_that_has_gone_are_told_and_left(
 
 @pytest.mark.parametrize("mode", ["step", "window"])
 def test_onnxruntime_tells_its_operators(mode: str) -> None:
-    found = op_times(read_bundle("tiny").member(f"{mode}.onnx"), 1, 5)
+    found = op_times(read_bundle("tiny").file(f"{mode}.onnx"), 1, 5)
     assert found["QLinearConv"] > 0
     assert list(found.values()) == sorted(found.values(), reverse=True)

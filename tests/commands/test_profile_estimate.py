@@ -84,8 +84,8 @@ def test_of_this_machine_the_error_is_told(tmp_path: Path, board: Path, machine:
 
 def test_a_bundle_without_models_of_litert_is_told(tmp_path: Path) -> None:
     bundle = read_bundle("tiny")
-    members = {name: content for name, content in bundle.members.items() if not name.endswith(".tflite")}
-    write_bundle(tmp_path / "onnx.edgeres", replace(bundle, members=members))
+    members = {name: content for name, content in bundle.files.items() if not name.endswith(".tflite")}
+    write_bundle(tmp_path / "onnx.edgeres", replace(bundle, files=members))
     refused = edgeres("profile", tmp_path / "onnx.edgeres", "--estimate", "raspberry-pi-5")
     assert refused.returncode == 6
     assert "has no window.tflite" in sentence(refused)

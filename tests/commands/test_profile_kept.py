@@ -22,7 +22,7 @@ OPTIONS = ProfileOptions(
 def without(folder: Path, *members: str) -> Path:
     """A bundle that does not hold all that `tiny` does, as an export may leave it."""
     path, bundle = folder / "part.edgeres", read_bundle("tiny")
-    write_bundle(path, replace(bundle, members={k: v for k, v in bundle.members.items() if k not in members}))
+    write_bundle(path, replace(bundle, files={k: v for k, v in bundle.files.items() if k not in members}))
     return path
 
 

@@ -90,14 +90,14 @@ def test_round_trip(tmp_path: Path, whole: bytes) -> None:
     path.write_bytes(whole)
     read = read_bundle(str(path))
     assert read == BUNDLE
-    assert read.member("window.tflite") == b"T" * 500
+    assert read.file("window.tflite") == b"T" * 500
     stream, logits = read_golden(read)
     assert stream.tobytes() == STREAM.tobytes()
     assert logits.tobytes() == LOGITS.tobytes()
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path, whole: bytes) -> None:
-    turned = Bundle(MANIFEST, dict(sorted(BUNDLE.members.items(), reverse=True)))
+    turned = Bundle(MANIFEST, dict(sorted(BUNDLE.files.items(), reverse=True)))
     write_bundle(tmp_path / "a", turned)
     write_bundle(tmp_path / "b", read_bundle(tmp_path / "a"))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == whole
@@ -105,7 +105,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path, whole: bytes) -> 
 
 def test_a_missing_file_is_reported_with_those_there_are() -> None:
     with pytest.raises(ModelError, match=r"'two words' has no step.onnx, only golden.npz, window.onnx, window.tflite"):
-        BUNDLE.member("step.onnx")
+        BUNDLE.file("step.onnx")
 
 
 def test_a_path_that_cannot_be_read(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_not_a_zip(tmp_path: Path, raw: bytes) -> None:
     assert "not a whole .edgeres bundle" in refusal(tmp_path, raw)
 
 
-@pytest.mark.parametrize("name", BUNDLE.members)
+@pytest.mark.parametrize("name", BUNDLE.files)
 def test_a_file_that_was_changed_or_removed(tmp_path: Path, whole: bytes, name: str) -> None:
     members = members_of(whole)
     changed = bytes([members[name][0] ^ 1]) + members[name][1:]
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_listed(tmp_path: Path, whole: bytes) -> None:
 def test_a_file_twice(tmp_path: Path, whole: bytes) -> None:
     packed = io.BytesIO(whole)
     with zipfile.ZipFile(packed, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-        archive.writestr("window.onnx", BUNDLE.members["window.onnx"])
+        archive.writestr("window.onnx", BUNDLE.files["window.onnx"])
     assert "a file appears twice" in refusal(tmp_path, packed.getvalue())
 
 
@@ -175,7 +175,7 @@ def test_an_unknown_schema(tmp_path: Path, whole: bytes, schema: object) -> None
 
 
 WRONG: list[Any] = [None, True, "16", 16.5, -1, 10**400, [], [1], [[]], {}, {"ja": "0.5"}, float("nan"), float("inf")]
-BODY = json.loads(MANIFEST.to_json(BUNDLE.members))
+BODY = json.loads(MANIFEST.to_json(BUNDLE.files))
 KEYS: list[tuple[str, ...]] = [(key,) for key in BODY if key != "schema"]
 KEYS += [(outer, key) for outer in ("decide", "front_end") for key in BODY[outer]]
 
@@ -262,7 +262,7 @@ def test_mutated_bytes_are_refused_or_mean_the_same(
     [
         b"",
         b"text",
-        BUNDLE.members["golden.npz"][:-30],
+        BUNDLE.files["golden.npz"][:-30],
         pack_golden(STREAM[:24], LOGITS),
         pack_golden(STREAM.astype(np.uint8), LOGITS),
         zipped({"frames.npy": b"\x93NUMPY", "logits.npy": b""}),

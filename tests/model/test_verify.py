@@ -32,7 +32,7 @@ def wrong(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     logits = logits.copy()
     logits[-1, 0] ^= 1
     path = tmp_path_factory.mktemp("wrong") / "wrong.edgeres"
-    write_bundle(path, replace(bundle, members={**bundle.members, GOLDEN: pack_golden(stream, logits)}))
+    write_bundle(path, replace(bundle, files={**bundle.files, GOLDEN: pack_golden(stream, logits)}))
     return path
 
 
@@ -73,8 +73,8 @@ def test_each_model_proves_itself(bundle: Bundle, engine: str, mode: str) -> Non
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_missing_mode_or_file_is_refused(bundle: Bundle, engine: str) -> None:
-    members = {name: content for name, content in bundle.members.items() if not name.startswith("step")}
-    window_only = replace(bundle, members=members)
+    members = {name: content for name, content in bundle.files.items() if not name.startswith("step")}
+    window_only = replace(bundle, files=members)
     assert load_model(window_only, load_engine(engine)).mode == "window"
     with pytest.raises(ModelError, match=r"has no step\."):
         load_model(window_only, load_engine(engine), "step")
@@ -83,7 +83,7 @@ def test_a_missing_mode_or_file_is_refused(bundle: Bundle, engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_model_of_other_shapes_is_refused(bundle: Bundle, engine: str) -> None:
     suffix = load_engine(engine).suffix
-    swapped = replace(bundle, members={**bundle.members, f"step.{suffix}": bundle.members[f"window.{suffix}"]})
+    swapped = replace(bundle, files={**bundle.files, f"step.{suffix}": bundle.files[f"window.{suffix}"]})
     with pytest.raises(ModelError, match=r"has the shapes .* but its manifest says"):
         load_model(swapped, load_engine(engine), "step")
 
@@ -96,13 +96,13 @@ def test_golden_streams_that_do_not_fit_are_refused(bundle: Bundle) -> None:
         pack_golden(stream, logits[:, :-1]),
         pack_golden(stream[:8], logits[:0]),
         pack_golden(stream.astype(np.int16), logits),
-        bundle.members[GOLDEN][:-100],
+        bundle.files[GOLDEN][:-100],
         b"",
     ):
         with pytest.raises(ModelError, match=r"golden\.npz cannot be read"):
-            read_golden(replace(bundle, members={**bundle.members, GOLDEN: changed}))
+            read_golden(replace(bundle, files={**bundle.files, GOLDEN: changed}))
     with pytest.raises(ModelError, match=r"has no golden\.npz"):
-        read_golden(replace(bundle, members={}))
+        read_golden(replace(bundle, files={}))
 
 
 def test_info_shows_what_is_in_a_bundle() -> None:
@@ -137,7 +137,7 @@ def test_info_survives_labels_like_markup_and_a_network_of_others(tmp_path: Path
     manifest = replace(
         bundle.manifest, labels=labels, network={"x": 1}, decide=replace(bundle.manifest.decide, thresholds=thresholds)
     )
-    write_bundle(tmp_path / "x.edgeres", Bundle(manifest, bundle.members))
+    write_bundle(tmp_path / "x.edgeres", Bundle(manifest, bundle.files))
     told = edgeres("info", tmp_path / "x.edgeres")
     assert told.returncode == 0, told.stderr.decode()
     assert "[unk], [/x]" in told.stdout.decode()
@@ -158,7 +158,7 @@ def test_info_survives_figures_of_others(tmp_path: Path, bundle: Bundle) -> None
         replace(bundle.manifest, metrics={**metrics, "validation_float": 3}),
     ]
     for manifest in odd:
-        write_bundle(tmp_path / "x.edgeres", Bundle(manifest, bundle.members))
+        write_bundle(tmp_path / "x.edgeres", Bundle(manifest, bundle.files))
         told = edgeres("info", tmp_path / "x.edgeres")
         assert told.returncode == 0, told.stderr.decode()
         assert "144 frames" in told.stdout.decode()
@@ -167,6 +167,6 @@ def test_info_survives_figures_of_others(tmp_path: Path, bundle: Bundle) -> None
 
 def test_info_says_what_was_never_run(tmp_path: Path, bundle: Bundle) -> None:
     assert "TensorRT" not in edgeres("info").stdout.decode()
-    members = {**bundle.members, "window-symmetric.onnx": b"onnx"}
+    members = {**bundle.files, "window-symmetric.onnx": b"onnx"}
     write_bundle(tmp_path / "x.edgeres", Bundle(bundle.manifest, members))
     assert "never run on TensorRT" in edgeres("info", tmp_path / "x.edgeres").stdout.decode()

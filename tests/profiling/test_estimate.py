@@ -65,7 +65,7 @@ def test_the_work_of_a_bundle() -> None:
 def test_a_bundle_without_its_macs() -> None:
     bundle = read_bundle("tiny")
     with pytest.raises(ModelError, match="lacks macs_hop, which an estimate requires"):
-        work_of([Bundle(replace(bundle.manifest, network={}), bundle.members)])
+        work_of([Bundle(replace(bundle.manifest, network={}), bundle.files)])
 
 
 def measured(ratio: float, device: str = "a-board") -> Measurement:

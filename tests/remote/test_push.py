@@ -47,7 +47,7 @@ def test_a_bundle_with_wrong_answers_there_replaces_nothing(host: Sshd, tmp_path
     stream, logits = read_golden(bundle)
     logits = logits.copy()
     logits[-1, 0] ^= 1
-    write_bundle(wrong, replace(bundle, members={**bundle.members, GOLDEN: pack_golden(stream, logits)}))
+    write_bundle(wrong, replace(bundle, files={**bundle.files, GOLDEN: pack_golden(stream, logits)}))
     run = edgeres("push", wrong, f"{NAME}:{place}", *host.options)
     assert run.returncode == 11
     told = sentence(run)

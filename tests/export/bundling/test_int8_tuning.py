@@ -178,7 +178,7 @@ def test_a_bundle_says_that_it_was_tuned(run: Run, tmp_path: Path) -> None:
     assert metrics["int8_tuned"] is True
     assert metrics["validation_float"]["accuracy"] == 1
     np.testing.assert_array_equal(
-        float_logits(bundle.members["window-symmetric.onnx"], shown), float_logits(symmetric(trained, shown), shown)
+        float_logits(bundle.files["window-symmetric.onnx"], shown), float_logits(symmetric(trained, shown), shown)
     )
     untuned = packaging.build(replace(material, tune=None), tmp_path / "y.edgeres", "y", "minmax", None, lambda _: None)
     assert "int8_tuned" not in untuned.manifest.metrics

@@ -68,12 +68,12 @@ def build(material: Material, out: Path) -> None:
 def test_a_bundle_has_four_models_and_describes_them(material: Material, tmp_path: Path) -> None:
     build(material, tmp_path / "x.edgeres")
     bundle = read_bundle(tmp_path / "x.edgeres")
-    assert set(bundle.members) == {"golden.npz", "step.onnx", "step.tflite", "window.onnx", "window.tflite"}
+    assert set(bundle.files) == {"golden.npz", "step.onnx", "step.tflite", "window.onnx", "window.tflite"}
     network = bundle.manifest.network
     assert network["receptive_field"] == SHAPE.receptive_field
     assert network["time_stride"] == SHAPE.time_stride
     assert network["macs_hop"] < network["macs_window"]
-    runner = load_engine("onnxruntime")(bundle.members["step.onnx"], 1)
+    runner = load_engine("onnxruntime")(bundle.files["step.onnx"], 1)
     assert network["state_bytes"] == sum(int(np.prod(spec.shape)) for spec in runner.inputs[1:])
     build(material, tmp_path / "y.edgeres")
     assert (tmp_path / "x.edgeres").read_bytes() == (tmp_path / "y.edgeres").read_bytes()
@@ -141,7 +141,7 @@ def test_an_onnx_file_made_elsewhere_is_exported_and_listened_with(foreign: Path
     assert run.returncode == 0, run.stderr.decode()
     beside = {f"net.{mode}.{suffix}" for mode in ("window", "step") for suffix in ("onnx", "tflite")}
     assert beside <= {path.name for path in foreign.parent.iterdir()}
-    assert (foreign.parent / "net.step.onnx").read_bytes() == read_bundle(out).members["step.onnx"]
+    assert (foreign.parent / "net.step.onnx").read_bytes() == read_bundle(out).files["step.onnx"]
     assert lines(edgeres("verify", out, "--json"))[0]["passed"]
     scores = lines(edgeres("listen", CLIPS / "yes-0.flac", "--model", out, "--format", "jsonl", "--scores"))
     assert {"yes", "no", "_silence_"} == set(next(line for line in scores if "scores" in line)["scores"])
@@ -178,7 +178,7 @@ def test_a_model_for_tensorrt_comes_beside_the_others(material: Material, tmp_pa
     material = replace(material, validation=Validation(material.calibration, targets, ("",) * len(targets)))
     packaging.build(material, tmp_path / "x.edgeres", "test", "minmax", "tensorrt", lambda text: None)
     bundle = read_bundle(tmp_path / "x.edgeres")
-    assert "window-symmetric.onnx" in bundle.members
+    assert "window-symmetric.onnx" in bundle.files
     assert bundle.manifest.metrics["validation_symmetric"]["n"] == len(targets)
 
 
@@ -190,7 +190,7 @@ def test_a_network_padded_along_time_is_a_window_model_and_says_why(tmp_path: Pa
         build(replace(padded, hop=12), tmp_path / "x.edgeres")
     build(padded, tmp_path / "x.edgeres")
     bundle = read_bundle(tmp_path / "x.edgeres")
-    assert set(bundle.members) == {"golden.npz", "window.onnx", "window.tflite"}
+    assert set(bundle.files) == {"golden.npz", "window.onnx", "window.tflite"}
     assert "a stream has no edge to pad" in bundle.manifest.network["window_only"]
     run_listen = edgeres("listen", "demo:", "--model", tmp_path / "x.edgeres", "--format", "jsonl", "--scores")
     assert "int8 window on" in run_listen.stderr.decode()

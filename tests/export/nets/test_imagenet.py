@@ -124,7 +124,7 @@ def test_padded_along_time_it_is_exported_as_a_window_model_that_says_why(tmp_pa
     )
     packaging.build(material, tmp_path / "x.edgeres", "resnet18", "minmax", None, lambda text: None)
     bundle = read_bundle(tmp_path / "x.edgeres")
-    assert set(bundle.members) == {"golden.npz", "window.onnx", "window.tflite"}
+    assert set(bundle.files) == {"golden.npz", "window.onnx", "window.tflite"}
     why_not = bundle.manifest.network["window_only"]
     assert "is padded along time by (3, 3) columns, but a stream has no edge to pad" in why_not
 
