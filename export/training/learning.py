@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -115,7 +116,15 @@ def batches(
     places = ([(epoch, i) for i in part] for epoch in range(begun, settings.epochs) for part in shares)
     workers = process.loaders(settings.threads)
     epochs = Epochs(prepared, settings)
-    return iter(torch.utils.data.DataLoader(epochs, batch_sampler=places, num_workers=workers))
+    loader = torch.utils.data.DataLoader(
+        epochs, batch_sampler=places, num_workers=workers, worker_init_fn=_leave_ctrl_c_to_the_training
+    )
+    return iter(loader)
+
+
+def _leave_ctrl_c_to_the_training(worker: int) -> None:
+    """A process that makes windows must not end before the training does, which still takes what it has made."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def mixed(rng: np.random.Generator, images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:

@@ -79,7 +79,7 @@ def test_ctrl_c_prints_one_sentence_that_says_how_to_continue(corpus: Path, tmp_
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)  # the processes that make windows get it, too
         _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, told.decode()
     assert told.decode().splitlines()[-1] == "edgeres: stopped; the same command with --resume continues"
     assert "Traceback" not in told.decode()
 
