@@ -62,7 +62,7 @@ def test_a_word_that_arecord_hears_is_told_and_a_wrong_rate_as_well(pulse: Pulse
     (said,) = [line for line in wrong["stderr"].splitlines() if "samples a second" in line]
     measured_hz = float(said.removeprefix("edgeres: stdin delivers ").split()[0])
     assert measured_hz == pytest.approx(8000, rel=0.1)  # on a busy machine; exact in sources/test_pcm.py
-    assert said.endswith("samples a second instead of 16000; say the true one with --rate.")
+    assert said.endswith("samples a second instead of 16000; give the true one with --rate.")
 
 
 @pytest.mark.parametrize(

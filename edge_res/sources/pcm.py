@@ -151,7 +151,7 @@ class LivePace:
         yield from self._watch.push(count)
 
     def _new_watch(self) -> RateWatch:
-        return RateWatch("stdin", self._rate_hz, _PAUSE_S, self._clock, "say the true one with --rate", _TOLERANCE)
+        return RateWatch("stdin", self._rate_hz, _PAUSE_S, self._clock, "give the true one with --rate", _TOLERANCE)
 
 
 def _channels(want: Wanted) -> int:

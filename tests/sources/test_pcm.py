@@ -209,7 +209,7 @@ def told_of(rate_hz: int, piece: int, every_s: float, busy_s: float = 0.0, stall
 @pytest.mark.parametrize("rate_hz", [8000, 22050, 44100])
 def test_a_live_pipe_at_another_pace_is_told_once_with_the_figure(rate_hz: int) -> None:
     (told,) = told_of(16000, rate_hz // 10, 0.1)
-    assert told == (f"stdin delivers {rate_hz:.4g} samples a second instead of 16000; say the true one with --rate.")
+    assert told == (f"stdin delivers {rate_hz:.4g} samples a second instead of 16000; give the true one with --rate.")
 
 
 def test_nothing_is_told_of_the_pace_of_a_right_pipe_a_stalling_one_or_a_file() -> None:
